@@ -1,0 +1,34 @@
+/** What an execution engine provides. Backends are chosen by value: `setBackend(createWasmBackend())`. */
+import type { TensorData } from "./dtype.ts";
+import type { Program } from "./program.ts";
+
+export interface CompileOptions {
+  /**
+   * Inputs whose memory the program may overwrite. `aliases[output] = input` asks that this output is left in that
+   * input's place: the executable keeps it resident, and handing the same `Resident` back costs no copy.
+   */
+  readonly aliases?: ReadonlyMap<number, number>;
+}
+
+/** A value that stays in the memory of the executable that made it until its next run; `read` copies it out. */
+export interface Resident {
+  /** A fresh copy; throws DonatedError once a later run has overwritten the place. */
+  read(): TensorData;
+}
+
+export const isResident = (value: TensorData | Resident): value is Resident => !ArrayBuffer.isView(value);
+
+/** A compiled Program. CPU backends answer synchronously. */
+export interface Executable {
+  /** Outputs are fresh arrays, but for aliased ones, which are `Resident`. Inputs are never kept. */
+  run(inputs: readonly (TensorData | Resident)[]): (TensorData | Resident)[] | Promise<(TensorData | Resident)[]>;
+  /** Frees what the executable holds; called when a cache lets go of it. */
+  dispose(): void;
+}
+
+export interface Backend {
+  readonly name: string;
+  /** True when `run` answers synchronously, so that `dataSync` works. */
+  readonly synchronous: boolean;
+  compile(program: Program, options?: CompileOptions): Executable;
+}

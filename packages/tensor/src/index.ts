@@ -1,0 +1,9 @@
+/** The tensor core: see README.md. */
+export * from "./dtype.ts";
+export * from "./errors.ts";
+export * from "./primitive.ts";
+export * from "./program.ts";
+export * from "./backend.ts";
+export { infer } from "./infer.ts";
+export { Tensor, bind, bindAll, placeholder } from "./graph.ts";
+export type { DataNode, Node, OperationNode, PlaceholderNode } from "./graph.ts";
