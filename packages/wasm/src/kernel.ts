@@ -1,0 +1,26 @@
+/** What a kernel is: the contract between the kernels, the plan that strings them together and the executor that runs it. */
+import type { Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
+
+/**
+ * A kernel specialised to its shapes: code, how its work divides, and what scratch each thread needs.
+ *
+ * Its module imports the memory as `env.memory` and exports `run(from, to, scratch, ...pointers)`, which computes tiles
+ * from..to-1. Pointers are byte offsets of the operands in primitive order, then of the results. Every buffer is 64-byte
+ * aligned and padded, so that reading or writing one full vector past its end is safe. No result may depend on how the
+ * tiles are split between calls.
+ */
+export interface KernelSource {
+  /** Equal keys mean equal code; compiled modules are cached by it. */
+  readonly key: string;
+  readonly build: () => Uint8Array<ArrayBuffer>;
+  /** Work items. */
+  readonly tiles: number;
+  /** Scratch memory each thread needs. */
+  readonly scratchBytes: number;
+}
+
+/** Chooses and shapes the kernel of one primitive for operands of the given types. */
+export type KernelFactory<P extends Primitive> = (
+  inputs: readonly TensorType[],
+  params: PrimitiveParams[P],
+) => KernelSource;
