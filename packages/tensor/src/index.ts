@@ -7,3 +7,5 @@ export * from "./backend.ts";
 export { infer } from "./infer.ts";
 export { Tensor, bind, bindAll, placeholder } from "./graph.ts";
 export type { DataNode, Node, OperationNode, PlaceholderNode } from "./graph.ts";
+export { toProgram, trace } from "./trace.ts";
+export { apply } from "./apply.ts";
