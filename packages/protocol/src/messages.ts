@@ -1,0 +1,133 @@
+/** Every message of the wire with its schema. Bytes from the network are `unknown` until one of these has parsed them. */
+import { z } from "zod";
+
+/** Raised whenever an older peer could misunderstand a newer one. */
+export const protocolVersion = 1;
+
+const text = z.string().max(2000);
+const identifier = z.string().min(1).max(128);
+const count = z.int().nonnegative();
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const codec = z.enum(["f32", "f16"]);
+const figures = z.record(z.string().max(200), z.number());
+
+/** What a worker can do; the coordinator chooses codecs and work by it. */
+const capabilitiesSchema = z.strictObject({
+  device: z.string().max(200),
+  threads: z.int().positive(),
+  memoryBytes: count,
+  codecs: z.array(codec).min(1).max(16),
+});
+
+/** Which examples: a slice of the seeded permutation of the coordinator's set for an epoch, or the worker's own share. */
+const examplesSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("slice"), seed: count, epoch: count, start: count, count }),
+  /** `count` examples of the worker's own data (or assigned partition), at `position` of its seeded stream. */
+  z.strictObject({ kind: z.literal("own"), seed: count, position: count, count }),
+]);
+
+const orderSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("gradient"), examples: examplesSchema, seed: count }),
+  z.strictObject({ kind: z.literal("local"), epochs: z.int().positive(), batchSize: z.int().positive(), seed: count }),
+]);
+
+/** From worker to coordinator. Payloads are named in the comments; all numbers in them are little-endian. */
+export const workerMessages = {
+  /** First message of every connection. `resume` reclaims an identity after a lost connection. */
+  hello: z.strictObject({
+    kind: z.literal("hello"),
+    protocol: count,
+    software: z.string().max(100),
+    name: z.string().max(100),
+    capabilities: capabilitiesSchema,
+    token: z.string().max(500).optional(),
+    resume: z.string().max(500).optional(),
+    /** Size of the worker's own data; absent when it expects examples from the coordinator. */
+    ownExamples: count.optional(),
+  }),
+  /** The job was checked and compiled; work may be sent. */
+  ready: z.strictObject({ kind: z.literal("ready"), jobHash: hash }),
+  /** The worker will not do this job (its policy, cost, missing data). */
+  refuse: z.strictObject({ kind: z.literal("refuse"), code: identifier, reason: text }),
+  /** Payload: u32 indices of examples wanted. */
+  fetch: z.strictObject({ kind: z.literal("fetch"), request: count }),
+  /** Payload: the flat vector in `codec`: a gradient, or base − local result. `weight` is the examples it stands for. */
+  update: z.strictObject({
+    kind: z.literal("update"),
+    run: identifier,
+    round: count,
+    attempt: count,
+    version: count,
+    codec,
+    weight: z.number().nonnegative(),
+    /** Sums over those examples: `loss` and each metric of the job. */
+    metrics: figures,
+    computeMs: z.number().nonnegative(),
+  }),
+  /** The order cannot be carried out (hash mismatch, non-finite loss …); the round goes on without this worker. */
+  decline: z.strictObject({
+    kind: z.literal("decline"),
+    run: identifier,
+    round: count,
+    attempt: count,
+    code: identifier,
+    reason: text,
+  }),
+  leave: z.strictObject({ kind: z.literal("leave"), reason: text }),
+} as const;
+
+/** From coordinator to worker. */
+export const coordinatorMessages = {
+  welcome: z.strictObject({
+    kind: z.literal("welcome"),
+    worker: identifier,
+    resume: z.string().max(500),
+    run: identifier,
+    jobHash: hash,
+    heartbeatMs: z.int().positive(),
+  }),
+  /** Sent instead of `welcome`, before closing. `retry` says whether coming back later can help. */
+  refused: z.strictObject({ kind: z.literal("refused"), code: identifier, reason: text, retry: z.boolean() }),
+  /** Payload: the encoded job document (see encodeJob); its SHA-256 is `hash`. */
+  job: z.strictObject({ kind: z.literal("job"), hash }),
+  /** Payload: u32 indices of the examples that are this worker's share of the coordinator's set (local work). */
+  partition: z.strictObject({ kind: z.literal("partition"), examples: count }),
+  /** Payload: stored rows in the order asked, field after field. Answers `fetch`. */
+  examples: z.strictObject({ kind: z.literal("examples"), request: count }),
+  /** Payload: the flat vector of a version in `codec`; `hash` is the SHA-256 of these payload bytes. */
+  weights: z.strictObject({ kind: z.literal("weights"), run: identifier, version: count, codec, hash }),
+  /** Do this on version `version`; complete, so any step can be recomputed elsewhere. */
+  work: z.strictObject({
+    kind: z.literal("work"),
+    run: identifier,
+    round: count,
+    attempt: count,
+    version: count,
+    versionHash: hash,
+    order: orderSchema,
+    deadlineMs: count,
+  }),
+  /** What became of an update. */
+  verdict: z.strictObject({
+    kind: z.literal("verdict"),
+    round: count,
+    attempt: count,
+    accepted: z.boolean(),
+    code: identifier,
+    reason: text,
+  }),
+  /** A round was committed: progress for whoever shows it. Metrics are means over the round's examples. */
+  committed: z.strictObject({ kind: z.literal("committed"), round: count, version: count, metrics: figures }),
+  /** The run is over; the worker may go. */
+  finished: z.strictObject({ kind: z.literal("finished"), run: identifier, reason: text, metrics: figures }),
+} as const;
+
+type Union<T extends Record<string, z.ZodType>> = z.infer<T[keyof T]>;
+export type WorkerMessage = Union<typeof workerMessages>;
+export type CoordinatorMessage = Union<typeof coordinatorMessages>;
+export type Message = WorkerMessage | CoordinatorMessage;
+export type MessageKind = Message["kind"];
+export type Capabilities = z.infer<typeof capabilitiesSchema>;
+export type WorkOrder = z.infer<typeof orderSchema>;
+export type ExampleChoice = z.infer<typeof examplesSchema>;
+export type MessageOf<K extends MessageKind> = Extract<Message, { kind: K }>;
