@@ -1,0 +1,73 @@
+/** A growing byte string with the number encodings of the WebAssembly binary format (LEB128, little-endian floats). */
+export class ByteWriter {
+  #bytes = new Uint8Array(1024);
+  #length = 0;
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  bytes(values: ArrayLike<number>): void {
+    this.#reserve(values.length);
+    this.#bytes.set(values, this.#length);
+    this.#length += values.length;
+  }
+
+  /** Unsigned LEB128. */
+  u32(value: number): void {
+    this.bytes(leb128(value));
+  }
+
+  /** A length, then that many bytes. */
+  sized(values: ArrayLike<number>): void {
+    this.u32(values.length);
+    this.bytes(values);
+  }
+
+  name(text: string): void {
+    this.sized(new TextEncoder().encode(text));
+  }
+
+  toBytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #reserve(extra: number): void {
+    if (this.#length + extra <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + extra));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+  }
+}
+
+/** Unsigned LEB128 of a 32-bit number. */
+export function leb128(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value >>> 0;
+  while (rest > 0x7f) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  bytes.push(rest);
+  return bytes;
+}
+
+/** Signed LEB128 of a 64-bit number. */
+export function signedLeb128(value: bigint): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>= 7n) {
+    const low = Number(rest & 0x7fn);
+    const last = (rest >> 7n === 0n && low < 0x40) || (rest >> 7n === -1n && low >= 0x40);
+    if (last) return [...bytes, low];
+    bytes.push(low | 0x80);
+  }
+}
+
+/** The bytes of a float, little-endian. */
+export function floatBytes(value: number, width: 4 | 8): number[] {
+  const view = new DataView(new ArrayBuffer(width));
+  if (width === 4) view.setFloat32(0, value, true);
+  else view.setFloat64(0, value, true);
+  return [...new Uint8Array(view.buffer)];
+}

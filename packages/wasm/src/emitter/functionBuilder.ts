@@ -1,0 +1,189 @@
+/**
+ * The body of one function, statement by statement: locals, assignments, stores and structured control flow. Expressions
+ * come from `scalar.ts` and `simd.ts`.
+ */
+import { ByteWriter, leb128 } from "./bytes.ts";
+import type { Expression, Local, ValueType } from "./expression.ts";
+import { expression, localOf, memoryImmediate, typeCode, writeExpression } from "./expression.ts";
+import type { F32, F64, I32 } from "./scalar.ts";
+import { f32, f64, i32 } from "./scalar.ts";
+
+/** A function of the module, as `ModuleBuilder.function` returns it. */
+export interface FunctionHandle {
+  readonly index: number;
+  readonly params: readonly ValueType[];
+}
+
+/** A place to branch to: the end of a block, or the start of a loop. */
+export interface Label {
+  readonly depth: number;
+}
+
+/** Bounds of a counting loop; `step` is a positive constant, 1 if absent. */
+export interface Range {
+  readonly from: I32;
+  readonly to: I32;
+  readonly step?: I32;
+}
+
+export class FunctionBuilder {
+  readonly #body = new ByteWriter();
+  readonly #locals: ValueType[] = [];
+  readonly #paramCount: number;
+  #depth = 0;
+
+  constructor(paramCount: number) {
+    this.#paramCount = paramCount;
+  }
+
+  /** A new variable: zero, or `initial`. */
+  local<T extends ValueType>(type: T, initial?: Expression<T>): Local<T> {
+    this.#locals.push(type);
+    const local = localOf(type, this.#paramCount + this.#locals.length - 1);
+    if (initial) this.set(local, initial);
+    return local;
+  }
+
+  /** `local("i32", …)` that also takes a number. */
+  i32(initial: I32): Local<"i32"> {
+    return this.local("i32", i32.of(initial));
+  }
+
+  set<T extends ValueType>(target: Local<T>, value: Expression<T>): void {
+    this.#write([0x21, ...leb128(target.index)], value);
+  }
+
+  /** target += step. */
+  increment(target: Local<"i32">, step: I32): void {
+    this.set(target, i32.add(target, step));
+  }
+
+  storeI32(address: I32, value: I32, offset = 0): void {
+    this.#write([0x36, ...memoryImmediate(2, offset)], i32.of(address), i32.of(value));
+  }
+
+  storeI8(address: I32, value: I32, offset = 0): void {
+    this.#write([0x3a, ...memoryImmediate(0, offset)], i32.of(address), i32.of(value));
+  }
+
+  storeF32(address: I32, value: F32, offset = 0): void {
+    this.#write([0x38, ...memoryImmediate(2, offset)], i32.of(address), f32.of(value));
+  }
+
+  storeF64(address: I32, value: F64, offset = 0): void {
+    this.#write([0x39, ...memoryImmediate(3, offset)], i32.of(address), f64.of(value));
+  }
+
+  storeV128(address: I32, value: Expression<"v128">, offset = 0): void {
+    this.#write([0xfd, 0x0b, ...memoryImmediate(4, offset)], i32.of(address), value);
+  }
+
+  /** Stores one 32-bit lane. */
+  storeLane32(address: I32, value: Expression<"v128">, at: { readonly lane: number; readonly offset?: number }): void {
+    this.#write([0xfd, 0x5a, ...memoryImmediate(2, at.offset ?? 0), at.lane], i32.of(address), value);
+  }
+
+  /** Stores one 64-bit half. */
+  storeLane64(address: I32, value: Expression<"v128">, at: { readonly lane: number; readonly offset?: number }): void {
+    this.#write([0xfd, 0x5b, ...memoryImmediate(3, at.offset ?? 0), at.lane], i32.of(address), value);
+  }
+
+  /** Copies `bytes` bytes; the ranges may overlap. */
+  memoryCopy(to: I32, from: I32, bytes: I32): void {
+    this.#write([0xfc, 10, 0, 0], i32.of(to), i32.of(from), i32.of(bytes));
+  }
+
+  memoryFill(to: I32, value: I32, bytes: I32): void {
+    this.#write([0xfc, 11, 0], i32.of(to), i32.of(value), i32.of(bytes));
+  }
+
+  /** Calls a function without result. */
+  call(target: FunctionHandle, ...args: readonly Expression<ValueType>[]): void {
+    this.#write([0x10, ...leb128(target.index)], ...args);
+  }
+
+  /** The result of calling a function. */
+  callFor<T extends ValueType>(target: FunctionHandle, type: T, ...args: Expression<ValueType>[]): Expression<T> {
+    return expression(type, [0x10, ...leb128(target.index)], args);
+  }
+
+  /** `body` may branch to the label it is given, which leaves the block. */
+  block(body: (end: Label) => void): void {
+    this.#nested(0x02, body);
+  }
+
+  /** `body` runs once, and again whenever it branches to its label. */
+  loop(body: (start: Label) => void): void {
+    this.#nested(0x03, body);
+  }
+
+  branch(label: Label): void {
+    this.#write([0x0c, ...leb128(this.#depth - label.depth)]);
+  }
+
+  branchIf(condition: Expression<"i32">, label: Label): void {
+    this.#write([0x0d, ...leb128(this.#depth - label.depth)], condition);
+  }
+
+  if(condition: Expression<"i32">, then: () => void, otherwise?: () => void): void {
+    writeExpression(this.#body, condition);
+    this.#nested(0x04, () => {
+      then();
+      if (!otherwise) return;
+      this.#body.byte(0x05);
+      otherwise();
+    });
+  }
+
+  /**
+   * Runs `body` for counter = from, from + step, … < to (signed). The bounds are computed anew at each turn: keep costly
+   * ones in a local. Pass `counter` to name the variable, whose value after the loop is the first not below `to`.
+   */
+  for(range: Range, body: (counter: Local<"i32">) => void, counter: Local<"i32"> = this.local("i32")): void {
+    this.set(counter, i32.of(range.from));
+    const again = i32.ltS(counter, range.to);
+    this.if(again, () => {
+      this.loop((start) => {
+        body(counter);
+        this.increment(counter, range.step ?? 1);
+        this.branchIf(again, start);
+      });
+    });
+  }
+
+  return(value?: Expression<ValueType>): void {
+    this.#write([0x0f], ...(value ? [value] : []));
+  }
+
+  /** The function's code entry: local declarations, then the body. */
+  toBytes(): Uint8Array {
+    const out = new ByteWriter();
+    const runs: [count: number, type: ValueType][] = [];
+    for (const type of this.#locals) {
+      const last = runs.at(-1);
+      if (last?.[1] === type) last[0]++;
+      else runs.push([1, type]);
+    }
+    out.u32(runs.length);
+    for (const [count, type] of runs) {
+      out.u32(count);
+      out.byte(typeCode[type]);
+    }
+    out.bytes(this.#body.toBytes());
+    out.byte(0x0b);
+    return out.toBytes();
+  }
+
+  #write(code: readonly number[], ...operands: readonly Expression<ValueType>[]): void {
+    for (const operand of operands) writeExpression(this.#body, operand);
+    this.#body.bytes(code);
+  }
+
+  #nested(opcode: number, body: (label: Label) => void): void {
+    this.#body.bytes([opcode, 0x40]);
+    this.#depth++;
+    body({ depth: this.#depth });
+    this.#depth--;
+    this.#body.byte(0x0b);
+  }
+}
