@@ -42,11 +42,9 @@ export const workerMessages = {
     capabilities: capabilitiesSchema,
     token: z.string().max(500).optional(),
     resume: z.string().max(500).optional(),
-    /** Size of the worker's own data; absent when it expects examples from the coordinator. */
-    ownExamples: count.optional(),
   }),
-  /** The job was checked and compiled; work may be sent. */
-  ready: z.strictObject({ kind: z.literal("ready"), jobHash: hash }),
+  /** The job was checked and compiled; work may be sent. `ownExamples`: size of the data the worker brought itself. */
+  ready: z.strictObject({ kind: z.literal("ready"), jobHash: hash, ownExamples: count.optional() }),
   /** The worker will not do this job (its policy, cost, missing data). */
   refuse: z.strictObject({ kind: z.literal("refuse"), code: identifier, reason: text }),
   /** Payload: u32 indices of examples wanted. */
