@@ -129,7 +129,7 @@ export class Accumulator {
 
   #check(block: number, values: Float32Array, weight: number): number {
     const start = this.#start(block, values);
-    checkWeight(this.grid, weight);
+    checkWeight(weight, this.grid.maxWeight);
     checkValues(this.grid, values);
     return start;
   }

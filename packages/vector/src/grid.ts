@@ -79,8 +79,8 @@ export function checkValues({ bound }: Grid, values: Float32Array): void {
   }
 }
 
-/** Throws unless the weight is an integer that the grid admits; zero is admitted, and contributes nothing. */
-export function checkWeight({ maxWeight }: Grid, weight: number): void {
+/** Throws unless the weight is an integer in 0..maxWeight; zero contributes nothing. */
+export function checkWeight(weight: number, maxWeight: number): void {
   if (!Number.isInteger(weight) || weight < 0 || weight > maxWeight) {
     throw new WeightError(
       `a weight is an integer in 0..${maxWeight}, got ${weight}; raise maxWeight or refuse the update`,

@@ -4,6 +4,6 @@ export * from "./manifest.ts";
 export * from "./block.ts";
 export { type Codec, type CodecName } from "./codecContract.ts";
 export { codecNames, codecOf } from "./codec.ts";
-export { type Grid, type GridOptions } from "./grid.ts";
+export { checkWeight, type Grid, type GridOptions } from "./grid.ts";
 export { type Accumulator, createAccumulator } from "./accumulator.ts";
 export { allFinite, squaredNorm } from "./check.ts";
