@@ -1,0 +1,87 @@
+/** What a coordinator tells whoever watches it: one plain object per happening, named by `event`. */
+
+/** The figures of one committed round. */
+export interface RoundFigures {
+  /** Counts from 1; committing round r makes version r. */
+  readonly round: number;
+  readonly version: number;
+  /** Rounds the run will take, where the stop rule fixes them. */
+  readonly totalRounds: number | undefined;
+  /** Mean over the round's examples; NaN when workers reported none. */
+  readonly loss: number;
+  /** Means over the round's examples, `loss` left out. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Examples the applied updates stand for. */
+  readonly examples: number;
+  readonly examplesPerSecond: number;
+  /** Updates applied, of `cohort` workers invited. */
+  readonly updates: number;
+  readonly cohort: number;
+  /** Workers connected and ready. */
+  readonly workers: number;
+  /** Bytes received from and sent to workers since the round before. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** From opening the round to having it committed. */
+  readonly ms: number;
+}
+
+/** Why a run ended. `stopped` and `aborted` come from the operator, `failed` carries its error in `Outcome`. */
+export type FinishReason = "rounds" | "epochs" | "target" | "stopped" | "aborted" | "failed";
+
+export type CoordinatorEvent =
+  | { readonly event: "listening"; readonly url: string; readonly run: string }
+  /** A stored run goes on: `version` was restored from `checkpoint` by replaying the log; `warnings` name what was damaged. */
+  | {
+      readonly event: "recovered";
+      readonly run: string;
+      readonly version: number;
+      readonly checkpoint: number;
+      readonly warnings: readonly string[];
+    }
+  | {
+      readonly event: "workerJoined";
+      readonly worker: string;
+      readonly name: string;
+      readonly device: string;
+      /** The same worker with its resume token again. */
+      readonly resumed: boolean;
+      readonly workers: number;
+    }
+  | {
+      readonly event: "workerLeft";
+      readonly worker: string;
+      readonly name: string;
+      readonly reason: string;
+      readonly workers: number;
+    }
+  | { readonly event: "refusedWorker"; readonly remote: string; readonly code: string; readonly reason: string }
+  /** Waiting for workers before a round opens. */
+  | { readonly event: "gathering"; readonly workers: number; readonly expected: number }
+  | ({ readonly event: "round" } & RoundFigures)
+  /** An attempt ended with no update; the round is opened again. */
+  | { readonly event: "reopened"; readonly round: number; readonly attempt: number; readonly reason: string }
+  | {
+      readonly event: "refusedUpdate";
+      readonly worker: string;
+      readonly round: number;
+      readonly code: string;
+      readonly reason: string;
+    }
+  | { readonly event: "checkpoint"; readonly version: number; readonly path: string; readonly ms: number }
+  | {
+      readonly event: "evaluated";
+      readonly round: number;
+      readonly version: number;
+      readonly metrics: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly event: "finished";
+      readonly reason: FinishReason;
+      readonly metrics: Readonly<Record<string, number>>;
+      readonly rounds: number;
+      readonly version: number;
+      readonly path: string | undefined;
+    };
+
+export type CoordinatorListener = (event: CoordinatorEvent) => void;

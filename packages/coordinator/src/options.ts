@@ -1,0 +1,99 @@
+/** What a coordinator is given: the job, its data, and where it keeps, listens and waits. */
+import type { Logger } from "pino";
+
+/** The coordinator's own training examples, served to workers that bring none. */
+export interface ExampleStore {
+  readonly size: number;
+  /** One raw array per field of the job's data contract: the stored rows in the order asked, little-endian. */
+  rows(indices: Uint32Array): Uint8Array[];
+}
+
+/** When whole versions are written; between them every round appends what replays it exactly. */
+export interface CheckpointOptions {
+  /** Default 20. */
+  readonly everyRounds?: number | undefined;
+  /** Default 60. */
+  readonly everySeconds?: number | undefined;
+  /** Newest checkpoints kept on disk; default 3. */
+  readonly keep?: number | undefined;
+}
+
+export interface StoreOptions {
+  /** Holds one directory per run. */
+  readonly directory: string;
+  /** A stored run to go on with (its id or a unique prefix). */
+  readonly resume?: string | undefined;
+  readonly checkpoint?: CheckpointOptions | undefined;
+  /**
+   * What a committed round survives: "process" (default) the death of the process at any instant, "power" that of the
+   * machine, at the price of flushing to the disk every round.
+   */
+  readonly durability?: "process" | "power" | undefined;
+}
+
+/** A plain HTTP request on the coordinator's port, and its answer. */
+export interface PageRequest {
+  readonly method: string;
+  /** Path without query, decoded. */
+  readonly path: string;
+}
+
+export interface PageResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** Answers pages beyond `/healthz`; undefined means 404. */
+export type PageHandler = (request: PageRequest) => PageResponse | undefined | Promise<PageResponse | undefined>;
+
+export interface ListenOptions {
+  /** Default "127.0.0.1". Anything beyond loopback needs `token` or `allowOpen`. */
+  readonly host?: string | undefined;
+  /** 0 takes a free port; default 7700. */
+  readonly port?: number | undefined;
+  /** What workers must present in their hello. */
+  readonly token?: string | undefined;
+  /** Accept anyone from beyond this machine. */
+  readonly allowOpen?: boolean | undefined;
+  /** Browser origins allowed besides the coordinator's own. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+  /** Default 1024. */
+  readonly maxConnections?: number | undefined;
+  readonly pages?: PageHandler | undefined;
+}
+
+/** Time as the coordinator sees it; tests put in a virtual one. */
+export interface Clock {
+  nowMs(): number;
+  /** Calls `action` once after `ms`; the result cancels it. */
+  after(ms: number, action: () => void): () => void;
+}
+
+export interface RunOptions {
+  /** Rounds start when this many workers are ready; default 1. */
+  readonly expectedWorkers?: number | undefined;
+  /** Rounds start with fewer once at least one worker has waited this long; default 10,000. */
+  readonly gatherMs?: number | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** Metrics of a version on held-out data, as means. Called at target checks and at the end; must not keep `weights`. */
+export type Evaluate = (weights: Float32Array, version: number) => Promise<Readonly<Record<string, number>>>;
+
+export interface CoordinatorOptions {
+  /** The encoded job document. When a stored run is resumed, its own job is used and this may be left out. */
+  readonly job?: Uint8Array | undefined;
+  /** Needed unless every worker brings its own data. */
+  readonly examples?: ExampleStore | undefined;
+  /** Divides the examples among `slots` workers for local work; default: contiguous equal runs of a seeded permutation. */
+  readonly partition?: ((slots: number) => readonly Uint32Array[]) | undefined;
+  /** Without it the run lives in memory only. */
+  readonly store?: StoreOptions | undefined;
+  /** Without it workers come only through `attach`. */
+  readonly listen?: ListenOptions | undefined;
+  readonly run?: RunOptions | undefined;
+  readonly evaluate?: Evaluate | undefined;
+  /** Default: silent. */
+  readonly log?: Logger | undefined;
+}
