@@ -89,12 +89,12 @@ export function parseManifest(value: unknown): Manifest {
   for (const [index, entry] of manifest.entries.entries()) {
     if (offsets[index] !== entry.offset) {
       throw new ManifestError(
-        `parameter ${entry.name} starts at ${entry.offset}; the manifest says ${String(offsets[index])}`,
+        `parameter ${entry.name} starts at ${entry.offset}; the manifest says ${show(offsets[index])}`,
       );
     }
   }
   if (size !== manifest.size) {
-    throw new ManifestError(`the parameters have ${manifest.size} elements; the manifest says ${String(size)}`);
+    throw new ManifestError(`the parameters have ${manifest.size} elements; the manifest says ${show(size)}`);
   }
   return manifest;
 }
@@ -155,7 +155,7 @@ function elementsOf(name: string, shape: readonly number[]): number {
   for (const extent of shape) {
     if (!Number.isSafeInteger(extent) || extent < 0) {
       throw new ManifestError(
-        `parameter ${name}: a shape is non-negative integers, got [${shape.map(String).join(", ")}]`,
+        `parameter ${name}: a shape is non-negative integers, got [${shape.map(show).join(", ")}]`,
       );
     }
     elements *= extent;
@@ -174,3 +174,6 @@ function record(value: unknown, what: string): Record<string, unknown> {
   }
   return value as Record<string, unknown>;
 }
+
+/** A value of unknown type in a message; String() of a hostile object may throw. */
+const show = (value: unknown): string => (typeof value === "number" ? String(value) : typeof value);
