@@ -9,3 +9,7 @@ export { Tensor, bind, bindAll, placeholder } from "./graph.ts";
 export type { DataNode, Node, OperationNode, PlaceholderNode } from "./graph.ts";
 export { toProgram, trace } from "./trace.ts";
 export { apply } from "./apply.ts";
+export { grad, valueAndGrad, valueAuxAndGrad } from "./grad.ts";
+export type { Argument, GradOptions, GradientOf } from "./grad.ts";
+export { vmap } from "./vmap.ts";
+export type { BatchAxis, VmapOptions } from "./vmap.ts";

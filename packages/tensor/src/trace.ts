@@ -5,6 +5,7 @@ import type { DataNode, Node } from "./graph.ts";
 import { Tensor, placeholder } from "./graph.ts";
 import type { Instruction, Literal, Program, TensorType } from "./program.ts";
 import { sizeOf, typeText } from "./program.ts";
+import { withoutDeadCode } from "./prune.ts";
 import { nodesBehind } from "./walk.ts";
 
 /**
@@ -63,7 +64,8 @@ export function toProgram(outputs: readonly Tensor[], inputs: readonly Tensor[])
       emit(node, constantOf(node, types.get(node)));
     }
   }
-  return { inputs: inputs.map(typeOf), literals, instructions, outputs: outputs.map(valueOf) };
+  const program = { inputs: inputs.map(typeOf), literals, instructions, outputs: outputs.map(valueOf) };
+  return instructions.some(({ primitive }) => primitive === "scan") ? withoutDeadCode(program) : program;
 }
 
 /** Runs `fn` on arguments that have types but no values, and keeps what it computes as a Program. */

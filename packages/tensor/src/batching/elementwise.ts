@@ -1,0 +1,31 @@
+/** Batching of elementwise primitives: they act on the larger tensor as on the smaller. */
+import { bind } from "../graph.ts";
+import type { BinaryPrimitive, BitwisePrimitive, UnaryPrimitive } from "../primitive.ts";
+import { binaryNames, bitwiseNames, unaryNames } from "../primitive.ts";
+import type { Primitive, PrimitiveParams } from "../program.ts";
+import type { Batched, BatchingRule } from "./rule.ts";
+import { stacked } from "./rule.ts";
+
+type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | "not" | "compare" | "select" | "cast";
+
+function elementwise<P extends Exclude<Primitive, "scan">>(primitive: P): BatchingRule<P> {
+  const rule = ({ inputs, params, size }: { inputs: readonly Batched[]; params: PrimitiveParams[P]; size: number }) =>
+    bind(
+      primitive,
+      inputs.map((input) => stacked(input, size)),
+      params,
+    );
+  return rule as unknown as BatchingRule<P>;
+}
+
+const tableOf = <P extends Exclude<Primitive, "scan">>(primitives: readonly P[]) =>
+  Object.fromEntries(primitives.map((primitive) => [primitive, elementwise(primitive)])) as unknown as {
+    readonly [Q in P]: BatchingRule<Q>;
+  };
+
+export const elementwiseBatching: { readonly [P in Elementwise]: BatchingRule<P> } = {
+  ...tableOf(unaryNames),
+  ...tableOf(binaryNames),
+  ...tableOf(bitwiseNames),
+  ...tableOf(["not", "compare", "select", "cast"]),
+};
