@@ -1,0 +1,49 @@
+/** Divides a dataset among workers: at random, or by label as in McMahan et al. 2017 (FedAvg's non-IID split). */
+import { DataRangeError } from "./errors.ts";
+import { createGenerator } from "./generator.ts";
+import { shuffled } from "./permutation.ts";
+
+/** Every index to one worker, at random; parts differ in size by one at most. */
+export function partitionIid(size: number, workers: number, seed: number): Uint32Array[] {
+  assertParts(size, workers, "workers");
+  const order = shuffled(size, createGenerator("partition", seed));
+  return ranges(size, workers).map(([start, stop]) => order.slice(start, stop));
+}
+
+/**
+ * Sorts the examples by label, cuts them into workers × shardsPerWorker shards that differ in size by one at most, and deals
+ * each worker its shards at random: most workers see only `shardsPerWorker` labels.
+ *
+ * @param labels one whole number per example
+ */
+export function partitionShards(
+  labels: ArrayLike<number>,
+  { workers, shardsPerWorker, seed }: { workers: number; shardsPerWorker: number; seed: number },
+): Uint32Array[] {
+  const shards = workers * shardsPerWorker;
+  assertParts(labels.length, workers, "workers");
+  assertParts(labels.length, shards, "shards");
+  // Sorting by (label, index) is a stable sort by label, whatever the engine.
+  const sorted = Uint32Array.from({ length: labels.length }, (_, i) => i).sort(
+    (a, b) => labels[a]! - labels[b]! || a - b,
+  );
+  const cuts = ranges(labels.length, shards);
+  const dealt = shuffled(shards, createGenerator("partition", seed));
+  return Array.from({ length: workers }, (_, worker) => {
+    const own = dealt.slice(worker * shardsPerWorker, (worker + 1) * shardsPerWorker).sort();
+    return Uint32Array.from([...own].flatMap((shard) => [...sorted.subarray(...(cuts[shard] ?? [0, 0]))]));
+  });
+}
+
+/** `parts` consecutive ranges of 0..size that differ in length by one at most. */
+function ranges(size: number, parts: number): [start: number, stop: number][] {
+  const bound = (part: number) => Math.floor((part * size) / parts);
+  return Array.from({ length: parts }, (_, part) => [bound(part), bound(part + 1)]);
+}
+
+function assertParts(size: number, parts: number, what: string): void {
+  if (!Number.isInteger(parts) || parts < 1) {
+    throw new DataRangeError(`expected a whole number of ${what} of at least 1, got ${parts}`);
+  }
+  if (parts > size) throw new DataRangeError(`${size} examples do not fill ${parts} ${what}; use at most ${size}`);
+}

@@ -1,0 +1,138 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DataRangeError, partitionIid, partitionShards, permutation, shuffledSlice } from "@weft/data";
+
+const sorted = (indices: Iterable<number>) => [...indices].sort((a, b) => a - b);
+const counting = (size: number) => Array.from({ length: size }, (_, i) => i);
+const seeds = fc.maxSafeNat();
+
+test("a permutation holds every index once, and is the same for the same seed and epoch", () => {
+  fc.assert(
+    fc.property(fc.nat(300), seeds, fc.nat(1000), (size, seed, epoch) => {
+      const order = permutation(size, seed, epoch);
+      expect(sorted(order)).toEqual(counting(size));
+      expect(permutation(size, seed, epoch)).toEqual(order);
+    }),
+  );
+});
+
+test("the order of a seed never changes between versions", () => {
+  expect([...permutation(12, 1, 0)]).toMatchInlineSnapshot(`
+    [
+      0,
+      7,
+      8,
+      4,
+      10,
+      9,
+      2,
+      5,
+      1,
+      11,
+      6,
+      3,
+    ]
+  `);
+  expect([...permutation(12, 1, 1)]).toMatchInlineSnapshot(`
+    [
+      2,
+      9,
+      5,
+      4,
+      10,
+      8,
+      6,
+      1,
+      11,
+      3,
+      7,
+      0,
+    ]
+  `);
+  expect([...permutation(12, 2 ** 40 + 1, 0)]).toMatchInlineSnapshot(`
+    [
+      11,
+      7,
+      8,
+      5,
+      1,
+      10,
+      9,
+      6,
+      0,
+      2,
+      4,
+      3,
+    ]
+  `);
+});
+
+test("every order of four comes up equally often", () => {
+  const counts = new Map<string, number>();
+  for (let epoch = 0; epoch < 24_000; epoch++) {
+    const order = permutation(4, 7, epoch).join();
+    counts.set(order, (counts.get(order) ?? 0) + 1);
+  }
+  expect(counts.size).toBe(24);
+  const chiSquare = [...counts.values()].reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
+  expect(chiSquare).toBeLessThan(49.7); // 23 degrees of freedom, p = 0.001
+});
+
+test("slices of an epoch join to its permutation, in whatever order they are asked for", () => {
+  const whole = permutation(100, 3, 5);
+  const late = shuffledSlice(100, 3, { epoch: 5, start: 60, count: 40 });
+  shuffledSlice(100, 3, { epoch: 6, start: 0, count: 10 });
+  const early = shuffledSlice(100, 3, { epoch: 5, start: 0, count: 60 });
+  expect([...early, ...late]).toEqual([...whole]);
+  early.fill(0); // a slice is the caller's own
+  expect(shuffledSlice(100, 3, { epoch: 5, start: 0, count: 60 })).toEqual(whole.slice(0, 60));
+});
+
+test("slices past the end, and seeds that are not whole numbers, are refused", () => {
+  expect(() => shuffledSlice(10, 0, { epoch: 0, start: 8, count: 3 })).toThrow(DataRangeError);
+  expect(() => permutation(10, 0.5, 0)).toThrow(/seed from 0 to 2\^53 - 1, got 0.5/);
+  expect(() => permutation(10, 0, -1)).toThrow(/epoch/);
+});
+
+test("an IID partition gives every example to one worker, in parts that differ by one at most", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 20 }), seeds, (size, workers, seed) => {
+      fc.pre(workers <= size);
+      const parts = partitionIid(size, workers, seed);
+      expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(size));
+      const sizes = parts.map((part) => part.length);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+      expect(partitionIid(size, workers, seed)).toEqual(parts);
+    }),
+  );
+});
+
+test("a shard partition gives every example to one worker, and few labels to each", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 1, max: 3 }),
+      seeds,
+      (workers, shardsPerWorker, seed) => {
+        const labels = permutation(300, seed, 1).map((i) => i % 10);
+        const parts = partitionShards(labels, { workers, shardsPerWorker, seed });
+        expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(300));
+        expect(partitionShards(labels, { workers, shardsPerWorker, seed })).toEqual(parts);
+      },
+    ),
+  );
+});
+
+test("FedAvg's split of 100 workers and two shards leaves each two labels at most", () => {
+  const labels = permutation(6000, 9, 0).map((i) => i % 10);
+  const parts = partitionShards(labels, { workers: 100, shardsPerWorker: 2, seed: 4 });
+  const kinds = parts.map((part) => new Set([...part].map((i) => labels[i])).size);
+  expect(Math.max(...kinds)).toBeLessThanOrEqual(2);
+  expect(kinds.filter((count) => count === 2).length).toBeGreaterThan(80);
+  expect(parts.every((part) => part.length === 60)).toBe(true);
+});
+
+test("more workers than examples are refused", () => {
+  expect(() => partitionIid(3, 4, 0)).toThrow(/3 examples do not fill 4 workers; use at most 3/);
+  expect(() => partitionShards([0, 1, 2], { workers: 2, shardsPerWorker: 2, seed: 0 })).toThrow(/4 shards/);
+});
