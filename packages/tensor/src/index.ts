@@ -13,3 +13,42 @@ export { grad, valueAndGrad, valueAuxAndGrad } from "./grad.ts";
 export type { Argument, GradOptions, GradientOf } from "./grad.ts";
 export { vmap } from "./vmap.ts";
 export type { BatchAxis, VmapOptions } from "./vmap.ts";
+import "./methods.ts";
+export * from "./create.ts";
+export * from "./operations/activations.ts";
+export * from "./operations/arithmetic.ts";
+export { broadcastTo } from "./operations/broadcast.ts";
+export * from "./operations/compare.ts";
+export { conv1d, conv2d, convTranspose1d, convTranspose2d } from "./operations/conv.ts";
+export type { ConvOptions, ConvTransposeOptions, Padding } from "./operations/conv.ts";
+export { einsum } from "./operations/einsum.ts";
+export * from "./operations/gather.ts";
+export * from "./operations/join.ts";
+export * from "./operations/matmul.ts";
+export * from "./operations/pad.ts";
+export * from "./operations/pool.ts";
+export * from "./operations/reduce.ts";
+export * from "./operations/shape.ts";
+export { at, slice, split, tril, triu } from "./operations/slice.ts";
+export type { Index } from "./operations/slice.ts";
+export * from "./operations/sort.ts";
+export { realize, realizeSync } from "./evaluate.ts";
+export { currentBackend, setBackend } from "./backends.ts";
+export { createReferenceBackend } from "./reference/backend.ts";
+export { schedule } from "./schedule/schedule.ts";
+export type { ScheduleOptions } from "./schedule/schedule.ts";
+export { simplify } from "./schedule/simplify.ts";
+export { planMemory } from "./schedule/memory.ts";
+export type { MemoryPlan, MemoryRequest, MemoryStep } from "./schedule/memory.ts";
+export { describeSchedule } from "./schedule/describe.ts";
+export type {
+  Access,
+  BufferSpec,
+  Loop,
+  LoopOp,
+  LoopOperand,
+  LoopResult,
+  Place,
+  Schedule,
+  Step,
+} from "./schedule/step.ts";

@@ -1,0 +1,98 @@
+/** Finishes a loop: resolves accesses over its final axes, merges axes that every access walks as one, drops what is unused. */
+import type { Affine, IndexSpace } from "./affine.ts";
+import type { Definitions } from "./definitions.ts";
+import type { BuiltLoop, LoopRequest, LoopRoot, OpenOp } from "./loopBuilder.ts";
+import type { Access, LoopOp, LoopOperand, LoopResult } from "./step.ts";
+
+interface OpenLoop {
+  readonly ops: readonly OpenOp[];
+  readonly results: readonly { readonly root: LoopRoot; readonly op: number }[];
+  readonly definitions: Definitions;
+}
+
+export function collapseLoop(request: LoopRequest, space: IndexSpace, open: OpenLoop): BuiltLoop {
+  const isReduced = (axis: number) => request.reducedAxes.includes(axis);
+  const all = request.shape.map((_, axis) => axis);
+  const leavesOf = (axes: number[]) => axes.flatMap((axis) => space.leaves(axis)).filter((a) => space.sizes[a] !== 1);
+  const keptLeaves = leavesOf(all.filter((axis) => !isReduced(axis)));
+  const axes = [...keptLeaves, ...leavesOf(all.filter(isReduced))];
+  const strided = (form: Affine): Access => {
+    const coefficients = new Map(space.resolve(form).terms);
+    return { offset: form.offset, strides: axes.map((axis) => coefficients.get(axis) ?? 0) };
+  };
+
+  const ops: LoopOp[] = [];
+  const operands: LoopOperand[] = [];
+  const reads: number[] = [];
+  const renamed: number[] = [];
+  const seen = new Map<string, number>();
+  for (const op of open.ops) {
+    const args = "args" in op ? { args: op.args.map((arg) => renamed[arg]!) } : {};
+    const closed = "form" in op ? { ...op, form: undefined, access: strided(op.form) } : { ...op, ...args };
+    const key = JSON.stringify(closed);
+    let position = seen.get(key);
+    if (position === undefined) {
+      position = ops.length;
+      seen.set(key, position);
+      if (op.kind === "load") {
+        ops.push({ kind: "load", dtype: op.dtype, operand: operands.length });
+        operands.push({ dtype: op.dtype, access: strided(op.form) });
+        reads.push(op.buffer);
+      } else if (op.kind === "index") {
+        ops.push({ kind: "index", dtype: op.dtype, access: strided(op.form) });
+      } else {
+        ops.push({ ...op, ...args });
+      }
+    }
+    renamed.push(position);
+  }
+  const results = open.results.map(({ root, op }): LoopResult => {
+    const shape = request.shape.map((size, axis) => (root.reduce !== undefined && isReduced(axis) ? 1 : size));
+    return {
+      op: renamed[op]!,
+      dtype: open.definitions.types[root.value]!.dtype,
+      reduce: root.reduce,
+      access: strided(root.access ? fromAccess(root.access) : reducedLinear(space, shape)),
+    };
+  });
+  const loop = { sizes: axes.map((axis) => space.sizes[axis]!), kept: keptLeaves.length, operands, ops, results };
+  return { loop: mergeAxes(loop), reads, writes: open.results.map(({ root }) => root.value) };
+}
+
+/** Row-major over the axes of more than one element; reduced axes count as one element. */
+function reducedLinear(space: IndexSpace, shape: readonly number[]): Affine {
+  const map = space.identity().map((form, axis) => (shape[axis] === 1 ? { offset: 0, terms: [] } : form));
+  return space.linear(map, shape);
+}
+
+function fromAccess({ offset, strides }: Access): Affine {
+  return { offset, terms: strides.map((stride, axis) => [axis, stride]) };
+}
+
+/** Joins neighbouring axes (of one kind) wherever every access steps over them as over one longer axis. */
+function mergeAxes(loop: BuiltLoop["loop"]): BuiltLoop["loop"] {
+  const accesses = [
+    ...loop.operands.map(({ access }) => access),
+    ...loop.results.map(({ access }) => access),
+    ...loop.ops.flatMap((op) => (op.kind === "index" ? [op.access] : [])),
+  ];
+  const groups: number[][] = [];
+  loop.sizes.forEach((size, axis) => {
+    const previous = axis - 1;
+    const joins =
+      axis > 0 &&
+      axis !== loop.kept &&
+      accesses.every(({ strides }) => strides[previous] === (strides[axis] ?? 0) * size);
+    if (joins) groups.at(-1)?.push(axis);
+    else groups.push([axis]);
+  });
+  const last = groups.map((group) => group.at(-1)!);
+  const merged = (access: Access): Access => ({ ...access, strides: last.map((axis) => access.strides[axis]!) });
+  return {
+    sizes: groups.map((group) => group.reduce((size, axis) => size * loop.sizes[axis]!, 1)),
+    kept: groups.filter((group) => group[0]! < loop.kept).length,
+    operands: loop.operands.map((operand) => ({ ...operand, access: merged(operand.access) })),
+    ops: loop.ops.map((op) => (op.kind === "index" ? { ...op, access: merged(op.access) } : op)),
+    results: loop.results.map((result) => ({ ...result, access: merged(result.access) })),
+  };
+}

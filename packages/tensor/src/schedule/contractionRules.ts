@@ -1,0 +1,72 @@
+/** Simplifications of reductions and contractions: empty ones become constants, transposed operands are read as they lie. */
+import type { Instruction } from "../program.ts";
+import type { InstructionOf, Rewriter, Rule, Rules } from "./rewriter.ts";
+
+function reduction(
+  rewriter: Rewriter,
+  { primitive, inputs, params, outputs }: InstructionOf<"sum" | "reduceMax">,
+): number | undefined {
+  const operand = inputs[0]!;
+  const shape = rewriter.shapeOf(operand);
+  const [type] = outputs;
+  if (!type) return undefined;
+  const lowest = { f32: -Infinity, f64: -Infinity, i32: -(2 ** 31), u32: 0, bool: 0 }[type.dtype];
+  if (shape.includes(0)) return rewriter.constant(primitive === "sum" ? 0 : lowest, type);
+  const nothing = params.axes.every((axis) => shape[axis] === 1);
+  return nothing ? rewriter.emit("reshape", [operand], { shape: type.shape }) : undefined;
+}
+
+/** Without anything to sum, the result is 0. */
+function emptyIsZero(rewriter: Rewriter, { inputs, outputs }: Instruction): number | undefined {
+  const empty = inputs.some((input) => rewriter.shapeOf(input).includes(0));
+  return empty ? rewriter.constant(0, outputs[0]!) : undefined;
+}
+
+/** dot(transpose(x), y) reads x directly, as long as the result's axes keep their order. */
+const absorbTranspose: Rule<"dot"> = (rewriter, { inputs, params }) => {
+  const [lhs, rhs] = inputs as [number, number];
+  const left = untransposed(rewriter, lhs, [params.lhsBatch, params.lhsContract]);
+  const right = untransposed(rewriter, rhs, [params.rhsBatch, params.rhsContract]);
+  if (!left && !right) return undefined;
+  return rewriter.emit("dot", [left?.value ?? lhs, right?.value ?? rhs], {
+    lhsBatch: left?.batch ?? params.lhsBatch,
+    lhsContract: left?.contract ?? params.lhsContract,
+    rhsBatch: right?.batch ?? params.rhsBatch,
+    rhsContract: right?.contract ?? params.rhsContract,
+  });
+};
+
+interface DotOperand {
+  readonly value: number;
+  readonly batch: readonly number[];
+  readonly contract: readonly number[];
+}
+
+function untransposed(
+  rewriter: Rewriter,
+  value: number,
+  [batch, contract]: readonly [readonly number[], readonly number[]],
+): DotOperand | undefined {
+  const view = rewriter.maker(value, "transpose");
+  if (!view) return undefined;
+  const { permutation } = view.params;
+  const free = permutation.filter((_, axis) => !batch.includes(axis) && !contract.includes(axis));
+  if (free.some((axis, i) => i > 0 && axis < free[i - 1]!)) return undefined;
+  const below = (axes: readonly number[]) => axes.map((axis) => permutation[axis]!);
+  return { value: view.inputs[0]!, batch: below(batch), contract: below(contract) };
+}
+
+export const contractionRules: Rules = {
+  sum: [reduction],
+  reduceMax: [reduction],
+  dot: [emptyIsZero, absorbTranspose],
+  conv: [emptyIsZero],
+  convInputGradient: [emptyIsZero],
+  convKernelGradient: [emptyIsZero],
+  scatterAdd: [
+    (rewriter, { inputs }) => {
+      const [operand, , updates] = inputs as [number, number, number];
+      return rewriter.shapeOf(updates).includes(0) ? operand : undefined;
+    },
+  ],
+};

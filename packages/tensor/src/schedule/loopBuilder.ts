@@ -1,0 +1,169 @@
+/** Builds one fused loop: expands the values it computes down to loads from buffers, each with its affine access. */
+import type { DType } from "../dtype.ts";
+import type { Shape } from "../primitive.ts";
+import { isBinary, isBitwise, isUnary } from "../primitive.ts";
+import type { Instruction } from "../program.ts";
+import { collapseLoop } from "./collapse.ts";
+import type { Affine, IndexMap } from "./affine.ts";
+import { IndexSpace, add, affine, throughView } from "./affine.ts";
+import type { Access, ElementwisePrimitive, Loop, LoopOp } from "./step.ts";
+import type { Definitions } from "./definitions.ts";
+import { isView } from "./definitions.ts";
+
+/** What the loop computes. Roots share the loop's index space: the shape of the value, or of a reduction's operand. */
+export interface LoopRoot {
+  /** The value the root stores; it may be read by other roots of the same loop at the same index. */
+  readonly value: number;
+  /** The value evaluated at every index: `value` itself, or a reduction's operand, or one piece of a concat. */
+  readonly expression: number;
+  readonly reduce: "sum" | "max" | undefined;
+  /** Where the result goes; by default row-major over the kept axes. */
+  readonly access?: Access;
+}
+
+export interface LoopRequest {
+  readonly shape: Shape;
+  readonly reducedAxes: readonly number[];
+  readonly roots: readonly LoopRoot[];
+}
+
+export interface BuiltLoop {
+  readonly loop: Loop;
+  /** The value whose buffer each operand reads. */
+  readonly reads: readonly number[];
+  /** The value that each result stores. */
+  readonly writes: readonly number[];
+}
+
+/** Why a loop cannot be built: a value must get a buffer first, or one root needs another's value at another index. */
+export type LoopObstacle = { readonly kind: "materialise"; readonly value: number } | { readonly kind: "conflict" };
+
+/** Operations before their accesses are resolved. */
+export type OpenOp =
+  | Exclude<LoopOp, { kind: "load" | "index" }>
+  | { readonly kind: "load"; readonly dtype: DType; readonly buffer: number; readonly form: Affine }
+  | { readonly kind: "index"; readonly dtype: DType; readonly form: Affine };
+
+export function buildLoop(
+  request: LoopRequest,
+  definitions: Definitions,
+  stored: ReadonlySet<number>,
+): BuiltLoop | LoopObstacle {
+  const builder = new LoopBuilder(request, definitions, stored);
+  try {
+    const results = request.roots.map((root) => ({ root, op: builder.expandRoot(root) }));
+    return collapseLoop(request, builder.space, { ops: builder.ops, results, definitions });
+  } catch (obstacle) {
+    if (obstacle instanceof Obstacle) return obstacle.what;
+    throw obstacle;
+  }
+}
+
+class Obstacle {
+  readonly what: LoopObstacle;
+  constructor(what: LoopObstacle) {
+    this.what = what;
+  }
+}
+
+class LoopBuilder {
+  readonly space: IndexSpace;
+  readonly ops: OpenOp[] = [];
+  readonly #identityKey: string;
+  readonly #definitions: Definitions;
+  readonly #stored: ReadonlySet<number>;
+  readonly #roots: ReadonlyMap<number, LoopRoot>;
+  readonly #made = new Map<string, number>();
+
+  constructor(request: LoopRequest, definitions: Definitions, stored: ReadonlySet<number>) {
+    this.space = new IndexSpace(request.shape);
+    this.#identityKey = this.space.key(this.space.identity());
+    this.#definitions = definitions;
+    this.#stored = stored;
+    this.#roots = new Map(request.roots.map((root) => [root.value, root]));
+  }
+
+  expandRoot(root: LoopRoot): number {
+    const map = this.space.identity();
+    return root.expression === root.value ? this.#compute(root.value, map) : this.#expand(root.expression, map);
+  }
+
+  /** The operation that holds `value` at `map`: a load where it has a buffer, else computed on the spot. */
+  #expand(value: number, map: IndexMap): number {
+    const own = this.#roots.get(value);
+    if (own) {
+      const here = own.reduce === undefined && own.expression === value && this.#keyOf(map) === this.#identityKey;
+      if (!here) throw new Obstacle({ kind: "conflict" });
+      return this.#compute(value, map);
+    }
+    const place = this.#definitions.locate(value, this.#stored);
+    if (place) {
+      if (this.#roots.has(place.value)) throw new Obstacle({ kind: "conflict" });
+      const { shape, dtype } = this.#definitions.types[value]!;
+      const form = add(this.space.linear(map, shape), affine(place.offset, []));
+      return this.#emit({ kind: "load", dtype, buffer: place.value, form: this.space.resolve(form) });
+    }
+    return this.#compute(value, map);
+  }
+
+  #compute(value: number, map: IndexMap): number {
+    const key = `${value}@${this.#keyOf(map)}`;
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const instruction = this.#definitions.instructionOf(value);
+    if (!instruction) return this.#copyOf(value, map);
+    const op = this.#apply(instruction, value, map);
+    this.#made.set(key, op);
+    return op;
+  }
+
+  #apply(instruction: Instruction, value: number, map: IndexMap): number {
+    const { dtype } = this.#definitions.types[value]!;
+    if (instruction.primitive === "constant") {
+      return this.#emit({ kind: "constant", dtype, value: instruction.params.value });
+    }
+    if (instruction.primitive === "iota") {
+      const form = this.space.resolve(map[instruction.params.axis] ?? affine(0, []));
+      return this.#emit({ kind: "index", dtype, form });
+    }
+    if (isView(instruction)) {
+      const operand = instruction.inputs[0]!;
+      const operandShape = this.#definitions.types[operand]!.shape;
+      const below = throughView(this.space, instruction, { map, operandShape });
+      if (!below) throw new Obstacle({ kind: "materialise", value: operand });
+      return this.#expand(operand, below);
+    }
+    const args = instruction.inputs.map((input) => this.#expand(input, map));
+    if (instruction.primitive === "compare") {
+      return this.#emit({ kind: "compare", dtype: "bool", op: instruction.params.op, args });
+    }
+    if (!isElementwise(instruction.primitive)) throw new Error(`${instruction.primitive} is not a loop operation`);
+    return this.#emit({ kind: "apply", dtype, primitive: instruction.primitive, args });
+  }
+
+  /** An input or literal that is itself a root: a copy of it. */
+  #copyOf(value: number, map: IndexMap): number {
+    const { shape, dtype } = this.#definitions.types[value]!;
+    return this.#emit({
+      kind: "load",
+      dtype,
+      buffer: value,
+      form: this.space.resolve(this.space.linear(map, shape)),
+    });
+  }
+
+  #emit(op: OpenOp): number {
+    this.ops.push(op);
+    return this.ops.length - 1;
+  }
+
+  #keyOf(map: IndexMap): string {
+    return this.space.key(map);
+  }
+}
+
+const structural = new Set(["not", "select", "cast"]);
+
+export function isElementwise(primitive: string): primitive is ElementwisePrimitive {
+  return isUnary(primitive) || isBinary(primitive) || isBitwise(primitive) || structural.has(primitive);
+}

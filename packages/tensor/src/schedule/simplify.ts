@@ -1,0 +1,38 @@
+/**
+ * Clean-up of a Program before it is scheduled: dead code, common subexpressions, constants folded, identities removed,
+ * views merged. Every rule keeps results exact, but for divisions by constants turned into equal multiplications.
+ */
+import type { Program } from "../program.ts";
+import { arithmeticRules } from "./arithmeticRules.ts";
+import { contractionRules } from "./contractionRules.ts";
+import type { Rules } from "./rewriter.ts";
+import { rewrite } from "./rewriter.ts";
+import { viewRules } from "./viewRules.ts";
+
+const rules: Rules = { ...arithmeticRules, ...viewRules, ...contractionRules };
+
+export function simplify(program: Program): Program {
+  return rewrite(program, {
+    ...rules,
+    scan: [
+      (rewriter, { inputs, params, outputs }) => {
+        const body = simplified(params.body);
+        if (body === params.body) return undefined;
+        return rewriter.add({ primitive: "scan", inputs, params: { ...params, body }, outputs });
+      },
+    ],
+  });
+}
+
+const known = new WeakMap<Program, Program>();
+
+/** Bodies are met once per rewriting of the loop around them; a simplified one stands for itself. */
+function simplified(body: Program): Program {
+  let result = known.get(body);
+  if (!result) {
+    result = simplify(body);
+    known.set(body, result);
+    known.set(result, result);
+  }
+  return result;
+}
