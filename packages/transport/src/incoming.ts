@@ -1,0 +1,111 @@
+/** A payload on its way in: keeps the chunks that were not read yet, and grants credit for those that were. */
+import { ProtocolError, chunkBytes, initialCreditBytes } from "@weft/protocol";
+import type { IncomingPayload } from "./connection.ts";
+import { ConnectionError } from "./errors.ts";
+
+/** Unread bytes kept once someone reads. Before that a sender gets by on the smaller initial credit. */
+const windowBytes = 4 * 1024 * 1024;
+
+export class Incoming implements IncomingPayload {
+  readonly bytes: number;
+  readonly #grant: (bytes: number) => void;
+  #queue: Uint8Array[] = [];
+  #receivedBytes = 0;
+  #takenBytes = 0;
+  #grantedBytes = initialCreditBytes;
+  #use: "unread" | "read" | "discarded" = "unread";
+  #error: ConnectionError | undefined;
+  #wake: (() => void) | undefined;
+
+  /** @param grant tells the sender that so many more bytes may come */
+  constructor(bytes: number, grant: (bytes: number) => void) {
+    this.bytes = bytes;
+    this.#grant = grant;
+  }
+
+  get complete(): boolean {
+    return this.#receivedBytes === this.bytes;
+  }
+
+  /** The next chunk from the wire. */
+  accept(chunk: Uint8Array, offset: number): void {
+    const expected = Math.min(chunkBytes, this.bytes - this.#receivedBytes);
+    if (offset !== this.#receivedBytes || chunk.length !== expected) {
+      throw new ProtocolError(
+        "sequence",
+        `chunk: ${expected} bytes at ${this.#receivedBytes} expected, got ${chunk.length} at ${offset}`,
+      );
+    }
+    if (this.#receivedBytes + chunk.length > this.#grantedBytes) {
+      throw new ProtocolError("sequence", `chunk: beyond the ${this.#grantedBytes} bytes that were granted`);
+    }
+    this.#receivedBytes += chunk.length;
+    if (this.#use === "discarded") this.#taken(chunk.length);
+    else this.#queue.push(chunk);
+    this.#rouse();
+  }
+
+  /** The link has ended; what is complete stays readable. */
+  end(error: ConnectionError): void {
+    if (this.complete) return;
+    this.#error = error;
+    this.#queue = [];
+    this.#rouse();
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#use !== "unread") throw new ConnectionError("consumed", "a payload can be read only once");
+    this.#use = "read";
+    try {
+      while (this.#takenBytes < this.bytes) {
+        if (this.#error !== undefined) throw this.#error;
+        const chunk = this.#queue.shift();
+        if (chunk === undefined) {
+          await new Promise<void>((resolve) => (this.#wake = resolve));
+          continue;
+        }
+        this.#taken(chunk.length);
+        yield chunk;
+      }
+    } finally {
+      // A reader that stops early must not leave the sender waiting for credit.
+      this.#drop();
+    }
+  }
+
+  async collect(): Promise<Uint8Array> {
+    const all = new Uint8Array(this.bytes);
+    let offset = 0;
+    for await (const chunk of this.chunks()) {
+      all.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return all;
+  }
+
+  discard(): void {
+    if (this.#use === "unread") this.#drop();
+  }
+
+  #drop(): void {
+    this.#use = "discarded";
+    const unread = this.#queue;
+    this.#queue = [];
+    for (const chunk of unread) this.#taken(chunk.length);
+  }
+
+  #taken(bytes: number): void {
+    this.#takenBytes += bytes;
+    const target = Math.min(this.bytes, this.#takenBytes + windowBytes);
+    const more = target - this.#grantedBytes;
+    if (more <= 0 || this.#error !== undefined) return;
+    this.#grantedBytes = target;
+    this.#grant(more);
+  }
+
+  #rouse(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * A connection over any carrier. Everything that arrives is untrusted: whatever breaks the protocol closes the link with a
+ * WebSocket code and a reason, and is reported once to `onFault`; nothing is thrown back into the carrier.
+ */
+import { ProtocolError, checkPayload, decodeFrame, defaultLimits, parseLinkFrame, parseMessage } from "@weft/protocol";
+import { maxStreams, type LinkFrame, type Message, type PayloadLimits, type Sender } from "@weft/protocol";
+import { closeText, type Carrier, type CarrierSink } from "./carrier.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import type { CloseReason, Connection, ConnectionStats, IncomingPayload } from "./connection.ts";
+import type { MessageListener, OutgoingPayload } from "./connection.ts";
+import { ConnectionError } from "./errors.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { Incoming } from "./incoming.ts";
+import { Outbox } from "./outbox.ts";
+import { rateLimit, type RateLimit } from "./rateLimit.ts";
+
+/** Why a link was closed by this side. */
+export interface LinkFault extends CloseReason {
+  readonly remote: string;
+  readonly cause: unknown;
+}
+
+export interface LinkOptions {
+  /** Whose messages are accepted: a coordinator's side accepts "worker", and the other way round. */
+  readonly accepts: Sender;
+  /** Asked at every message, so that it may answer differently once the model is known. */
+  readonly limits?: () => PayloadLimits;
+  readonly clock?: Clock;
+  readonly heartbeatMs?: number;
+  /** Heartbeats without a sign of life after which the link is dead. */
+  readonly missedHeartbeats?: number;
+  /** Messages and pings a second, with bursts of as many; unlimited when absent. */
+  readonly maxMessagesPerSecond?: number;
+  /** Told once if the link is closed because of what the peer sent or a listener threw. */
+  readonly onFault?: (fault: LinkFault) => void;
+}
+
+const defaultHeartbeatMs = 5000;
+/** A peer that lets so many messages without payload pile up is not reading. */
+const maxBufferedBytes = 16 * 1024 * 1024;
+const maxWaitingMessages = 1024;
+
+export class Link implements Connection, CarrierSink {
+  readonly remote: string;
+  readonly closed: Promise<CloseReason>;
+  readonly #carrier: Carrier;
+  readonly #options: LinkOptions;
+  readonly #clock: Clock;
+  readonly #outbox: Outbox;
+  readonly #heartbeat: Heartbeat;
+  readonly #rate: RateLimit | undefined;
+  readonly #streams = new Map<number, Incoming>();
+  readonly #resolveClosed: (reason: CloseReason) => void;
+  #lastStream = 0;
+  #receivedBytes = 0;
+  #listener: MessageListener | undefined;
+  /** Arrived before there was a listener. */
+  #early: [Message, IncomingPayload | undefined][] = [];
+  /** Set once the link carries nothing any more. */
+  #end: CloseReason | undefined;
+
+  constructor(carrier: Carrier, options: LinkOptions) {
+    const { promise, resolve } = Promise.withResolvers<CloseReason>();
+    this.remote = carrier.remote;
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.#carrier = carrier;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#outbox = new Outbox(carrier);
+    this.#rate = options.maxMessagesPerSecond === undefined ? undefined : rateLimit(options.maxMessagesPerSecond);
+    this.#heartbeat = new Heartbeat({
+      clock: this.#clock,
+      everyMs: options.heartbeatMs ?? defaultHeartbeatMs,
+      missedLimit: options.missedHeartbeats ?? 3,
+      ping: (id) => {
+        this.#outbox.sendNow({ frame: "ping", id });
+      },
+      dead: (reason) => {
+        this.#fail(1008, reason, undefined);
+        carrier.terminate();
+      },
+      hasBacklog: () => carrier.bufferedBytes > 0,
+    });
+  }
+
+  get stats(): ConnectionStats {
+    const { sentBytes } = this.#outbox;
+    return { sentBytes, receivedBytes: this.#receivedBytes, roundTripMs: this.#heartbeat.roundTripMs };
+  }
+
+  /** @throws {ProtocolError} (as a rejection) for a message that the other side would refuse */
+  send(message: Message, payload?: OutgoingPayload): Promise<void> {
+    try {
+      checkOutgoing(message, payload, this.#options);
+    } catch (error) {
+      if (error instanceof ProtocolError) return Promise.reject(error);
+      throw error;
+    }
+    const sent = this.#outbox.send(message, payload);
+    if (this.#carrier.bufferedBytes > maxBufferedBytes || this.#outbox.waitingMessages > maxWaitingMessages) {
+      this.#fail(1008, "the peer does not read its messages", undefined);
+    }
+    return sent;
+  }
+
+  listen(listener: MessageListener): void {
+    if (this.#listener !== undefined) throw new Error(`${this.remote}: a connection has exactly one listener`);
+    this.#listener = listener;
+    const early = this.#early;
+    this.#early = [];
+    for (const [message, payload] of early) this.#deliver(message, payload);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#end !== undefined) return;
+    this.#finish({ code, reason });
+    this.#carrier.close(code, closeText(reason));
+  }
+
+  receive(frame: Uint8Array): void {
+    if (this.#end !== undefined) return;
+    this.#receivedBytes += frame.length;
+    this.#heartbeat.alive();
+    try {
+      const { header, body } = decodeFrame(frame);
+      this.#handle(parseLinkFrame(header, body.length), body);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#fail(closeCode(error), error.message, error);
+      else this.#fail(1011, "internal error", error);
+    }
+  }
+
+  receiveText(): void {
+    this.#fail(1003, "text is not spoken here; frames are binary", undefined);
+  }
+
+  drained(): void {
+    this.#heartbeat.progress();
+    this.#outbox.pump();
+  }
+
+  ended(code: number, reason: string): void {
+    if (this.#end === undefined) this.#finish({ code, reason });
+    this.#resolveClosed(this.#end ?? { code, reason });
+  }
+
+  #handle(frame: LinkFrame, body: Uint8Array): void {
+    switch (frame.frame) {
+      case "message":
+        this.#admit();
+        this.#receiveMessage(frame.message, frame.payload);
+        return;
+      case "chunk":
+        this.#receiveChunk(frame.stream, frame.offset, body);
+        return;
+      case "credit":
+        this.#outbox.grant(frame.stream, frame.bytes);
+        return;
+      case "ping":
+        this.#admit();
+        this.#outbox.sendNow({ frame: "pong", id: frame.id });
+        return;
+      case "pong":
+        this.#heartbeat.pong(frame.id);
+        return;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  #admit(): void {
+    if (this.#rate?.admit(this.#clock.now()) === false) {
+      throw new ProtocolError("sequence", `more than ${this.#options.maxMessagesPerSecond ?? 0} messages a second`);
+    }
+  }
+
+  #receiveMessage(header: unknown, announced: { stream: number; bytes: number } | undefined): void {
+    const message = parseMessage(header, this.#options.accepts);
+    checkPayload(message.kind, announced?.bytes, (this.#options.limits ?? (() => defaultLimits))());
+    const payload = announced === undefined ? undefined : this.#open(announced.stream, announced.bytes);
+    if (this.#listener !== undefined) this.#deliver(message, payload);
+    else if (this.#early.push([message, payload]) > maxWaitingMessages) {
+      throw new ProtocolError("sequence", `more than ${maxWaitingMessages} messages before anyone could read them`);
+    }
+  }
+
+  #open(stream: number, bytes: number): Incoming {
+    if (stream <= this.#lastStream) {
+      throw new ProtocolError(
+        "sequence",
+        `stream ${stream} was used already; a number above ${this.#lastStream} expected`,
+      );
+    }
+    if (bytes > 0 && this.#streams.size >= maxStreams) {
+      throw new ProtocolError("sequence", `more than ${maxStreams} payloads at once`);
+    }
+    this.#lastStream = stream;
+    const incoming = new Incoming(bytes, (granted) => {
+      if (this.#end === undefined) this.#outbox.sendNow({ frame: "credit", stream, bytes: granted });
+    });
+    if (bytes > 0) this.#streams.set(stream, incoming);
+    return incoming;
+  }
+
+  #receiveChunk(stream: number, offset: number, body: Uint8Array): void {
+    const incoming = this.#streams.get(stream);
+    if (incoming === undefined) throw new ProtocolError("sequence", `chunk of stream ${stream}, which is not open`);
+    incoming.accept(body, offset);
+    if (incoming.complete) this.#streams.delete(stream);
+  }
+
+  #deliver(message: Message, payload: IncomingPayload | undefined): void {
+    try {
+      this.#listener?.(message, payload);
+    } catch (error) {
+      this.#fail(1011, "internal error", error);
+    }
+  }
+
+  #fail(code: number, reason: string, cause: unknown): void {
+    if (this.#end !== undefined) return;
+    this.close(code, reason);
+    this.#options.onFault?.({ code, reason, remote: this.remote, cause });
+  }
+
+  #finish(end: CloseReason): void {
+    this.#end = end;
+    this.#heartbeat.stop();
+    const error = new ConnectionError(
+      "closed",
+      `${this.remote}: the connection was closed (${end.code} ${end.reason})`,
+    );
+    this.#outbox.end(error);
+    for (const incoming of this.#streams.values()) incoming.end(error);
+    this.#streams.clear();
+  }
+}
+
+function checkOutgoing(message: Message, payload: OutgoingPayload | undefined, options: LinkOptions): void {
+  parseMessage(message, options.accepts === "worker" ? "coordinator" : "worker");
+  const parts = payload instanceof Uint8Array ? [payload] : payload;
+  const bytes = parts?.reduce((sum, part) => sum + part.length, 0);
+  checkPayload(message.kind, bytes, defaultLimits);
+}
+
+/** 1009 for size, 1003 for another version, 1002 for what is no frame at all, 1008 for everything that breaks a rule. */
+function closeCode(error: ProtocolError): number {
+  if (error.code === "size") return 1009;
+  if (error.code === "version") return 1003;
+  return error.code === "frame" ? 1002 : 1008;
+}

@@ -1,0 +1,173 @@
+/**
+ * The sending half of a link: messages go out at once and in order; payloads follow in chunks, taking turns, as far as the
+ * receiver's credit and the carrier's buffer allow. So what waits here is the caller's own arrays, never copies of them.
+ */
+import { ProtocolError, chunkBytes, encodeHeader, initialCreditBytes, maxStreams } from "@weft/protocol";
+import type { LinkFrame, Message } from "@weft/protocol";
+import type { Carrier } from "./carrier.ts";
+import type { OutgoingPayload } from "./connection.ts";
+import type { ConnectionError } from "./errors.ts";
+
+/** Chunks are handed to the carrier only while it holds less than this. */
+const highWaterBytes = 1024 * 1024;
+
+interface Outgoing {
+  readonly message: Message;
+  readonly payload: PartReader | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface OutgoingStream extends Outgoing {
+  readonly stream: number;
+  readonly payload: PartReader;
+  creditBytes: number;
+}
+
+export class Outbox {
+  /** Bytes handed to the carrier. */
+  sentBytes = 0;
+  readonly #carrier: Carrier;
+  #waiting: Outgoing[] = [];
+  /** The first is next to send a chunk. */
+  #streams: OutgoingStream[] = [];
+  #lastStream = 0;
+  #ended: ConnectionError | undefined;
+
+  constructor(carrier: Carrier) {
+    this.#carrier = carrier;
+  }
+
+  get waitingMessages(): number {
+    return this.#waiting.length;
+  }
+
+  send(message: Message, payload: OutgoingPayload | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    // The end of a link is told by `closed`; a send that nobody awaits must not end the process as an unhandled rejection.
+    promise.catch(() => undefined);
+    const outgoing: Outgoing = {
+      message,
+      payload: payload === undefined ? undefined : new PartReader(payload),
+      resolve: () => {
+        resolve(undefined);
+      },
+      reject,
+    };
+    if (this.#ended === undefined) {
+      this.#waiting.push(outgoing);
+      this.pump();
+    } else reject(this.#ended);
+    return promise;
+  }
+
+  /** Sends a frame past everything that waits. */
+  sendNow(frame: LinkFrame, ...body: Uint8Array[]): void {
+    const parts = [encodeHeader(frame), ...body];
+    for (const part of parts) this.sentBytes += part.length;
+    this.#carrier.send(parts);
+  }
+
+  /** The receiver has room for more of a stream. */
+  grant(stream: number, bytes: number): void {
+    const outgoing = this.#streams.find((candidate) => candidate.stream === stream);
+    if (outgoing === undefined) throw new ProtocolError("sequence", `credit for stream ${stream}, which is not open`);
+    outgoing.creditBytes += bytes;
+    if (bytes < chunkBytes && outgoing.creditBytes < outgoing.payload.left) {
+      throw new ProtocolError("sequence", `credit for ${bytes} bytes, at least a chunk of ${chunkBytes} expected`);
+    }
+    if (outgoing.creditBytes > Math.max(outgoing.payload.left, initialCreditBytes)) {
+      throw new ProtocolError(
+        "sequence",
+        `credit for ${outgoing.creditBytes} bytes, ${outgoing.payload.left} are left`,
+      );
+    }
+    this.pump();
+  }
+
+  /** Sends what may be sent now; called whenever something changed. */
+  pump(): void {
+    if (this.#ended !== undefined) return;
+    this.#pumpMessages();
+    while (this.#carrier.bufferedBytes < highWaterBytes) {
+      const index = this.#streams.findIndex(mayProceed);
+      const stream = this.#streams[index];
+      if (stream === undefined) return;
+      this.#streams.splice(index, 1);
+      const size = nextChunk(stream);
+      const offset = stream.payload.offset;
+      this.sendNow({ frame: "chunk", stream: stream.stream, offset }, ...stream.payload.take(size));
+      stream.creditBytes -= size;
+      if (stream.payload.left > 0) this.#streams.push(stream);
+      else {
+        stream.resolve();
+        this.#pumpMessages();
+      }
+    }
+  }
+
+  end(error: ConnectionError): void {
+    this.#ended = error;
+    for (const { reject } of [...this.#streams, ...this.#waiting]) reject(error);
+    this.#streams = [];
+    this.#waiting = [];
+  }
+
+  #pumpMessages(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      const { message, payload } = next;
+      if (payload !== undefined && payload.left > 0 && this.#streams.length >= maxStreams) return;
+      this.#waiting.shift();
+      if (payload === undefined) {
+        this.sendNow({ frame: "message", message });
+        next.resolve();
+        continue;
+      }
+      const stream = ++this.#lastStream;
+      this.sendNow({ frame: "message", message, payload: { stream, bytes: payload.left } });
+      if (payload.left === 0) next.resolve();
+      else this.#streams.push({ ...next, payload, stream, creditBytes: initialCreditBytes });
+    }
+  }
+}
+
+function nextChunk({ payload }: OutgoingStream): number {
+  return Math.min(chunkBytes, payload.left);
+}
+
+function mayProceed(stream: OutgoingStream): boolean {
+  return stream.creditBytes >= nextChunk(stream);
+}
+
+/** Reads a payload of several parts from front to back as views, whatever the borders of its parts. */
+class PartReader {
+  offset = 0;
+  left: number;
+  readonly #parts: readonly Uint8Array[];
+  #part = 0;
+  #within = 0;
+
+  constructor(payload: OutgoingPayload) {
+    this.#parts = payload instanceof Uint8Array ? [payload] : payload;
+    this.left = this.#parts.reduce((bytes, part) => bytes + part.length, 0);
+  }
+
+  take(bytes: number): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    this.offset += bytes;
+    this.left -= bytes;
+    for (let missing = bytes; missing > 0;) {
+      const part = this.#parts[this.#part];
+      if (part === undefined) throw new Error("a payload ended before its length");
+      const view = part.subarray(this.#within, this.#within + missing);
+      if (view.length > 0) taken.push(view);
+      missing -= view.length;
+      this.#within += view.length;
+      if (this.#within === part.length) {
+        this.#part += 1;
+        this.#within = 0;
+      }
+    }
+    return taken;
+  }
+}
