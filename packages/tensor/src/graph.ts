@@ -41,8 +41,8 @@ export class Tensor implements TensorType {
   readonly dtype: DType;
   /** Replaced by a DataNode once the value is known, which lets go of the graph behind it. */
   node: Node;
-  /** Which of the node's outputs this is. */
-  readonly output: number;
+  /** Which of the node's outputs this is; 0 once the node is data. */
+  output: number;
 
   constructor(type: TensorType, node: Node, output = 0) {
     this.shape = type.shape;
