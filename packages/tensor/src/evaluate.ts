@@ -38,13 +38,13 @@ export function realizeSync(...tensors: readonly Tensor[]): void {
 /** The elements in row-major order: a fresh copy. */
 export async function data(x: Tensor): Promise<TensorData> {
   await realize(x);
-  return elementsOf(x).slice();
+  return copyOf(x);
 }
 
 /** `data` at once, on a backend that answers synchronously. */
 export function dataSync(x: Tensor): TensorData {
   realizeSync(x);
-  return elementsOf(x).slice();
+  return copyOf(x);
 }
 
 /** The number that a tensor of one element holds. */
@@ -59,16 +59,19 @@ export function itemSync(x: Tensor): number {
   return elementsOf(x)[0] ?? 0;
 }
 
-/** The elements of a computed tensor, not copied; a Resident is read out and replaced. */
+/** The elements of a computed tensor; the array may be the tensor's own and is not to be changed. */
 export function elementsOf(x: Tensor): TensorData {
   if (x.node.kind !== "data") throw new Error(`${typeText(x)} has not been computed`);
   const { value } = x.node;
-  if (!isResident(value)) return value;
-  const read = value.read();
-  x.node = { kind: "data", value: read };
-  return read;
+  return isResident(value) ? value.read() : value;
 }
 
+function copyOf(x: Tensor): TensorData {
+  const elements = elementsOf(x);
+  return x.node.kind === "data" && elements === x.node.value ? elements.slice() : elements;
+}
+
+/** What it takes to compute those of the tensors that are not known yet. */
 function prepare(tensors: readonly Tensor[]) {
   const pending = tensors.filter((tensor) => tensor.node.kind !== "data" && !fill(tensor));
   if (pending.length === 0) return undefined;

@@ -32,7 +32,12 @@ export * from "./operations/shape.ts";
 export { at, slice, split, tril, triu } from "./operations/slice.ts";
 export type { Index } from "./operations/slice.ts";
 export * from "./operations/sort.ts";
+export * from "./random.ts";
 export { realize, realizeSync } from "./evaluate.ts";
+export { compile } from "./compile.ts";
+export type { CompileStepOptions } from "./compile.ts";
+export { flatten as flattenTree, mapTree, structureText, unflatten as unflattenTree } from "./tree.ts";
+export type { FlatTree, Structure, Tree } from "./tree.ts";
 export { currentBackend, setBackend } from "./backends.ts";
 export { createReferenceBackend } from "./reference/backend.ts";
 export { schedule } from "./schedule/schedule.ts";
@@ -52,3 +57,11 @@ export type {
   Schedule,
   Step,
 } from "./schedule/step.ts";
+export { scan } from "./scan.ts";
+export type { ScanOptions } from "./scan.ts";
+export { encode, programVersion } from "./encode.ts";
+export { decode } from "./decode.ts";
+export type { DecodeLimits } from "./decode.ts";
+export { describe } from "./describe.ts";
+export { cost } from "./cost.ts";
+export type { Cost } from "./cost.ts";
