@@ -20,15 +20,7 @@ import { readBytes, reason } from "./readBytes.ts";
  * @throws {DataFileError} naming file, row, what was expected, what came, and what to do
  */
 export async function loadPath(path: string, contract: DataContract): Promise<Dataset> {
-  let isFolder: boolean;
-  try {
-    isFolder = (await stat(path)).isDirectory();
-  } catch (cause) {
-    throw new DataFileError(`${path}: cannot be read (${reason(cause)}); check the path and its permissions`, {
-      cause,
-    });
-  }
-  return isFolder ? loadFolder(path, contract) : loadFile(path, contract);
+  return (await isFolder(path)) ? loadFolder(path, contract) : loadFile(path, contract);
 }
 
 async function loadFile(path: string, contract: DataContract): Promise<Dataset> {
@@ -45,20 +37,19 @@ async function loadFile(path: string, contract: DataContract): Promise<Dataset> 
 }
 
 async function loadFolder(folder: string, contract: DataContract): Promise<Dataset> {
-  const names = (await readdir(folder)).filter((name) => !name.startsWith("."));
+  const names = (await readdir(folder)).filter((name) => !name.startsWith(".")).sort();
   const idxFiles: string[] = [];
   const classFolders: string[] = [];
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.isFile() && (await mayBeIdx(path)) && isIdx(await readBytes(path))) idxFiles.push(entry.name);
-    if (entry.isDirectory() && (await readdir(path)).some((name) => imageName.test(name)))
-      classFolders.push(entry.name);
+  for (const name of names) {
+    const path = join(folder, name);
+    if (await isFolder(path)) {
+      if ((await readdir(path)).some((file) => imageName.test(file))) classFolders.push(name);
+    } else if ((await mayBeIdx(path)) && isIdx(await readBytes(path))) idxFiles.push(name);
   }
-  if (idxFiles.length > 0) return loadIdxFolder(folder, idxFiles.sort(), contract);
+  if (idxFiles.length > 0) return loadIdxFolder(folder, idxFiles, contract);
   if (classFolders.length > 0) return loadImageFolder(folder, classFolders, contract);
-  throw new DataFileError(
-    `${folder}: ${accepted}; got a folder with ${names.slice(0, 5).join(", ") || "nothing in it"}`,
-  );
+  const found = names.slice(0, 5).join(", ") || "nothing in it";
+  throw new DataFileError(`${folder}: ${accepted}; got a folder with ${found}`);
 }
 
 /** Follows links. */
@@ -66,9 +57,7 @@ async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (cause) {
-    throw new DataFileError(`${path}: cannot be read (${reason(cause)}); check the path and its permissions`, {
-      cause,
-    });
+    throw new DataFileError(`${path}: cannot be read (${reason(cause)}); check the path and its permissions`, { cause });
   }
 }
 
