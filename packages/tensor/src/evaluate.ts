@@ -6,6 +6,7 @@ import type { TensorData } from "./dtype.ts";
 import { allocate } from "./dtype.ts";
 import { ShapeError, TraceError } from "./errors.ts";
 import type { Tensor } from "./graph.ts";
+import { settle } from "./keepGraph.ts";
 import { typeText } from "./program.ts";
 import { structureOf } from "./structure.ts";
 import { toProgram } from "./trace.ts";
@@ -85,8 +86,7 @@ function prepare(tensors: readonly Tensor[]) {
     pending.forEach((tensor, i) => {
       const value = results[i];
       if (!value) throw new Error(`the backend gave ${results.length} results for ${pending.length} tensors`);
-      tensor.node = { kind: "data", value };
-      tensor.output = 0;
+      settle(tensor, value);
     });
   };
   return { executable, inputs, store };

@@ -23,6 +23,8 @@ export const convRules: { readonly [P in Extract<Primitive, Contracting>]: Infer
     if (lhs.dtype !== rhs.dtype || lhs.dtype === "bool") {
       throw new DTypeError(`dot: expected two tensors of one numeric dtype, got ${typeText(lhs)} and ${typeText(rhs)}`);
     }
+    assertDistinct([...params.lhsBatch, ...params.lhsContract]);
+    assertDistinct([...params.rhsBatch, ...params.rhsContract]);
     const pairs = [pairsOf(params.lhsBatch, params.rhsBatch), pairsOf(params.lhsContract, params.rhsContract)].flat();
     for (const [l, r] of pairs) {
       assertAxis(name, lhs, l);
@@ -63,6 +65,9 @@ export const convRules: { readonly [P in Extract<Primitive, Contracting>]: Infer
     assertEntries(`${name} inputSpatial`, params.inputSpatial, params.strides.length);
     const spatial = convSpatial(name, params.inputSpatial, kernel.shape.slice(0, -2), params);
     const [channels = 0, outputs = 0] = kernel.shape.slice(-2);
+    if (outputs % params.groups !== 0) {
+      throw new ShapeError(`${name}: ${outputs} output channels do not divide into ${params.groups} groups`);
+    }
     assertShape(name, dy, [dy.shape[0] ?? 0, ...spatial, outputs]);
     return [{ shape: [dy.shape[0] ?? 0, ...params.inputSpatial, channels * params.groups], dtype: dy.dtype }];
   },
@@ -99,11 +104,16 @@ export const convRules: { readonly [P in Extract<Primitive, Contracting>]: Infer
 };
 
 const pairsOf = (left: DotParams["lhsBatch"], right: DotParams["rhsBatch"]): [number, number][] => {
-  if (left.length !== right.length || new Set(left).size !== left.length || new Set(right).size !== right.length) {
-    throw new ShapeError(`dot: axes [${left.join()}] and [${right.join()}] must pair up without repeats`);
+  if (left.length !== right.length) {
+    throw new ShapeError(`dot: axes [${left.join()}] and [${right.join()}] must pair up`);
   }
   return left.map((axis, i) => [axis, right[i] ?? 0]);
 };
+
+function assertDistinct(axes: readonly number[]): void {
+  if (new Set(axes).size === axes.length) return;
+  throw new ShapeError(`dot: an axis is named twice in [${axes.join()}]; batch and contracted axes must be distinct`);
+}
 
 function assertConv(name: string, params: ConvParams, x: TensorType, y: TensorType): void {
   const rank = params.strides.length;
@@ -129,6 +139,7 @@ function assertShape(name: string, x: TensorType, shape: Shape): void {
 
 /** Output sizes of a convolution along its spatial axes. */
 function convSpatial(name: string, x: Shape, kernel: Shape, params: ConvParams): number[] {
+  assertEntries(`${name} kernel`, kernel, kernel.length, 1);
   return x.map((size, i) =>
     windowCount(name, size, {
       extent: ((kernel[i] ?? 1) - 1) * (params.dilation[i] ?? 1) + 1,
@@ -155,6 +166,7 @@ function windowedShape(name: string, x: TensorType, params: WindowParams): numbe
 
 function windowCount(name: string, size: number, window: { extent: number; stride: number; padding: PadPair }): number {
   const padded = size + window.padding[0] + window.padding[1];
+  if (padded === 0 && window.extent === 1) return 0;
   if (window.extent > padded) {
     throw new ShapeError(`${name}: a window of ${window.extent} does not fit an axis of ${padded} (padding included)`);
   }

@@ -85,6 +85,7 @@ export const shapeRules: { readonly [P in Extract<Primitive, Moving>]: InferRule
   reverse: (inputs, { axes }, name) => {
     const [x] = only(name, inputs, 1);
     for (const axis of axes) assertAxis(name, x, axis);
+    if (new Set(axes).size < axes.length) throw new ShapeError(`reverse: an axis is named twice in [${axes.join()}]`);
     return [{ shape: x.shape, dtype: x.dtype }];
   },
   gather: (inputs, params, name) => {

@@ -1,15 +1,34 @@
-/** Whether evaluated tensors must keep the graph behind them: so while a function that is being differentiated runs. */
+/** Tensors that are computed let go of the graph behind them, but not while a function is being differentiated. */
+import type { DataNode, Node, Tensor } from "./graph.ts";
 
-let depth = 0;
+interface Settled {
+  readonly tensor: Tensor;
+  readonly node: Node;
+  readonly output: number;
+}
 
-export const graphIsKept = (): boolean => depth > 0;
+/** Tensors computed since the innermost `keepingGraph` began, with what was behind them. */
+let settled: Settled[] | undefined;
 
-/** Runs a function; tensors that it reads stay connected to what they were computed from. */
+/** The tensor's value is known now. */
+export function settle(tensor: Tensor, value: DataNode["value"]): void {
+  settled?.push({ tensor, node: tensor.node, output: tensor.output });
+  tensor.node = { kind: "data", value };
+  tensor.output = 0;
+}
+
+/** Runs a function that may read tensors; afterwards they are connected again to what they were computed from. */
 export function keepingGraph<R>(run: () => R): R {
-  depth++;
+  const outer = settled;
+  const own: Settled[] = [];
+  settled = own;
   try {
     return run();
   } finally {
-    depth--;
+    settled = outer;
+    for (const { tensor, node, output } of own) {
+      tensor.node = node;
+      tensor.output = output;
+    }
   }
 }
