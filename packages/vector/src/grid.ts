@@ -69,13 +69,11 @@ export function sameGrid(a: Grid, b: Grid): boolean {
  * @throws {ValueError} naming the first offender
  */
 export function checkValues({ bound }: Grid, values: Float32Array): void {
-  for (let i = 0; i < values.length; i++) {
-    // NaN fails every comparison, so it is caught here as well.
-    if (!(Math.abs(values[i]!) <= bound)) {
-      throw new ValueError(
-        `element ${i} is ${values[i]!}; expected finite values of magnitude at most ${bound}, nothing was added`,
-      );
-    }
+  let good = 0;
+  // NaN fails every comparison, so it ends the loop as well.
+  while (good < values.length && Math.abs(values[good]!) <= bound) good++;
+  if (good < values.length) {
+    throw new ValueError(`element ${good} is ${values[good]!}; expected finite values of magnitude at most ${bound}`);
   }
 }
 
