@@ -10,7 +10,7 @@ export interface FieldContract {
   /** value = stored number × scale. */
   readonly scale: number;
   /** Of the values (not of the stored numbers), both ends included. For labels: 0 to classes − 1. */
-  readonly range?: readonly [number, number];
+  readonly range?: readonly [number, number] | undefined;
 }
 
 export type StoredType = "u8" | "f32" | "i32";

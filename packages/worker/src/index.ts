@@ -1,1 +1,10 @@
-export {};
+/** The worker in Node: see README.md. */
+export * from "./errors.ts";
+export type { WorkerEvent, WorkerOutcome } from "./events.ts";
+export type { CheckedJob, WorkerPolicy } from "./job.ts";
+export { checkJob, defaultPolicy } from "./job.ts";
+export type { WorkerOptions } from "./options.ts";
+export { createTrainer } from "./trainer.ts";
+export type { ExampleRows, ExampleSums, LocalWork, Trainer } from "./training.ts";
+export { startWorker } from "./worker.ts";
+export type { WorkerHandle } from "./worker.ts";

@@ -1,0 +1,138 @@
+/** `weft join`: one or more workers in this process, for a coordinator anywhere. */
+import { availableParallelism, hostname } from "node:os";
+import { loadPath } from "@weft/data";
+import { connectWebSocket } from "@weft/transport";
+import type { WorkerEvent, WorkerHandle, WorkerOutcome } from "@weft/worker";
+import { defaultPolicy, startWorker } from "@weft/worker";
+import { Command } from "commander";
+import { useEngine } from "../run/engine.ts";
+import { exitCodes } from "./exitCodes.ts";
+import { count, figure } from "./format.ts";
+import { jsonOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
+import type { Output } from "./output.ts";
+import { createOutput } from "./output.ts";
+import type { Finish } from "./exitCodes.ts";
+
+interface JoinFlags {
+  readonly data?: string;
+  readonly token?: string;
+  readonly name: string;
+  readonly workers: number;
+  readonly maxMemory: number;
+  readonly patience: number;
+  readonly json: boolean;
+  readonly child?: boolean;
+}
+
+export function joinCommand(finish: Finish): Command {
+  return new Command("join")
+    .description("work for a coordinator")
+    .argument("<url>", "its address: ws://HOST:PORT or wss://HOST:PORT")
+    .option("--data <path>", "train on your own data: IDX, CSV, a folder of images, or a module; it stays here")
+    .addOption(tokenOption())
+    .option("--name <name>", "how the operator sees this worker", hostname())
+    .addOption(workersOption("workers to host in this process").default(1))
+    .option("--max-memory <MiB>", "refuse jobs whose steps need more", wholeNumber(1, 1e6), 2048)
+    .option("--patience <seconds>", "give up after so long without a coordinator", wholeNumber(0, 1e9), 600)
+    .addOption(jsonOption())
+    .option("--child", "end when the process that started this one ends")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ weft join ws://192.0.2.7:7700 --token 5ecret
+  $ weft join ws://localhost:7700 --data ./scans`,
+    )
+    .action(async (url: string, flags: JoinFlags) => {
+      useEngine();
+      const output = createOutput(flags);
+      const workers = Array.from({ length: flags.workers }, (_, i) => startOne(url, flags, { index: i, output }));
+      stopWithSignals(workers, flags.child === true);
+      finish(exitCodeOf(await Promise.all(workers.map(({ outcome }) => outcome))));
+    });
+}
+
+function startOne(url: string, flags: JoinFlags, { index, output }: { index: number; output: Output }): WorkerHandle {
+  const name = flags.workers === 1 ? flags.name : `${flags.name}#${index + 1}`;
+  const { data, token } = flags;
+  return startWorker({
+    connect: () => connectWebSocket(url, { accepts: "coordinator" }),
+    name,
+    device: `cpu (wasm), ${availableParallelism()} cores`,
+    threads: 1,
+    policy: { ...defaultPolicy, maxMemoryBytes: flags.maxMemory * 2 ** 20 },
+    unreachableMs: flags.patience * 1000,
+    ...(token === undefined ? {} : { token }),
+    ...(data === undefined ? {} : { data: (contract) => loadPath(data, contract) }),
+    onEvent: (event) => show(event, flags.workers === 1 ? undefined : name, output),
+  });
+}
+
+function show(event: WorkerEvent, name: string | undefined, output: Output): void {
+  output.event({ ...event, ...(name === undefined ? {} : { name }) });
+  const prefix = name === undefined ? "" : `${name}: `;
+  if (event.event === "update") {
+    output.progress([
+      { rank: 0, text: `${prefix}round ${event.round}` },
+      { rank: 1, text: `loss ${figure(event.loss)}` },
+      { rank: 2, text: `${count(event.examples)} examples in ${event.computeMs.toFixed(0)} ms` },
+    ]);
+    return;
+  }
+  const text = lineOf(event);
+  if (text !== undefined) output.line(prefix + text);
+}
+
+function lineOf(event: Exclude<WorkerEvent, { event: "update" }>): string | undefined {
+  switch (event.event) {
+    case "connected":
+      return `connected to ${event.url} as worker ${event.worker} of run ${event.run}`;
+    case "prepared":
+      return `job ${event.job}: ${count(event.parameters)} parameters${event.ownExamples === undefined ? "" : `, ${count(event.ownExamples)} examples of our own`}`;
+    case "verdict":
+      return event.accepted ? undefined : `update for round ${event.round} was refused: ${event.reason}`;
+    case "declined":
+      return `declined round ${event.round}: ${event.reason}`;
+    case "committed":
+      return undefined;
+    case "disconnected":
+      return `no coordinator: ${event.reason}; trying again in ${(event.retryInMs / 1000).toFixed(1)} s`;
+    case "ended":
+      return endText(event.outcome);
+  }
+}
+
+function endText(outcome: WorkerOutcome): string {
+  switch (outcome.kind) {
+    case "finished":
+      return `the run is finished: ${outcome.reason}`;
+    case "refused":
+      return `refused: ${outcome.reason}`;
+    case "unreachable":
+      return `gave up: ${outcome.reason}`;
+    case "stopped":
+      return `left: ${outcome.reason}`;
+  }
+}
+
+/** The first signal lets the workers take their leave; a second ends the process. */
+function stopWithSignals(workers: readonly WorkerHandle[], child: boolean): void {
+  let signalled = false;
+  const stop = (reason: string) => {
+    if (signalled) process.exit(exitCodes.interrupted);
+    signalled = true;
+    for (const worker of workers) worker.stop(reason);
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  if (child) process.on("disconnect", () => stop("the parent process ended"));
+}
+
+/** The worst of the workers' fates. */
+function exitCodeOf(outcomes: readonly WorkerOutcome[]): number {
+  const kinds = new Set(outcomes.map(({ kind }) => kind));
+  if (kinds.has("refused")) return exitCodes.refused;
+  if (kinds.has("unreachable")) return exitCodes.network;
+  if (kinds.has("stopped")) return exitCodes.interrupted;
+  return exitCodes.success;
+}

@@ -1,0 +1,35 @@
+/** Loads a job file: a TypeScript or JavaScript module whose default export is made by `defineJob`. */
+import { existsSync } from "node:fs";
+import { extname, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { WeftError } from "@weft/tensor";
+import { JobError } from "../errors.ts";
+import type { Job } from "../job/defineJob.ts";
+import { isJob } from "../job/defineJob.ts";
+
+export async function loadJob(path: string): Promise<Job> {
+  const file = resolve(path);
+  if (!existsSync(file))
+    throw new JobError(`job file ${path}: no such file; give the path of a module that exports a job`);
+  await enableTypeScript(file);
+  let module: unknown;
+  try {
+    module = await import(pathToFileURL(file).href);
+  } catch (cause) {
+    if (cause instanceof WeftError) throw cause;
+    throw new JobError(`job file ${path} does not load: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  const job = (module as { default?: unknown }).default;
+  if (!isJob(job)) throw new JobError(`job file ${path}: its default export must be made by defineJob({ … })`);
+  return job;
+}
+
+/** When weft itself runs from source, a TypeScript loader is there already. */
+async function enableTypeScript(file: string): Promise<void> {
+  const fromSource = extname(fileURLToPath(import.meta.url)) === ".ts";
+  if (fromSource || ![".ts", ".tsx", ".mts"].includes(extname(file))) return;
+  const { register } = await import("tsx/esm/api");
+  register();
+}

@@ -1,0 +1,42 @@
+/** Options that commands share, and the parsing of their values. */
+import type { ListenOptions } from "@weft/coordinator";
+import { InvalidArgumentError, Option } from "commander";
+
+export const runsOption = () => new Option("--runs <dir>", "where runs are kept").default("runs");
+export const jsonOption = () => new Option("--json", "one JSON object a line, for programs").default(false);
+export const tokenOption = () =>
+  new Option("--token <token>", "what workers must present (also: environment WEFT_TOKEN)").env("WEFT_TOKEN");
+export const portOption = () =>
+  new Option("--port <port>", "port to listen on; 0 takes a free one").argParser(wholeNumber(0, 65535));
+export const hostOption = () =>
+  new Option("--host <address>", "address to listen on; beyond this machine it needs --token").default("127.0.0.1");
+export const openOption = () =>
+  new Option("--open", "accept any worker from other machines, without a token").default(false);
+export const workersOption = (description: string) =>
+  new Option("--workers <count>", description).argParser(wholeNumber(1, 100_000));
+export const processesOption = () =>
+  new Option("--processes <count>", "processes that host the workers (default: one each)").argParser(
+    wholeNumber(1, 10_000),
+  );
+
+/** A parser of whole numbers within bounds, for commander. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+export interface ListenFlags {
+  readonly host: string;
+  readonly port?: number;
+  readonly token?: string;
+  readonly open: boolean;
+}
+
+export function listenOptions({ host, port, token, open }: ListenFlags): ListenOptions {
+  return { host, port, token, allowOpen: open };
+}

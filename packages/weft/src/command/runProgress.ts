@@ -1,0 +1,83 @@
+/** Shows a coordinator's events: the header, the live line, and the closing words. */
+import type { CoordinatorEvent } from "@weft/coordinator";
+import { bytes, count, duration, figure, metric } from "./format.ts";
+import type { Output, Segment } from "./output.ts";
+
+/** A listener for `coordinator.on`. */
+export function runProgress(output: Output): (event: CoordinatorEvent) => void {
+  const progress = new Progress();
+  return (event) => {
+    output.event(event);
+    const text = lineOf(event);
+    if (text !== undefined) output.line(text);
+    if (event.event === "round") output.progress(progress.segments(event));
+  };
+}
+
+/** Lines that stay on the screen; rounds are the live line's. */
+function lineOf(event: CoordinatorEvent): string | undefined {
+  switch (event.event) {
+    case "listening":
+      return `listening on ${event.url} · run ${event.run}`;
+    case "recovered":
+      return [`run ${event.run} goes on from round ${event.version}`, ...event.warnings].join("\n");
+    case "workerJoined":
+      return `worker ${event.name} ${event.resumed ? "came back" : "joined"} (${event.device}) · ${event.workers} connected`;
+    case "workerLeft":
+      return `worker ${event.name} left: ${event.reason} · ${event.workers} connected`;
+    case "refusedWorker":
+      return `refused ${event.remote}: ${event.reason}`;
+    case "gathering":
+      return `waiting for workers: ${event.workers} of ${event.expected}`;
+    case "reopened":
+      return `round ${event.round} opens again (attempt ${event.attempt}): ${event.reason}`;
+    case "refusedUpdate":
+      return `update of ${event.worker} for round ${event.round} refused: ${event.reason}`;
+    case "evaluated":
+      return `round ${event.round}  test ${metricsText(event.metrics)}`;
+    case "finished":
+      return [
+        `finished (${event.reason}) after ${count(event.rounds)} rounds: test ${metricsText(event.metrics)}`,
+        event.path,
+      ]
+        .filter((part) => part !== undefined)
+        .join(" · ");
+    case "round":
+    case "checkpoint":
+      return undefined;
+  }
+}
+
+export const metricsText = (metrics: Readonly<Record<string, number>>) =>
+  Object.entries(metrics)
+    .toSorted(([a], [b]) => Number(a === "loss") - Number(b === "loss"))
+    .map(([name, value]) => metric(name, value))
+    .join(", ");
+
+/** Smooths what jumps from round to round. */
+class Progress {
+  private bytesUp = 0;
+  private bytesDown = 0;
+  private msPerRound: number | undefined;
+  private examplesPerSecond: number | undefined;
+
+  segments(round: Extract<CoordinatorEvent, { event: "round" }>): Segment[] {
+    this.bytesUp += round.bytesUp;
+    this.bytesDown += round.bytesDown;
+    this.msPerRound = smooth(this.msPerRound, round.ms);
+    this.examplesPerSecond = smooth(this.examplesPerSecond, round.examplesPerSecond);
+    const { totalRounds } = round;
+    const left = totalRounds === undefined ? undefined : ((totalRounds - round.round) * this.msPerRound) / 1000;
+    return [
+      { rank: 0, text: `round ${round.round}${totalRounds === undefined ? "" : `/${totalRounds}`}` },
+      { rank: 1, text: `loss ${figure(round.loss)}` },
+      ...Object.entries(round.metrics).map(([name, value]) => ({ rank: 2, text: metric(name, value) })),
+      { rank: 4, text: `${count(this.examplesPerSecond)} examples/s` },
+      { rank: 5, text: `${round.workers} worker${round.workers === 1 ? "" : "s"}` },
+      { rank: 6, text: `↑ ${bytes(this.bytesUp)} ↓ ${bytes(this.bytesDown)}` },
+      ...(left === undefined ? [] : [{ rank: 3, text: `eta ${duration(left)}` }]),
+    ];
+  }
+}
+
+const smooth = (before: number | undefined, now: number) => (before === undefined ? now : 0.9 * before + 0.1 * now);

@@ -1,0 +1,17 @@
+/** What can go wrong on the way from a job file to a run; each cause has its own exit code (see command/exitCodes.ts). */
+import { WeftError } from "@weft/tensor";
+
+/** The job file is missing, does not load, or describes something that does not fit together. */
+export class JobError extends WeftError {
+  readonly code = "job";
+}
+
+/** The command line asks for something that is not there or does not fit together. */
+export class UsageError extends WeftError {
+  readonly code = "usage";
+}
+
+/** A run ended without a result: it was refused, could not be reached, or its workers failed. */
+export class RunError extends WeftError {
+  readonly code = "run";
+}

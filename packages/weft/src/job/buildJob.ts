@@ -1,0 +1,76 @@
+/** Turns a definition into the encoded job document that coordinator and workers understand. */
+import type { Dataset } from "@weft/data";
+import type { JobDocument, JobDraft, JobPrograms, JobRound } from "@weft/protocol";
+import { encodeJob } from "@weft/protocol";
+import type { Program } from "@weft/tensor";
+import { WeftError, encode } from "@weft/tensor";
+import { JobError } from "../errors.ts";
+import type { Job } from "./defineJob.ts";
+import type { RoundRule } from "./round.ts";
+import { tracePrograms } from "./programs.ts";
+
+/** Examples per call when evaluating or predicting: enough to fill the kernels, little enough for a tab. */
+const evaluationBatch = 250;
+/** Loss programs are traced for the shares of a batch among up to this many workers; more pad the smallest share. */
+const tracedShares = 16;
+
+/** @throws {JobError} when model, loss and data do not fit together, with the shapes that clash */
+export function buildJob(job: Job, data: { readonly train: Dataset }): Uint8Array {
+  const { definition } = job;
+  const { contract, size } = data.train;
+  if (contract.fields.length !== 2) {
+    throw new JobError(
+      `job ${definition.name}: its data has ${contract.fields.length} fields; expected an input and a target`,
+    );
+  }
+  try {
+    const traced = tracePrograms(definition, contract);
+    const packed = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
+    const programs: JobPrograms = {
+      initialize: packed(0, traced.initialize),
+      loss: lossBatches(definition.round.work, size).map((batch) => packed(batch, traced.loss(batch))),
+      evaluate: packed(evaluationBatch, traced.evaluate(evaluationBatch)),
+      predict: packed(evaluationBatch, traced.predict(evaluationBatch)),
+    };
+    const { rounds, epochs, target } = definition.stop;
+    const draft: JobDraft = {
+      format: 1,
+      name: definition.name,
+      parameters: traced.parameters.map(({ name, shape }) => ({ name, shape: [...shape], kind: "weight" })),
+      data: {
+        fields: contract.fields.map(({ shape, range, ...field }) => ({
+          ...field,
+          shape: [...shape],
+          ...(range ? { range: [range[0], range[1]] as [number, number] } : {}),
+        })),
+      },
+      examples: size,
+      metrics: Object.keys(definition.metrics ?? {}),
+      round: wireRound(definition.round),
+      codec: definition.codec ?? "f32",
+      stop: {
+        ...(rounds === undefined ? {} : { rounds }),
+        ...(epochs === undefined ? {} : { epochs }),
+        ...(target === undefined ? {} : { target: { every: 1, ...target } }),
+      },
+      seed: definition.seed ?? 0,
+    };
+    return encodeJob(draft, programs);
+  } catch (cause) {
+    if (!(cause instanceof WeftError) || cause instanceof JobError) throw cause;
+    throw new JobError(`job ${definition.name}: ${cause.message}`, { cause });
+  }
+}
+
+/** The knobs that travel; how the coordinator shares out its examples is its own affair. */
+function wireRound({ work, cohort, quorum, deadlineMs, weighting, server, normBound }: RoundRule): JobRound {
+  return { work, cohort, quorum, deadlineMs, weighting, server, normBound };
+}
+
+/** Batch sizes a worker may be asked for, ascending: the shares of a batch among 1, 2, 3… workers. */
+function lossBatches(work: JobDocument["round"]["work"], examples: number): number[] {
+  const batch = Math.min(work.batchSize, Math.max(1, examples));
+  if (work.kind === "local") return [batch];
+  const shares = Array.from({ length: Math.min(tracedShares, batch) }, (_, i) => Math.ceil(batch / (i + 1)));
+  return [...new Set(shares)].toSorted((a, b) => a - b);
+}

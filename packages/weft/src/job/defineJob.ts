@@ -1,0 +1,70 @@
+/** A job: what to train, on which data, by which rounds. The same definition runs in a program, on ten machines, in tabs. */
+import type { DatasetSource } from "@weft/data";
+import type { Layer } from "@weft/nn";
+import type { Tensor } from "@weft/tensor";
+import { JobError } from "../errors.ts";
+import type { RoundRule } from "./round.ts";
+
+/** (predictions [batch, …], targets [batch, …]) → scalar, the mean over the batch. */
+export type BatchMean = (predictions: Tensor, targets: Tensor) => Tensor;
+
+export interface JobDefinition {
+  /** Names the run; letters, digits, dot, dash and underscore. */
+  readonly name: string;
+  /** Its first field is the model's input, its last one the target. */
+  readonly data: DatasetSource;
+  readonly model: Layer;
+  readonly loss: BatchMean;
+  /** Reported for training rounds and on the test set. */
+  readonly metrics?: Readonly<Record<string, BatchMean>>;
+  readonly round: RoundRule;
+  readonly stop: StopRule;
+  /** Number format of weights and updates on the wire; default "f32". */
+  readonly codec?: "f32" | "f16";
+  /** Everything random follows from it; default 0. */
+  readonly seed?: number;
+}
+
+/** The run ends at whichever comes first. */
+export interface StopRule {
+  readonly rounds?: number;
+  /** Passes over the training set; for rounds of gradients only. */
+  readonly epochs?: number;
+  /** Ends once a metric on the test set reaches `value`, checked every `every` rounds (default 1). */
+  readonly target?: { readonly metric: string; readonly value: number; readonly every?: number };
+}
+
+/** A checked definition, as a job file exports it by default. */
+export interface Job {
+  readonly kind: "weft-job";
+  readonly definition: JobDefinition;
+}
+
+/** @throws {JobError} naming the field that does not fit and what it should be */
+export function defineJob(definition: JobDefinition): Job {
+  const { name, stop, round, metrics = {} } = definition;
+  const fail = (message: string) => {
+    throw new JobError(`job ${name}: ${message}`);
+  };
+  if (!/^[\w.-]{1,100}$/.test(name)) fail("its name must be 1 to 100 letters, digits, dots, dashes or underscores");
+  if (stop.rounds === undefined && stop.epochs === undefined && stop.target === undefined) {
+    fail("it would never end; give stop: { rounds }, { epochs } or { target }");
+  }
+  for (const [what, value] of Object.entries({ rounds: stop.rounds, epochs: stop.epochs })) {
+    if (value !== undefined && !(value > 0)) fail(`stop.${what} is ${value}; expected a positive number`);
+  }
+  if (stop.epochs !== undefined && round.work.kind === "local") {
+    fail("stop.epochs counts passes of data-parallel rounds; with federated rounds use stop: { rounds } or { target }");
+  }
+  if (stop.target && stop.target.metric !== "loss" && !(stop.target.metric in metrics)) {
+    fail(
+      `stop.target names metric ${stop.target.metric}; expected one of ${["loss", ...Object.keys(metrics)].join(", ")}`,
+    );
+  }
+  if ("loss" in metrics) fail("a metric may not be called loss; that name is the loss's own");
+  return { kind: "weft-job", definition };
+}
+
+export function isJob(value: unknown): value is Job {
+  return typeof value === "object" && value !== null && "kind" in value && value.kind === "weft-job";
+}

@@ -1,0 +1,96 @@
+/** Script of the volunteer's page: one button, and figures of what the training thread does. */
+import type { WorkerEvent } from "@weft/worker/browser";
+import { join } from "@weft/worker/browser";
+
+const element = (id: string): HTMLElement => {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found;
+};
+
+const button = element("start") as HTMLButtonElement;
+const status = element("status");
+const figures = {
+  device: element("device"),
+  speed: element("speed"),
+  loss: element("loss"),
+  rounds: element("rounds"),
+};
+const curve = element("curve");
+const losses: number[] = [];
+let contributed = 0;
+let examplesPerSecond = 0;
+
+button.addEventListener("click", start, { once: true });
+
+function start(): void {
+  button.disabled = true;
+  status.textContent = "connecting …";
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  const session = join(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}`, {
+    workerUrl: "/join/worker.js",
+    ...(token === null ? {} : { token }),
+  });
+  session.on(show);
+  button.textContent = "Stop";
+  button.disabled = false;
+  button.addEventListener("click", () => session.leave(), { once: true });
+}
+
+function show(event: WorkerEvent): void {
+  switch (event.event) {
+    case "connected":
+      status.textContent = `connected as worker ${event.worker}`;
+      return;
+    case "prepared":
+      figures.device.textContent = `${String(navigator.hardwareConcurrency)} cores, WebAssembly`;
+      status.textContent = "waiting for work …";
+      return;
+    case "update":
+      contributed++;
+      examplesPerSecond = smooth(examplesPerSecond, (1000 * event.examples) / Math.max(1, event.computeMs));
+      figures.speed.textContent = `${Math.round(examplesPerSecond).toLocaleString("en-US")} examples/s`;
+      figures.loss.textContent = event.loss.toFixed(4);
+      figures.rounds.textContent = String(contributed);
+      status.textContent = `training, round ${event.round}`;
+      losses.push(event.loss);
+      draw();
+      return;
+    case "disconnected":
+      status.textContent = `the coordinator is away, trying again in ${(event.retryInMs / 1000).toFixed(0)} s`;
+      return;
+    case "ended":
+      button.disabled = true;
+      button.textContent = "Done";
+      status.textContent = endText(event.outcome);
+      return;
+    case "declined":
+      status.textContent = `could not do round ${event.round}: ${event.reason}`;
+      return;
+    case "verdict":
+    case "committed":
+      return;
+  }
+}
+
+function endText(outcome: Extract<WorkerEvent, { event: "ended" }>["outcome"]): string {
+  switch (outcome.kind) {
+    case "finished":
+      return "the training is finished; thank you";
+    case "stopped":
+      return "you left; thank you";
+    case "refused":
+    case "unreachable":
+      return outcome.reason;
+  }
+}
+
+const smooth = (before: number, now: number) => (before === 0 ? now : 0.9 * before + 0.1 * now);
+
+/** The losses of the rounds so far as one line, newest at the right. */
+function draw(): void {
+  const shown = losses.slice(-200);
+  const top = Math.max(...shown);
+  const points = shown.map((loss, i) => `${(300 * i) / Math.max(1, shown.length - 1)},${60 - (58 * loss) / top}`);
+  curve.setAttribute("points", points.join(" "));
+}

@@ -1,0 +1,39 @@
+/** The page a volunteer opens: `/join` says what will be computed and, after a click, trains in a Worker. */
+import type { PageHandler, PageResponse } from "@weft/coordinator";
+import { bundleScript } from "./bundleScript.ts";
+import type { JoinPageFacts } from "./joinHtml.ts";
+import { joinHtml } from "./joinHtml.ts";
+
+/** Nothing from other origins is loaded, and WebAssembly is the only code that is made at run time. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self'",
+  "connect-src 'self' ws: wss:",
+  "style-src 'unsafe-inline'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+const headers = (type: string): Record<string, string> => ({
+  "content-type": `${type}; charset=utf-8`,
+  "content-security-policy": contentSecurityPolicy,
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-cache",
+});
+
+export function joinPages(facts: JoinPageFacts): PageHandler {
+  const page: PageResponse = { status: 200, headers: headers("text/html"), body: joinHtml(facts) };
+  const scripts: Readonly<Record<string, string>> = {
+    "/join/page.js": "joinPage",
+    "/join/worker.js": "joinWorker",
+  };
+  return async ({ method, path }) => {
+    if (method !== "GET" && method !== "HEAD") return undefined;
+    if (path === "/") return { status: 302, headers: { location: "/join" }, body: "" };
+    if (path === "/join") return page;
+    const script = scripts[path];
+    if (script === undefined) return undefined;
+    return { status: 200, headers: headers("text/javascript"), body: await bundleScript(script) };
+  };
+}

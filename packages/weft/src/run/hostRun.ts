@@ -1,0 +1,77 @@
+/** Starts a coordinator for a job in this process: its data is served, its versions are evaluated, its rounds are stored. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Coordinator, ExampleStore, ListenOptions } from "@weft/coordinator";
+import { createCoordinator, openRun } from "@weft/coordinator";
+import type { Dataset } from "@weft/data";
+import { checkContract, partitionIid, partitionShards, selectRows } from "@weft/data";
+import type { CheckedJob, Trainer } from "@weft/worker";
+import { checkJob, createTrainer } from "@weft/worker";
+import type { Logger } from "pino";
+import { buildJob } from "../job/buildJob.ts";
+import type { Job } from "../job/defineJob.ts";
+import type { JoinPageFacts } from "../page/joinHtml.ts";
+import { joinPages } from "../page/joinPages.ts";
+import { useEngine } from "./engine.ts";
+
+export interface HostOptions {
+  /** Rounds start when so many workers are ready; default 1. */
+  readonly expectedWorkers?: number;
+  readonly listen?: ListenOptions;
+  /** Directory of stored runs; without it the run lives in memory only. */
+  readonly runs?: string;
+  /** A stored run to go on with: its id or a unique prefix. */
+  readonly resume?: string;
+  readonly log?: Logger;
+}
+
+export interface HostedRun {
+  readonly coordinator: Coordinator;
+  readonly trainer: Trainer;
+  readonly test: Dataset;
+}
+
+/** Evaluates with the job's own programs; a stored run goes on with the job it was started with. */
+export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun> {
+  useEngine();
+  const data = await job.definition.data.load();
+  const encoded =
+    options.resume === undefined || options.runs === undefined
+      ? buildJob(job, data)
+      : await readFile(join(openRun(options.runs, options.resume).directory, "job.weft"));
+  const trainer = createTrainer(checkJob(encoded));
+  checkContract(data.train, trainer.job.document.data);
+  const coordinator = await createCoordinator({
+    job: encoded,
+    examples: exampleStore(data.train),
+    partition: partitionRule(job, data.train),
+    evaluate: (weights) => trainer.evaluate(weights, data.test),
+    run: { expectedWorkers: options.expectedWorkers },
+    listen: options.listen && { ...options.listen, pages: joinPages(pageFacts(trainer.job)) },
+    store: options.runs === undefined ? undefined : { directory: options.runs, resume: options.resume },
+    log: options.log,
+  });
+  return { coordinator, trainer, test: data.test };
+}
+
+function exampleStore(dataset: Dataset): ExampleStore {
+  return { size: dataset.size, rows: (indices) => selectRows(dataset, indices) };
+}
+
+function partitionRule(job: Job, train: Dataset): (slots: number) => Uint32Array[] {
+  const { seed = 0, round } = job.definition;
+  const { partition } = round;
+  return (slots) =>
+    partition.kind === "iid"
+      ? partitionIid(train.size, slots, seed)
+      : partitionShards(train.columns.at(-1) ?? [], {
+          workers: slots,
+          shardsPerWorker: partition.shardsPerWorker,
+          seed,
+        });
+}
+
+function pageFacts({ document, manifest }: CheckedJob): JoinPageFacts {
+  const fields = document.data.fields.map(({ name, shape }) => [name, shape.join("×")].filter(Boolean).join(" "));
+  return { job: document.name, parameters: manifest.size, data: fields.join(" → ") };
+}

@@ -1,0 +1,54 @@
+/** Worker processes on this machine: `weft join` as children, sharing out a number of workers among them. */
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface WorkerProcessOptions {
+  readonly url: string;
+  readonly workers: number;
+  /** Default: one process for each worker. */
+  readonly processes?: number;
+  readonly token?: string;
+}
+
+export interface WorkerProcesses {
+  readonly children: readonly ChildProcess[];
+  /** Resolves once every child has exited: their exit codes. */
+  readonly exited: Promise<readonly (number | null)[]>;
+  stop(): void;
+}
+
+/** Children end by themselves with their run, and also when this process dies: they watch the channel to it. */
+export function startWorkerProcesses(options: WorkerProcessOptions): WorkerProcesses {
+  const processes = Math.min(options.processes ?? options.workers, options.workers);
+  const children = Array.from({ length: processes }, (_, i) => {
+    const share = Math.floor(((i + 1) * options.workers) / processes) - Math.floor((i * options.workers) / processes);
+    return startChild(options, share);
+  });
+  const exits = children.map(
+    (child) => new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code))),
+  );
+  return {
+    children,
+    exited: Promise.all(exits),
+    stop: () => {
+      for (const child of children) child.kill("SIGTERM");
+    },
+  };
+}
+
+function startChild({ url, token }: WorkerProcessOptions, workers: number): ChildProcess {
+  const args = [...commandLine(), "join", url, "--workers", String(workers), "--child"];
+  // A token on the command line would show in the process list.
+  const env = { ...process.env, ...(token === undefined ? {} : { WEFT_TOKEN: token }) };
+  return spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+}
+
+/** Arguments after `node` that start the weft command as this process was started: from source or from dist. */
+export function commandLine(): string[] {
+  const extension = extname(fileURLToPath(import.meta.url));
+  const main = fileURLToPath(new URL(`../main${extension}`, import.meta.url));
+  if (extension === ".js") return [main];
+  return ["--conditions=weft-source", "--import", import.meta.resolve("tsx"), main];
+}

@@ -1,0 +1,62 @@
+/** Between flat vectors, datasets and tensors: the shapes in which a job's programs take and give values. */
+import { assembleBatch } from "@weft/data";
+import type { Tensor } from "@weft/tensor";
+import { tensor } from "@weft/tensor";
+import type { Manifest } from "@weft/vector";
+import { parameterViews } from "@weft/vector";
+import type { CheckedJob } from "./job.ts";
+import type { ExampleRows } from "./training.ts";
+
+/** A random key u32[2] of a seed and a step within it. */
+export function keyTensor(seed: number, step: number): Tensor {
+  return tensor(Uint32Array.of(seed % 2 ** 32, (Math.floor(seed / 2 ** 32) ^ step) >>> 0));
+}
+
+/** One tensor per parameter, viewing the flat vector; the vector must stay as it is while they are used. */
+export function parameterTensors(manifest: Manifest, flat: Float32Array): Tensor[] {
+  const views = parameterViews(manifest, flat);
+  return manifest.entries.map(({ name, shape }) => tensor(views.get(name) ?? new Float32Array(), { shape }));
+}
+
+/** Reads tensors in manifest order into one flat vector. */
+export async function flatten(manifest: Manifest, tensors: readonly Tensor[]): Promise<Float32Array> {
+  const flat = new Float32Array(manifest.size);
+  for (const [i, { offset }] of manifest.entries.entries()) {
+    const values = await tensors[i]?.data();
+    if (values instanceof Float32Array) flat.set(values, offset);
+    else throw new Error(`parameter ${i} has no f32 value`);
+  }
+  return flat;
+}
+
+export interface BatchTensors {
+  /** f32 [batch]: 1 for a row, 0 for padding. */
+  readonly exampleWeights: Tensor;
+  readonly fields: Tensor[];
+}
+
+export function batchTensors({ dataset, rows }: ExampleRows, batch: number): BatchTensors {
+  const { fields, weights } = assembleBatch(dataset, rows, batch);
+  return {
+    exampleWeights: tensor(weights),
+    fields: fields.map((values, i) => tensor(values, { shape: [batch, ...(dataset.contract.fields[i]?.shape ?? [])] })),
+  };
+}
+
+/** Consecutive rows 0..size-1 in groups of at most `batch`. */
+export function* batchesOf(size: number, batch: number): Generator<Uint32Array> {
+  for (let start = 0; start < size; start += batch) {
+    yield Uint32Array.from({ length: Math.min(batch, size - start) }, (_, i) => start + i);
+  }
+}
+
+export async function readScalars(tensors: readonly Tensor[]): Promise<number[]> {
+  const values: number[] = [];
+  for (const scalar of tensors) values.push(Number((await scalar.data())[0]));
+  return values;
+}
+
+/** Names the outputs of a loss or evaluate program. */
+export function figuresOf(job: CheckedJob, values: ArrayLike<number>): Record<string, number> {
+  return Object.fromEntries(["loss", ...job.document.metrics].map((name, i) => [name, values[i] ?? NaN]));
+}

@@ -1,0 +1,56 @@
+/** One gradient of the job's loss, derived here from the loss program. */
+import type { Tensor } from "@weft/tensor";
+import { apply, compile, valueAuxAndGrad } from "@weft/tensor";
+import { batchTensors, figuresOf, flatten, keyTensor, parameterTensors, readScalars } from "./batches.ts";
+import { JobRefusedError } from "./errors.ts";
+import type { CheckedJob, LossProgram } from "./job.ts";
+import type { ExampleRows, Trainer } from "./training.ts";
+
+/** Arguments of a loss program other than the parameters: key, example weights, fields. */
+export type LossInputs = Tensor[];
+
+/** Mean loss with the sums of the metrics, and the gradient of the loss. */
+export function lossAndGradient({ program }: LossProgram, parameters: Tensor[], inputs: LossInputs) {
+  const lossOf = (trained: Tensor[]) => {
+    const [loss, ...metrics] = apply(program, [...trained, ...inputs]);
+    if (!loss) throw new Error("a loss program has a loss");
+    return [loss, metrics] as const;
+  };
+  const [loss, metrics, gradient] = valueAuxAndGrad(lossOf)(parameters);
+  return { loss, metrics, gradient };
+}
+
+/** The smallest loss program that holds `rows` examples. */
+export function programFor(job: CheckedJob, rows: number): LossProgram {
+  const program = job.loss.find(({ batch }) => batch >= rows);
+  if (!program) {
+    const largest = job.loss.at(-1)?.batch ?? 0;
+    throw new JobRefusedError(
+      `an order of ${rows} examples passes the job's largest batch of ${largest}; lower the batch size`,
+    );
+  }
+  return program;
+}
+
+export function compileGradientSteps(job: CheckedJob): Trainer["gradient"] {
+  const steps = new Map(
+    job.loss.map((program) => [
+      program.batch,
+      compile((parameters: Tensor[], inputs: LossInputs) => lossAndGradient(program, parameters, inputs)),
+    ]),
+  );
+  return async (base: Float32Array, examples: ExampleRows, seed: number) => {
+    const { batch } = programFor(job, examples.rows.length);
+    const step = steps.get(batch);
+    if (!step) throw new Error(`no step at batch ${batch}`);
+    const { exampleWeights, fields } = batchTensors(examples, batch);
+    const result = step(parameterTensors(job.manifest, base), [keyTensor(seed, 0), exampleWeights, ...fields]);
+    const [loss = NaN, ...metrics] = await readScalars([result.loss, ...result.metrics]);
+    const weight = examples.rows.length;
+    return {
+      gradient: await flatten(job.manifest, result.gradient),
+      weight,
+      metrics: figuresOf(job, [loss * weight, ...metrics]),
+    };
+  };
+}

@@ -1,0 +1,10 @@
+/** SHA-256 in hexadecimal: WebCrypto where the page or process has it, @noble/hashes on insecure origins. */
+import { sha256 as portableSha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  // `subtle` is absent on pages served over plain http from other than localhost.
+  const subtle = globalThis.crypto.subtle as SubtleCrypto | undefined;
+  if (!subtle) return bytesToHex(portableSha256(bytes));
+  return bytesToHex(new Uint8Array(await subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)));
+}

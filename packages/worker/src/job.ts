@@ -1,0 +1,108 @@
+/** A job as received, checked before anything of it runs: the only code a worker executes is its own, over checked Programs. */
+import type { JobDocument } from "@weft/protocol";
+import { decodeJob } from "@weft/protocol";
+import type { Program, TensorType } from "@weft/tensor";
+import { ProgramError, cost, decode, typeText, valueTypes } from "@weft/tensor";
+import type { Manifest } from "@weft/vector";
+import { createManifest } from "@weft/vector";
+import { JobRefusedError } from "./errors.ts";
+
+/** What a worker is willing to do. */
+export interface WorkerPolicy {
+  /** Largest working memory of one training step, in bytes. */
+  readonly maxMemoryBytes: number;
+  /** Largest arithmetic of one training step, in floating-point operations. */
+  readonly maxStepFlops: number;
+}
+
+export const defaultPolicy: WorkerPolicy = { maxMemoryBytes: 2 ** 31, maxStepFlops: 1e13 };
+
+/** A loss program at one batch size. */
+export interface LossProgram {
+  readonly batch: number;
+  readonly program: Program;
+}
+
+export interface CheckedJob {
+  readonly document: JobDocument;
+  readonly manifest: Manifest;
+  readonly initialize: Program;
+  /** Sorted by batch size. */
+  readonly loss: readonly LossProgram[];
+  readonly evaluate: LossProgram;
+  readonly predict: LossProgram;
+}
+
+const key: TensorType = { shape: [2], dtype: "u32" };
+
+/** @throws {JobRefusedError} saying what is wrong with the job or which limit it passes */
+export function checkJob(bytes: Uint8Array, policy: WorkerPolicy = defaultPolicy): CheckedJob {
+  const { document, program: programBytes } = decodeJob(bytes);
+  const load = (reference: JobDocument["programs"]["initialize"], role: string): Program => {
+    try {
+      return decode(programBytes(reference));
+    } catch (cause) {
+      if (!(cause instanceof ProgramError)) throw cause;
+      throw new JobRefusedError(`job ${document.name}: its ${role} program is not valid: ${cause.message}`, { cause });
+    }
+  };
+  const at = (reference: JobDocument["programs"]["initialize"], role: string): LossProgram => ({
+    batch: reference.batch,
+    program: load(reference, role),
+  });
+  const job: CheckedJob = {
+    document,
+    manifest: createManifest(document.parameters),
+    initialize: load(document.programs.initialize, "initialize"),
+    loss: document.programs.loss.map((reference) => at(reference, "loss")),
+    evaluate: at(document.programs.evaluate, "evaluate"),
+    predict: at(document.programs.predict, "predict"),
+  };
+  checkSignatures(job);
+  for (const { program, batch } of job.loss) checkCost(document.name, batch, program, policy);
+  return job;
+}
+
+/** Every program must take and give exactly what the document says. */
+function checkSignatures({ document, initialize, loss, evaluate, predict }: CheckedJob): void {
+  const parameters = document.parameters.map(({ shape }): TensorType => ({ shape, dtype: "f32" }));
+  const fields = (batch: number) =>
+    document.data.fields.map(({ shape, dtype }): TensorType => ({ shape: [batch, ...shape], dtype }));
+  const weights = (batch: number): TensorType => ({ shape: [batch], dtype: "f32" });
+  const scalars = Array.from({ length: 1 + document.metrics.length }, (): TensorType => ({ shape: [], dtype: "f32" }));
+
+  assertTypes("initialize inputs", initialize.inputs, [key]);
+  assertTypes("initialize outputs", outputTypes(initialize), parameters);
+  for (const { batch, program } of loss) {
+    assertTypes("loss inputs", program.inputs, [...parameters, key, weights(batch), ...fields(batch)]);
+    assertTypes("loss outputs", outputTypes(program), scalars);
+  }
+  const evaluated = fields(evaluate.batch);
+  assertTypes("evaluate inputs", evaluate.program.inputs, [...parameters, weights(evaluate.batch), ...evaluated]);
+  assertTypes("evaluate outputs", outputTypes(evaluate.program), scalars);
+  assertTypes("predict inputs", predict.program.inputs, [...parameters, ...fields(predict.batch).slice(0, -1)]);
+}
+
+export function outputTypes(program: Program): TensorType[] {
+  const types = valueTypes(program);
+  return program.outputs.map((value) => types[value] ?? { shape: [], dtype: "f32" });
+}
+
+function assertTypes(role: string, got: readonly TensorType[], expected: readonly TensorType[]): void {
+  const [gotText, expectedText] = [got, expected].map((types) => types.map(typeText).join(" "));
+  if (gotText !== expectedText) {
+    throw new JobRefusedError(`job: ${role} are ${gotText}, its document says ${expectedText}; build the job again`);
+  }
+}
+
+function checkCost(name: string, batch: number, program: Program, policy: WorkerPolicy): void {
+  const { flops, peakBytes } = cost(program);
+  // Reverse mode keeps what the forward pass made and does about twice its arithmetic again.
+  const [stepFlops, stepBytes] = [3 * flops, 2 * peakBytes];
+  if (stepFlops > policy.maxStepFlops || stepBytes > policy.maxMemoryBytes) {
+    throw new JobRefusedError(
+      `job ${name}: a step of ${batch} examples takes about ${(stepFlops / 1e9).toFixed(1)} GFLOP and ${Math.ceil(stepBytes / 2 ** 20)} MiB; ` +
+        `this worker accepts ${(policy.maxStepFlops / 1e9).toFixed(1)} GFLOP and ${Math.floor(policy.maxMemoryBytes / 2 ** 20)} MiB; raise its limits or lower the batch size`,
+    );
+  }
+}

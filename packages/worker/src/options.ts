@@ -1,0 +1,37 @@
+/** What a worker is started with, and what it keeps from one session to the next. */
+import type { DataContract, Dataset } from "@weft/data";
+import type { Connection } from "@weft/transport";
+import type { WorkerEvent } from "./events.ts";
+import type { ExampleStore } from "./exampleStore.ts";
+import type { WorkerPolicy } from "./job.ts";
+
+export interface WorkerOptions {
+  readonly connect: () => Promise<Connection>;
+  /** Shown to the operator; not an identity. */
+  readonly name: string;
+  /** What computes, for people: "cpu (wasm)". */
+  readonly device: string;
+  readonly threads: number;
+  readonly policy: WorkerPolicy;
+  readonly token?: string;
+  /** Loads the worker's own data and checks it against the job's contract. */
+  readonly data?: (contract: DataContract) => Promise<Dataset>;
+  /** Give up after this long without a coordinator; Infinity tries for ever. */
+  readonly unreachableMs: number;
+  readonly onEvent?: (event: WorkerEvent) => void;
+}
+
+/** What a worker keeps from one session to the next. */
+export interface WorkerIdentity {
+  resume?: string;
+  ownData?: Dataset;
+  served?: ExampleStore;
+  partition?: Uint32Array;
+}
+
+export interface SessionContext {
+  readonly options: WorkerOptions;
+  /** Kept across sessions: resume token, fetched examples, loaded data. */
+  readonly identity: WorkerIdentity;
+  readonly emit: (event: WorkerEvent) => void;
+}

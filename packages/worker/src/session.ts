@@ -1,0 +1,149 @@
+/** One connection to a coordinator: hello, the job, then one order after another until the run or the link ends. */
+import type { CoordinatorMessage } from "@weft/protocol";
+import { protocolVersion } from "@weft/protocol";
+import type { Connection, IncomingPayload } from "@weft/transport";
+import { ConnectionError } from "@weft/transport";
+import { JobRefusedError } from "./errors.ts";
+import type { WorkerOutcome } from "./events.ts";
+import { createOrders } from "./orders.ts";
+import { prepareJob } from "./preparedJobs.ts";
+import type { Trainer } from "./training.ts";
+import type { SessionContext } from "./options.ts";
+
+export type SessionEnd =
+  | WorkerOutcome
+  /** The link ended or the coordinator asked to come back: reconnect. */
+  | { readonly kind: "lost"; readonly reason: string };
+
+/** Runs until the run finishes, the coordinator turns us away, or the link is lost. Never rejects. */
+export async function runSession(connection: Connection, context: SessionContext): Promise<SessionEnd> {
+  const session = new Session(connection, context);
+  return session.run();
+}
+
+class Session {
+  private readonly connection: Connection;
+  private readonly context: SessionContext;
+  private readonly ended = Promise.withResolvers<SessionEnd>();
+  private readonly orders;
+  private expectedJobHash = "";
+
+  constructor(connection: Connection, context: SessionContext) {
+    this.connection = connection;
+    this.context = context;
+    this.orders = createOrders(connection, context);
+  }
+
+  async run(): Promise<SessionEnd> {
+    const { options, identity } = this.context;
+    this.connection.listen((message, payload) => {
+      this.receive(message as CoordinatorMessage, payload).catch((error: unknown) => this.fail(error));
+    });
+    void this.connection.closed.then(({ reason, code }) =>
+      this.ended.resolve({ kind: "lost", reason: reason || `connection closed (${code})` }),
+    );
+    this.send({
+      kind: "hello",
+      protocol: protocolVersion,
+      software: "weft",
+      name: options.name,
+      capabilities: {
+        device: options.device,
+        threads: options.threads,
+        memoryBytes: options.policy.maxMemoryBytes,
+        codecs: ["f32", "f16"],
+      },
+      ...(options.token === undefined ? {} : { token: options.token }),
+      ...(identity.resume === undefined ? {} : { resume: identity.resume }),
+    });
+    const end = await this.ended.promise;
+    this.orders.abandon();
+    return end;
+  }
+
+  private async receive(message: CoordinatorMessage, payload: IncomingPayload | undefined): Promise<void> {
+    const { identity, emit, options } = this.context;
+    switch (message.kind) {
+      case "welcome":
+        identity.resume = message.resume;
+        this.expectedJobHash = message.jobHash;
+        emit({ event: "connected", url: this.connection.remote, worker: message.worker, run: message.run });
+        return;
+      case "refused":
+        this.ended.resolve(
+          message.retry
+            ? { kind: "lost", reason: message.reason }
+            : { kind: "refused", code: message.code, reason: message.reason },
+        );
+        return;
+      case "job": {
+        const bytes = await collect(payload, "job");
+        await this.prepare(await prepareJob(bytes, this.expectedJobHash, options.policy));
+        return;
+      }
+      case "weights":
+        this.orders.weights(message, collect(payload, "weights"));
+        return;
+      case "partition": {
+        const bytes = await collect(payload, "partition");
+        this.orders.partition(new Uint32Array(bytes.slice().buffer));
+        return;
+      }
+      case "examples":
+        this.orders.examples(message.request, await collect(payload, "examples"));
+        return;
+      case "work":
+        await this.orders.carryOut(message);
+        return;
+      case "verdict":
+        emit({ event: "verdict", round: message.round, accepted: message.accepted, reason: message.reason });
+        return;
+      case "committed":
+        emit({ event: "committed", round: message.round, version: message.version, metrics: message.metrics });
+        return;
+      case "finished":
+        this.ended.resolve({ kind: "finished", reason: message.reason, metrics: message.metrics });
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  private async prepare(trainer: Trainer): Promise<void> {
+    const { identity, emit, options } = this.context;
+    const { document, manifest } = trainer.job;
+    if (options.data && !identity.ownData) identity.ownData = await options.data(document.data);
+    const ownExamples = identity.ownData?.size;
+    if (ownExamples === undefined && document.examples === 0) {
+      throw new JobRefusedError(
+        `job ${document.name} wants workers that bring their own data; give it with --data PATH`,
+      );
+    }
+    this.orders.begin(trainer);
+    const own = ownExamples === undefined ? {} : { ownExamples };
+    emit({ event: "prepared", job: document.name, parameters: manifest.size, ...own });
+    this.send({ kind: "ready", jobHash: this.expectedJobHash, ...own });
+  }
+
+  private send(message: Parameters<Connection["send"]>[0]): void {
+    // A send fails only when the link has ended, which `closed` reports.
+    this.connection.send(message).catch(() => undefined);
+  }
+
+  /** An error in one message: an order is declined, a job refused; anything else ends this session, not the process. */
+  private fail(error: unknown): void {
+    if (error instanceof ConnectionError) {
+      this.ended.resolve({ kind: "lost", reason: error.message });
+      return;
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    const code = error instanceof JobRefusedError ? error.code : "worker-error";
+    this.send({ kind: "refuse", code, reason: reason.slice(0, 2000) });
+    this.ended.resolve({ kind: "refused", code, reason });
+  }
+}
+
+async function collect(payload: IncomingPayload | undefined, kind: string): Promise<Uint8Array> {
+  if (!payload) throw new Error(`${kind} has a payload, or its parsing would have failed`);
+  return payload.collect();
+}

@@ -1,0 +1,43 @@
+/** What a trainer does, apart from how: the types that its parts share. */
+import type { Dataset } from "@weft/data";
+import type { JobRound } from "@weft/protocol";
+import type { CheckedJob } from "./job.ts";
+
+/** Sums over `weight` examples: the loss and each metric of the job. */
+export interface ExampleSums {
+  readonly weight: number;
+  readonly metrics: Record<string, number>;
+}
+
+/** Rows of a dataset to train on. */
+export interface ExampleRows {
+  readonly dataset: Dataset;
+  readonly rows: Uint32Array;
+}
+
+export interface LocalWork {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  /** A specification for `createOptimizer`. */
+  readonly optimizer: JobRound["server"];
+  /** Called between steps; throw to give up (the order was superseded). */
+  readonly onStep?: () => void | Promise<void>;
+}
+
+/**
+ * Flat vectors hold the parameters in manifest order. Calls are carried out one after another, so workers hosted by one
+ * process can share a trainer and with it every compiled step.
+ */
+export interface Trainer {
+  readonly job: CheckedJob;
+  initialize(seed: number): Promise<Float32Array>;
+  /** Mean gradient over the rows. */
+  gradient(base: Float32Array, examples: ExampleRows, seed: number): Promise<ExampleSums & { gradient: Float32Array }>;
+  /** Trains from `base` on all the rows; `change` is base − result, the sums are those of the last epoch's steps. */
+  train(base: Float32Array, examples: ExampleRows, work: LocalWork): Promise<ExampleSums & { change: Float32Array }>;
+  /** Means of loss and metrics over the dataset, dropout off. */
+  evaluate(weights: Float32Array, dataset: Dataset): Promise<Record<string, number>>;
+  /** Predictions [size, …] for every row of the dataset; its last field (the target) is not used. */
+  predict(weights: Float32Array, dataset: Dataset): Promise<{ values: Float32Array; shape: readonly number[] }>;
+}
