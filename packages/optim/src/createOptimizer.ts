@@ -31,7 +31,7 @@ const kinds: {
 export function createOptimizer(spec: unknown): Optimizer {
   if (typeof spec !== "object" || spec === null || !("name" in spec)) {
     throw new OptimizerError(
-      `expected an optimiser such as { name: "sgd", learningRate: 0.1 }, got ${JSON.stringify(spec) ?? "undefined"}`,
+      `expected an optimiser such as { name: "sgd", learningRate: 0.1 }, got ${JSON.stringify(spec)}`,
     );
   }
   const { name, ...options } = spec as { name: unknown } & Record<string, unknown>;

@@ -23,10 +23,8 @@ export function checkSettings(spec: { readonly name: string }, ranges: Readonly<
       : typeof value === "boolean";
     if (!holds) {
       throw new OptimizerError(
-        `${spec.name}: ${setting} must be ${range?.text ?? "true or false"}, got ${show(value)}`,
+        `${spec.name}: ${setting} must be ${range?.text ?? "true or false"}, got ${typeof value === "number" ? value : JSON.stringify(value)}`,
       );
     }
   }
 }
-
-const show = (value: unknown) => (typeof value === "number" ? String(value) : (JSON.stringify(value) ?? "undefined"));
