@@ -1,0 +1,73 @@
+/** Who is invited to a round, and how many of them close it. */
+import type { WorkerShare } from "@weft/protocol";
+import { sample } from "./random.ts";
+import type { OpenRound, RunState, WorkerState } from "./state.ts";
+
+/** Workers of a share of `total`, at least one, at most all. */
+export function workersOf(share: WorkerShare, total: number): number {
+  const wanted = "count" in share ? share.count : Math.ceil(share.fraction * total - 1e-9);
+  return Math.max(1, Math.min(wanted, total));
+}
+
+/** Present workers in slot order. */
+export function presentWorkers(state: RunState): WorkerState[] {
+  return [...state.workers.values()]
+    .filter((worker) => worker.awaySinceMs === undefined)
+    .sort((a, b) => a.slot - b.slot);
+}
+
+/**
+ * The cohort of the next attempt, in slot order: sampled from the present workers by seed, round and attempt, whatever the
+ * order they came in. Those that owe an answer sit out a few rounds, unless there is no one else.
+ */
+export function chooseCohort(state: RunState): WorkerState[] {
+  const { plan, version, attempt } = state;
+  const round = version + 1;
+  const present = presentWorkers(state);
+  const free = present.filter((worker) => worker.benchedUntil <= round);
+  const eligible = free.length > 0 ? free : present;
+  return sample(eligible, workersOf(plan.cohort, eligible.length), [plan.seed, 3, round, attempt]);
+}
+
+/** Whether every present worker is invited, so that one missing changes the result. */
+export function invitesAll(state: RunState): boolean {
+  const { cohort } = state.plan;
+  return "fraction" in cohort ? cohort.fraction === 1 : cohort.count >= state.expected;
+}
+
+/** Decides whether a member of the round can still be counted on; see `countsForQuorum`. */
+export type CountRule = (state: RunState, round: OpenRound, worker: string, nowMs: number) => boolean;
+
+/**
+ * Delivered updates count for good; an outstanding one while its worker is present, or its connection was lost no longer
+ * than the gathering time ago.
+ */
+export const countsForQuorum: CountRule = (state, round, worker, nowMs) => {
+  const member = round.members.get(worker);
+  if (member === undefined || member.status === "refused" || member.status === "left") return false;
+  if (member.status === "delivered") return true;
+  const known = state.workers.get(worker);
+  if (known === undefined) return false;
+  return known.awaySinceMs === undefined || nowMs < known.awaySinceMs + state.plan.gatherMs;
+};
+
+export type RoundOutcome =
+  | { readonly kind: "commit" }
+  | { readonly kind: "wait" }
+  | { readonly kind: "reopen"; readonly reason: string; readonly barren: boolean };
+
+/** What becomes of an open round now. The quorum is of those that count, so every departure moves it. */
+export function judge(state: RunState, round: OpenRound, options: { nowMs: number; counts: CountRule }): RoundOutcome {
+  const members = [...round.members.values()];
+  const counted = members.filter(({ worker }) => options.counts(state, round, worker, options.nowMs));
+  const delivered = members.filter(({ status }) => status === "delivered").length;
+  if (delivered > 0 && delivered >= workersOf(state.plan.quorum, counted.length)) return { kind: "commit" };
+  if (counted.length === 0) {
+    const barren = members.every(({ status }) => status === "refused");
+    return { kind: "reopen", reason: barren ? "no valid update came" : "every worker left", barren };
+  }
+  if (options.nowMs < round.deadlineAtMs) return { kind: "wait" };
+  if (delivered > 0) return { kind: "commit" };
+  const waitedMs = round.deadlineAtMs - round.openedMs;
+  return { kind: "reopen", reason: `no update within ${waitedMs} ms`, barren: false };
+}

@@ -1,0 +1,56 @@
+/** One step in the making: the state so far and the effects asked for. Handlers replace the state, never change it. */
+import type { CountRule } from "./cohort.ts";
+import type { RunEffect, Verdict } from "./runEvent.ts";
+import type { Member, OpenRound, RunState, WorkerState } from "./state.ts";
+
+export interface Draft {
+  state: RunState;
+  readonly effects: RunEffect[];
+  readonly nowMs: number;
+  readonly counts: CountRule;
+}
+
+export function change(draft: Draft, fields: Partial<RunState>): void {
+  draft.state = { ...draft.state, ...fields };
+}
+
+export function putWorker(draft: Draft, worker: WorkerState): void {
+  change(draft, { workers: new Map(draft.state.workers).set(worker.id, worker) });
+}
+
+export function removeWorkers(draft: Draft, ids: readonly string[]): void {
+  if (ids.length === 0) return;
+  const workers = new Map(draft.state.workers);
+  for (const id of ids) workers.delete(id);
+  change(draft, { workers });
+}
+
+/** The open round, if there is one; a round being committed takes nothing any more. */
+export function openRound(draft: Draft): OpenRound | undefined {
+  const { phase } = draft.state;
+  return phase.kind === "open" ? phase.round : undefined;
+}
+
+export function putRound(draft: Draft, round: OpenRound): void {
+  change(draft, { phase: { kind: "open", round } });
+}
+
+export function putMember(draft: Draft, round: OpenRound, member: Member): void {
+  putRound(draft, { ...round, members: new Map(round.members).set(member.worker, member) });
+}
+
+export function sendVerdict(
+  draft: Draft,
+  worker: string,
+  about: { readonly round: number; readonly attempt: number },
+  verdict: Verdict,
+): void {
+  draft.effects.push({ kind: "verdict", worker, round: about.round, attempt: about.attempt, verdict });
+}
+
+/** Takes an upload that was still arriving out of the sums; `undefined` when the member had none. */
+export function dropUpload(draft: Draft, member: Member): void {
+  if (member.status === "working" && member.upload !== undefined) {
+    draft.effects.push({ kind: "discard", upload: member.upload });
+  }
+}

@@ -1,0 +1,101 @@
+/** What can happen to a run, and what it asks for in answer. Time comes in with every event. */
+import type { WorkOrder } from "@weft/protocol";
+import type { DurableProgress, StopReason } from "./state.ts";
+
+export type RunEvent = { readonly nowMs: number } & (
+  | {
+      /** The worker is ready for work: for the first time, or again after a lost connection. */
+      readonly kind: "joined";
+      readonly worker: string;
+      /** Slot it held before, where known. */
+      readonly slot?: number | undefined;
+      readonly ownExamples?: number | undefined;
+      readonly position?: number | undefined;
+    }
+  /** It said goodbye, or was sent away. */
+  | { readonly kind: "left"; readonly worker: string }
+  /** Its connection ended without a word; it may come back. */
+  | { readonly kind: "disconnected"; readonly worker: string }
+  | {
+      readonly kind: "updateBegun";
+      readonly worker: string;
+      /** Names this transfer; never used twice. */
+      readonly upload: number;
+      readonly round: number;
+      readonly attempt: number;
+    }
+  /** It is there to the last byte, and valid. */
+  | { readonly kind: "updateArrived"; readonly worker: string; readonly upload: number }
+  | { readonly kind: "updateInvalid"; readonly worker: string; readonly upload: number; readonly reason: Reason }
+  /** The connection ended under it. */
+  | { readonly kind: "updateBroken"; readonly worker: string; readonly upload: number }
+  | {
+      readonly kind: "declined";
+      readonly worker: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly reason: Reason;
+    }
+  | { readonly kind: "tick" }
+  /** The round that a `commit` effect asked for is durable; `metrics` where it asked for an evaluation. */
+  | { readonly kind: "committed"; readonly metrics?: Readonly<Record<string, number>> | undefined }
+  | { readonly kind: "stop"; readonly detail: string }
+  | { readonly kind: "pause" }
+  | { readonly kind: "unpause" }
+);
+
+export interface Reason {
+  readonly code: string;
+  readonly text: string;
+}
+
+export interface Verdict extends Reason {
+  readonly accepted: boolean;
+}
+
+export type RunEffect =
+  | {
+      /** Clear the sums for a new attempt with room for `contributions` updates. */
+      readonly kind: "open";
+      readonly round: number;
+      readonly attempt: number;
+      readonly contributions: number;
+    }
+  | {
+      readonly kind: "sendWork";
+      readonly worker: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly version: number;
+      readonly order: WorkOrder;
+      readonly deadlineMs: number;
+    }
+  | { readonly kind: "sendPartition"; readonly worker: string; readonly index: number; readonly of: number }
+  /** Fold the upload in as it arrives. */
+  | { readonly kind: "receive"; readonly upload: number; readonly order: WorkOrder }
+  /** Take out what was folded in, let the rest go by. */
+  | { readonly kind: "discard"; readonly upload: number }
+  | {
+      readonly kind: "verdict";
+      readonly worker: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly verdict: Verdict;
+    }
+  | {
+      /** Combine, step the model, make both durable; then `committed`. */
+      readonly kind: "commit";
+      readonly round: number;
+      readonly attempt: number;
+      readonly openedMs: number;
+      readonly cohort: readonly string[];
+      readonly uploads: readonly number[];
+      readonly progress: DurableProgress;
+      readonly evaluate: boolean;
+    }
+  | { readonly kind: "reopened"; readonly round: number; readonly attempt: number; readonly reason: string }
+  | { readonly kind: "gathering"; readonly workers: number; readonly expected: number }
+  /** Send a `tick` at this time; replaces the one before. */
+  | { readonly kind: "wake"; readonly atMs: number | undefined }
+  | { readonly kind: "dismiss"; readonly worker: string; readonly reason: Reason }
+  | { readonly kind: "finish"; readonly reason: StopReason; readonly detail: string };

@@ -1,0 +1,105 @@
+/**
+ * The round machine: `step(state, event) → { state, effects }`. Pure: time comes in with events, choices are hashes of the
+ * run's seed, and everything done to the world is an effect for the shell to carry out in order.
+ */
+import { countsForQuorum, type CountRule, presentWorkers } from "./cohort.ts";
+import { change, type Draft } from "./draft.ts";
+import { disconnect, join, leave } from "./membership.ts";
+import type { RunEffect, RunEvent } from "./runEvent.ts";
+import { settle } from "./settle.ts";
+import type { RunState } from "./state.ts";
+import { acceptUpdate, beginUpdate, breakUpdate, declineWork, refuseUpdate } from "./updates.ts";
+
+export interface Stepped {
+  readonly state: RunState;
+  readonly effects: readonly RunEffect[];
+}
+
+/** @param rules `counts` decides which members of a round its quorum is taken of; another only to test that it matters */
+export function step(
+  state: RunState,
+  event: RunEvent,
+  rules: { readonly counts: CountRule } = { counts: countsForQuorum },
+): Stepped {
+  if (state.phase.kind === "finished") return { state, effects: [] };
+  const draft: Draft = { state, effects: [], nowMs: event.nowMs, counts: rules.counts };
+  apply(draft, event);
+  settle(draft);
+  announceGathering(draft, state);
+  return { state: draft.state, effects: draft.effects };
+}
+
+function apply(draft: Draft, event: RunEvent): void {
+  switch (event.kind) {
+    case "joined":
+      join(draft, event);
+      break;
+    case "left":
+      leave(draft, event.worker);
+      break;
+    case "disconnected":
+      disconnect(draft, event.worker);
+      break;
+    case "updateBegun":
+      beginUpdate(draft, event);
+      break;
+    case "updateArrived":
+      acceptUpdate(draft, event.worker, event.upload);
+      break;
+    case "updateInvalid":
+      refuseUpdate(draft, event.worker, event.upload, event.reason);
+      break;
+    case "updateBroken":
+      breakUpdate(draft, event.worker, event.upload);
+      break;
+    case "declined":
+      declineWork(draft, event);
+      break;
+    case "committed":
+      noteCommitted(draft, event.metrics);
+      break;
+    case "stop":
+      change(draft, { stopping: event.detail });
+      break;
+    case "pause":
+      change(draft, { paused: true });
+      break;
+    case "unpause":
+      change(draft, { paused: false });
+      break;
+    case "tick":
+      break;
+    default:
+      event satisfies never;
+  }
+}
+
+function noteCommitted(draft: Draft, metrics: Readonly<Record<string, number>> | undefined): void {
+  const { phase, plan } = draft.state;
+  if (phase.kind !== "committing") return;
+  const { round, after } = phase.round;
+  change(draft, { version: round, progress: after, attempt: 0, phase: { kind: "gathering" } });
+  const { target } = plan.stop;
+  const value = target === undefined ? undefined : metrics?.[target.metric];
+  if (target === undefined || value === undefined) return;
+  // Of all metrics only the loss is better when smaller.
+  const reached = target.metric === "loss" ? value <= target.value : value >= target.value;
+  if (!reached) return;
+  const end = { reason: "target", detail: `${target.metric} reached ${value} in round ${round}` } as const;
+  change(draft, { phase: { kind: "finished", ...end } });
+  draft.effects.push({ kind: "finish", ...end });
+}
+
+/** Tells how many workers are still waited for, when that changes. */
+function announceGathering(draft: Draft, before: RunState): void {
+  const present = waiting(draft.state);
+  if (present === undefined || present === waiting(before)) return;
+  draft.effects.push({ kind: "gathering", workers: present, expected: draft.state.expected });
+}
+
+/** Workers present while a round cannot open for lack of them; undefined otherwise. */
+function waiting(state: RunState): number | undefined {
+  if (state.phase.kind !== "gathering" || state.paused) return undefined;
+  const present = presentWorkers(state).length;
+  return present < state.expected ? present : undefined;
+}
