@@ -1,4 +1,4 @@
-import type { DotParams, DType, Shape, TensorData } from "@weft/tensor";
+import type { DotParams, Shape, TensorData } from "@weft/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hasRelaxedSimd } from "../src/emitter/features.ts";
