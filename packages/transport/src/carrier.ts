@@ -15,13 +15,19 @@ export interface Carrier {
 export interface CarrierSink {
   /** One whole frame; the bytes belong to the sink. */
   receive(frame: Uint8Array): void;
-  /** Text, which this protocol does not use. */
-  receiveText(): void;
+  /** What came breaks the rules of the carrier itself; `code` says which close code tells the peer. */
+  fault(code: number, reason: string, cause?: unknown): void;
   /** Some buffered bytes have left. */
   drained(): void;
   /** The last call. */
   ended(code: number, reason: string): void;
 }
+
+/** What to tell a peer that sends text. */
+export const textFault = [1003, "text is not spoken here; frames are binary"] as const;
+
+/** A carrier that does not finish closing within this time is torn down. */
+export const closeTimeoutMs = 2000;
 
 /** Cut to the 123 bytes of UTF-8 that a WebSocket close frame has room for. */
 export function closeText(reason: string): string {

@@ -9,10 +9,13 @@ export type ConnectionErrorCode =
   | "unreachable"
   /** No answer in time. */
   | "timeout"
-  /** The server answered the upgrade with an HTTP status of its own: 401, 403, 404 and others. */
+  /** The server answered the upgrade with 401, 403 or 404. */
   | "unauthorized"
   | "forbidden"
   | "not-found"
+  /** It answered with 429 or 5xx, so later may be better. */
+  | "busy"
+  /** It answered something else, or does not speak WebSocket at all. */
   | "http"
   /** The server's certificate or the TLS handshake is at fault. */
   | "tls"
@@ -22,7 +25,7 @@ export type ConnectionErrorCode =
   | "consumed";
 
 /** Codes that another attempt can heal. */
-const passing: ReadonlySet<ConnectionErrorCode> = new Set(["closed", "unreachable", "timeout", "http"]);
+const passing: ReadonlySet<ConnectionErrorCode> = new Set(["closed", "unreachable", "timeout", "busy"]);
 
 export class ConnectionError extends Error {
   readonly code: ConnectionErrorCode;

@@ -1,7 +1,9 @@
 /** Connections for Node: over `ws` sockets, as server and client, and in memory. Browsers get browser.ts instead. */
 export * from "./backoff.ts";
 export * from "./clock.ts";
+export type { ConnectOptions } from "./connectOptions.ts";
 export * from "./connection.ts";
 export * from "./errors.ts";
 export type { LinkFault, LinkOptions } from "./link.ts";
 export * from "./memory.ts";
+export * from "./webSocket.ts";

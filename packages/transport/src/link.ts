@@ -131,8 +131,8 @@ export class Link implements Connection, CarrierSink {
     }
   }
 
-  receiveText(): void {
-    this.#fail(1003, "text is not spoken here; frames are binary", undefined);
+  fault(code: number, reason: string, cause?: unknown): void {
+    this.#fail(code, reason, cause);
   }
 
   drained(): void {
