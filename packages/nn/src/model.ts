@@ -1,6 +1,6 @@
 /** What one does with a model: make its parameters, and run it with them. */
-import type { Shape, Tensor, TensorType } from "@weft/tensor";
-import { Tensor as TensorClass, foldIn, isFloat, placeholder } from "@weft/tensor";
+import type { Shape, TensorType } from "@weft/tensor";
+import { Tensor, foldIn, isFloat, placeholder } from "@weft/tensor";
 import { ParameterError } from "./errors.ts";
 import type { LayerLike } from "./layer.ts";
 import type { Run } from "./run.ts";
@@ -28,7 +28,7 @@ export function initialize(model: LayerLike, key: Tensor, input: TensorType | Te
       return (parameters[path] = sameShape(path, value, shape));
     },
   };
-  buildModel(model, run)(input instanceof TensorClass ? input : placeholder(input));
+  buildModel(model, run)(input instanceof Tensor ? input : placeholder(input));
   return parameters;
 }
 
