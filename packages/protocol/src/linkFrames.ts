@@ -44,7 +44,7 @@ export function parseLinkFrame(header: unknown, bodyBytes: number): LinkFrame {
   if (!result.success) throw new ProtocolError("message", explain(`${name} frame`, header, result.error.issues));
   const frame: LinkFrame = result.data;
   if (frame.frame !== "chunk" && bodyBytes > 0) {
-    throw new ProtocolError("frame", `${name} frame: no raw bytes expected, got ${bodyBytes}`);
+    throw new ProtocolError("payload", `${name} frame: no raw bytes expected, got ${bodyBytes}`);
   }
   return frame;
 }

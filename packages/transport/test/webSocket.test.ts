@@ -113,7 +113,7 @@ describe("connecting fails with a reason", () => {
 
   test("when something else answers, or nobody", async () => {
     const babble = createTcpServer((socket) => {
-      socket.on("error", () => undefined);
+      socket.on("error", () => undefined).resume();
       socket.end("220 mail.example.org ESMTP\r\n\r\n");
     });
     const mute = createTcpServer((socket) => socket.on("error", () => undefined).resume());
