@@ -1,0 +1,103 @@
+/** A tiny job for the worker's tests: a linear model y = x·w + b with squared error, written on tensors alone. */
+import type { DataContract, Dataset } from "@weft/data";
+import type { JobDraft } from "@weft/protocol";
+import { encodeJob } from "@weft/protocol";
+import type { Program, TensorType } from "@weft/tensor";
+import { encode, normal, tensor, trace } from "@weft/tensor";
+import { Tensor } from "@weft/tensor";
+import { sha256 } from "../src/hash.ts";
+
+const features = 3;
+export const contract: DataContract = {
+  fields: [
+    { name: "x", shape: [features], dtype: "f32", stored: "f32", scale: 1 },
+    { name: "y", shape: [], dtype: "f32", stored: "f32", scale: 1 },
+  ],
+};
+
+const f32 = (...shape: number[]): TensorType => ({ shape, dtype: "f32" });
+const parameterTypes = [f32(features), f32()];
+
+const predict = (w: Tensor, b: Tensor, x: Tensor) => x.matmul(w).add(b);
+
+const lossProgram = (batch: number): Program =>
+  trace(
+    (...values: Tensor[]) => {
+      const [w, b, , weights, x, y] = values as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+      const squared = predict(w, b, x).sub(y).square().mul(weights).sum();
+      return [squared.div(weights.sum())];
+    },
+    [...parameterTypes, { shape: [2], dtype: "u32" }, f32(batch), f32(batch, features), f32(batch)],
+  );
+
+const evaluateProgram = (batch: number): Program =>
+  trace(
+    (...values: Tensor[]) => {
+      const [w, b, weights, x, y] = values as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      return [predict(w, b, x).sub(y).square().mul(weights).sum()];
+    },
+    [...parameterTypes, f32(batch), f32(batch, features), f32(batch)],
+  );
+
+export function linearJob(changes: Partial<JobDraft> = {}): Uint8Array {
+  const draft: JobDraft = {
+    format: 1,
+    name: "linear",
+    parameters: [
+      { name: "w", shape: [features], kind: "weight" },
+      { name: "b", shape: [], kind: "weight" },
+    ],
+    data: {
+      fields: contract.fields.map(({ name, dtype, stored, scale, shape }) => ({
+        name,
+        dtype,
+        stored,
+        scale,
+        shape: [...shape],
+      })),
+    },
+    examples: 20,
+    metrics: [],
+    round: {
+      work: { kind: "gradient", batchSize: 8 },
+      cohort: { fraction: 1 },
+      quorum: { fraction: 1 },
+      deadlineMs: "adaptive",
+      weighting: "examples",
+      server: { name: "sgd", learningRate: 0.1 },
+      normBound: 1e4,
+    },
+    codec: "f32",
+    stop: { rounds: 10 },
+    seed: 5,
+    ...changes,
+  };
+  const at = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
+  return encodeJob(draft, {
+    initialize: at(
+      0,
+      trace((key: Tensor) => [normal(key, [features]), tensor(0).cast("f32")], [{ shape: [2], dtype: "u32" }]),
+    ),
+    loss: [at(4, lossProgram(4)), at(8, lossProgram(8))],
+    evaluate: at(16, evaluateProgram(16)),
+    predict: at(
+      16,
+      trace(
+        (...values: Tensor[]) => [predict(values[0]!, values[1]!, values[2]!)],
+        [...parameterTypes, f32(16, features)],
+      ),
+    ),
+  });
+}
+
+export const hashOf = (job: Uint8Array) => sha256(job);
+
+/** y = 1·x₀ − 2·x₁ + 0.5·x₂ + 3 on a fixed grid of inputs. */
+export function linearData(size: number): Dataset {
+  const x = Float32Array.from({ length: size * features }, (_, i) => Math.sin(1 + i * 1.7));
+  const y = Float32Array.from(
+    { length: size },
+    (_, i) => x[features * i]! - 2 * x[features * i + 1]! + 0.5 * x[features * i + 2]! + 3,
+  );
+  return { contract, size, columns: [x, y] };
+}
