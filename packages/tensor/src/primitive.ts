@@ -36,7 +36,7 @@ export const binaryNames = [
   "sub",
   "mul",
   "div", // integers: truncates towards zero; division by zero gives zero
-  "rem", // sign of the dividend, as in C
+  "rem", // sign of the dividend, as in C; integers: by zero gives zero
   "pow",
   "max", // a NaN operand gives NaN
   "min",

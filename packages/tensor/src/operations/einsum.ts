@@ -41,7 +41,7 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
 
 function parse(equation: string, operands: readonly Tensor[]): { terms: Labelled[]; result: string[] } {
   const [inputs = "", output] = equation.replaceAll(" ", "").split("->");
-  const labels = inputs.split(",").map((term) => [...term]);
+  const labels = inputs.split(",").map((term) => Array.from(term));
   const valid = /^[a-zA-Z,]*$/.test(inputs) && labels.length === operands.length;
   const terms = operands.map((x, i) => ({ x, labels: labels[i] ?? [] }));
   const sizes = new Map<string, number>();
@@ -55,7 +55,8 @@ function parse(equation: string, operands: readonly Tensor[]): { terms: Labelled
     term.labels.forEach((label, axis) => sizes.set(label, term.x.shape[axis] ?? 0));
   }
   const all = labels.flat();
-  const result = output === undefined ? [...new Set(all)].filter((label) => once(all, label)).sort() : [...output];
+  const result =
+    output === undefined ? [...new Set(all)].filter((label) => once(all, label)).sort() : Array.from(output);
   if (result.some((label) => !sizes.has(label)) || new Set(result).size < result.length) {
     throw new ShapeError(`einsum: the result of "${equation}" must name letters of the operands, each once`);
   }
