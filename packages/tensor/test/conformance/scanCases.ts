@@ -17,13 +17,13 @@ function loop(
 }
 
 const runningSum = (length: number, reverse: boolean) =>
-  loop((total, x) => [total!.add(x!), total!.mul(2)], [f32(3), f32(3)], { length, constants: 0, carry: 1, reverse });
+  loop((total, x) => [total.add(x), total.mul(2)], [f32(3), f32(3)], { length, constants: 0, carry: 1, reverse });
 
 /** h ← tanh(x·wx + h·wh + b), all h kept. */
 const recurrent = (length: number, reverse: boolean) =>
   loop(
     (wx, wh, b, h, x) => {
-      const next = x!.matmul(wx!).add(h!.matmul(wh!)).add(b!).tanh();
+      const next = x.matmul(wx).add(h.matmul(wh)).add(b).tanh();
       return [next, next];
     },
     [f32(4, 5), f32(5, 5), f32(5), f32(2, 5), f32(2, 4)],
@@ -48,7 +48,7 @@ export const scanCases: readonly Case[] = [
   { claim: "scan of no step", fn: runningSum(0, false), inputs: [[sample([3]), sample([0, 3])]] },
   {
     claim: "scan of two carries that change places, of two dtypes",
-    fn: loop((a, b, n) => [b!.mul(0.5), a!.add(b!), n!.add(1)], [f32(5), f32(5), { shape: [], dtype: "i32" }], {
+    fn: loop((a, b, n) => [b.mul(0.5), a.add(b), n.add(1)], [f32(5), f32(5), { shape: [], dtype: "i32" }], {
       length: 9,
       constants: 0,
       carry: 3,
@@ -59,7 +59,7 @@ export const scanCases: readonly Case[] = [
   },
   {
     claim: "scan whose carry and results are not touched by the body",
-    fn: loop((constant, kept, x) => [kept!, x!, constant!], [f32(2), f32(3), f32(4)], {
+    fn: loop((constant, kept, x) => [kept, x, constant], [f32(2), f32(3), f32(4)], {
       length: 3,
       constants: 1,
       carry: 1,
@@ -69,7 +69,7 @@ export const scanCases: readonly Case[] = [
   },
   {
     claim: "scan without carry, which maps",
-    fn: loop((w, x) => [w!.matmul(x!).relu()], [f32(3, 4), f32(4)], {
+    fn: loop((w, x) => [w.matmul(x).relu()], [f32(3, 4), f32(4)], {
       length: 5,
       constants: 1,
       carry: 0,
@@ -82,14 +82,14 @@ export const scanCases: readonly Case[] = [
     claim: "scan inside scan",
     fn: loop(
       (total, row) => {
-        const inner = loop((t, x) => [t!.mul(0.5).add(x!)], [f32(), f32()], {
+        const inner = loop((t, x) => [t.mul(0.5).add(x)], [f32(), f32()], {
           length: 4,
           constants: 0,
           carry: 1,
           reverse: false,
         });
-        const [last] = inner(total!, row!);
-        return [last!, last!.mul(row!)];
+        const [last] = inner(total, row);
+        return [last!, last!.mul(row)];
       },
       [f32(), f32(4)],
       { length: 3, constants: 0, carry: 1, reverse: true },
@@ -100,7 +100,7 @@ export const scanCases: readonly Case[] = [
   {
     claim: "scan between other work",
     fn: (h, xs) => {
-      const [last, all] = runningSum(5, false)(h!.exp(), bind("transpose", [xs!], { permutation: [1, 0] }));
+      const [last, all] = runningSum(5, false)(h.exp(), bind("transpose", [xs], { permutation: [1, 0] }));
       return [last!.sum(), all!.relu().sum({ axis: 0 })];
     },
     inputs: [[sample([3]), sample([3, 5])]],
