@@ -41,7 +41,7 @@ export function sliceAxis(x: Tensor, axis: number, [from, to]: readonly [from: n
 export type Index = number | readonly [from: number, to: number] | null;
 
 /** Indexing: `x.at(0)` is the first row, `x.at(null, [1, 3], -1)` columns 1 and 2 of the last channel. */
-export function at(x: Tensor, ...indices: readonly Index[]): Tensor {
+export function at(x: Tensor, ...indices: Index[]): Tensor {
   if (indices.length > x.rank) {
     throw new ShapeError(`at: ${indices.length} indices for ${typeText(x)}; expected at most ${x.rank}`);
   }

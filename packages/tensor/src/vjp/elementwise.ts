@@ -49,7 +49,7 @@ export const elementwiseRules: { readonly [P in Elementwise]: VjpRule<P> } = {
     return [dx, mul(dy, mul(output, logX))];
   },
   max: (dy, { inputs: [x, y] }) => shareBetween(dy, x, y),
-  min: (dy, { inputs: [x, y] }) => shareBetween(dy, y, x).toReversed(),
+  min: (dy, { inputs: [x, y] }) => shareBetween(dy, y, x),
   atan2: (dy, { inputs: [y, x] }) => {
     const scaled = div(dy, add(mul(x, x), mul(y, y)));
     return [mul(scaled, x), neg(mul(scaled, y))];
@@ -70,9 +70,9 @@ export const elementwiseRules: { readonly [P in Elementwise]: VjpRule<P> } = {
   cast: (dy, { inputs: [x] }) => (isFloat(x.dtype) && isFloat(dy.dtype) ? [cast(dy, x.dtype)] : []),
 };
 
-/** The cotangent goes to the greater operand; equal ones take half each. */
-function shareBetween(dy: Tensor, greater: Tensor, other: Tensor): Tensor[] {
-  const whenDifferent = select(compare("lt", other, greater), dy, zeros(dy));
-  const first = select(compare("eq", greater, other), scale(dy, 0.5), whenDifferent);
+/** The cotangent goes to the first operand where `less` < `greater`, else to the second; equal ones take half each. */
+function shareBetween(dy: Tensor, greater: Tensor, less: Tensor): Tensor[] {
+  const whenDifferent = select(compare("lt", less, greater), dy, zeros(dy));
+  const first = select(compare("eq", greater, less), scale(dy, 0.5), whenDifferent);
   return [first, sub(dy, first)];
 }
