@@ -1,7 +1,7 @@
 /** Datasets from a folder with one subfolder of PNG or JPEG images per class. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { decode as decodePng } from "fast-png";
+import { convertIndexedToRgb, decode as decodePng } from "fast-png";
 import { decode as decodeJpeg } from "jpeg-js";
 import { checkedDataset } from "./checkedDataset.ts";
 import type { DataContract, Dataset, FieldContract } from "./contract.ts";
@@ -103,18 +103,23 @@ function decodeImage(bytes: Uint8Array, path: string): Picture {
 }
 
 function fromPng(bytes: Uint8Array): Picture {
-  const { width, height, channels, depth, data, palette } = decodePng(bytes);
-  if (palette) {
-    const colours = Array.from(data, (index) => palette[index] ?? [0, 0, 0]);
-    return { width, height, channels: 3, data: colours.flatMap((colour) => [...colour.slice(0, 3)]) };
-  }
-  const largest = 2 ** depth - 1;
-  return {
-    width,
-    height,
-    channels,
-    data: depth === 8 ? data : Array.from(data, (x) => Math.round((x * 255) / largest)),
-  };
+  const png = decodePng(bytes, { checkCrc: true });
+  const { width, height, channels, depth, data, palette } = png;
+  if (palette) return { width, height, channels: palette[0]?.length ?? 3, data: convertIndexedToRgb(png) };
+  if (depth === 8) return { width, height, channels, data };
+  const samples = depth === 16 ? data : unpacked(data, width, depth);
+  return { width, height, channels, data: Array.from(samples, (x) => Math.round((x * 255) / (2 ** depth - 1))) };
+}
+
+/** Samples of 1, 2 or 4 bits, the first in the highest bits; each row begins a new byte. Such images have one channel. */
+function unpacked(bytes: ArrayLike<number>, width: number, depth: number): number[] {
+  const rowBytes = Math.ceil((width * depth) / 8);
+  const perByte = 8 / depth;
+  return Array.from({ length: (bytes.length / rowBytes) * width }, (_, i) => {
+    const [row, x] = [Math.floor(i / width), i % width];
+    const byte = bytes[row * rowBytes + Math.floor(x / perByte)] ?? 0;
+    return (byte >> (8 - depth * ((x % perByte) + 1))) & (2 ** depth - 1);
+  });
 }
 
 function fromJpeg(bytes: Uint8Array): Picture {

@@ -57,7 +57,9 @@ async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (cause) {
-    throw new DataFileError(`${path}: cannot be read (${reason(cause)}); check the path and its permissions`, { cause });
+    throw new DataFileError(`${path}: cannot be read (${reason(cause)}); check the path and its permissions`, {
+      cause,
+    });
   }
 }
 
