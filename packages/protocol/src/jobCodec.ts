@@ -27,7 +27,7 @@ export type JobDraft = Omit<JobDocument, "programs">;
 export interface DecodedJob {
   readonly document: JobDocument;
   /** A view of the encoded job. */
-  program(ref: ProgramRef): Uint8Array;
+  readonly program: (ref: ProgramRef) => Uint8Array;
 }
 
 /** A job may name ten thousand parameters; it arrives as a payload, under its own size limit. */
