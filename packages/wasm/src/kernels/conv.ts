@@ -144,7 +144,10 @@ function build(geometry: ConvGeometry, weights: Weights, plan: Plan): Uint8Array
       const [number, band, rowCount] = [f.i32(0), f.i32(0), f.i32(0)];
       const [imageAt, resultAt] = [f.i32(0), f.i32(0)];
       const walk = (index: number, [image_, result_]: readonly [Local<"i32">, Local<"i32">]): void => {
-        if (index === axes.length - 1) { f.call(panels, image_, scratch, result_); return; }
+        if (index === axes.length - 1) {
+          f.call(panels, image_, scratch, result_);
+          return;
+        }
         const [imageRow, resultRow] = [f.local("i32", image_), f.local("i32", result_)];
         f.for({ from: 0, to: index === 0 ? rowCount : axes[index]!.result }, () => {
           walk(index + 1, [imageRow, resultRow]);

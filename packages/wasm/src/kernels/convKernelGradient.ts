@@ -161,7 +161,10 @@ function callBand(f: FunctionBuilder, plan: Plan, { whole, partial, tile, rest, 
   const call = (target: FunctionHandle | undefined) => {
     if (target) f.call(target, ...args);
   };
-  if (!whole || !partial) { call(whole ?? partial); return; }
+  if (!whole || !partial) {
+    call(whole ?? partial);
+    return;
+  }
   f.if(
     i32.eq(panel, panels - 1),
     () => call(partial),
