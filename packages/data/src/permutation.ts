@@ -36,7 +36,8 @@ export function shuffled(size: number, generator: Generator): Uint32Array {
   if (!Number.isInteger(size) || size < 0 || size >= 2 ** 32) {
     throw new DataRangeError(`expected a size from 0 to 2^32 - 1, got ${size}; count the examples`);
   }
-  const order = Uint32Array.from({ length: size }, (_, i) => i);
+  const order = new Uint32Array(size);
+  for (let i = 0; i < size; i++) order[i] = i;
   for (let end = size - 1; end > 0; end--) {
     const other = generator.below(end + 1);
     const moved = order[end]!;

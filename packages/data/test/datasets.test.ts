@@ -1,3 +1,5 @@
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { expect, test } from "vitest";
 import type { Dataset } from "@weft/data";
 import { assembleBatch, checkContract, digits, mnist, syntheticRegression, xor } from "@weft/data";
@@ -68,6 +70,19 @@ test("synthetic regression is linear up to its noise, and the same for the same 
 test("in a browser, datasets kept in files say who serves them", async () => {
   await expect(browserMnist().load()).rejects.toThrow(/mnist: a browser has no dataset files; the coordinator serves/);
   await expect(browserDigits().load()).rejects.toThrow(/digits/);
+});
+
+test("the browser's face bundles without anything of Node", async () => {
+  const { errors, outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL("../src/browser.ts", import.meta.url))],
+    bundle: true,
+    platform: "browser",
+    format: "esm",
+    conditions: ["weft-source"],
+    write: false,
+  });
+  expect(errors).toEqual([]);
+  expect(outputFiles[0]?.text).not.toMatch(/node:/);
 });
 
 /** Largest residual of y ≈ w·x + c, by gradient descent on a well-conditioned problem. */
