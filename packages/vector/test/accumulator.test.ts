@@ -141,9 +141,11 @@ describe("bit for bit", () => {
         expect(bitsOf(out)).toEqual(bitsOf(x));
         const gateway = createAccumulator(size, options);
         gateway.merge(accumulator);
+        gateway.merge(createAccumulator(size, options));
         gateway.meanBlock(0, weight, out);
         expect(bitsOf(out)).toEqual(bitsOf(x));
       }),
+      { examples: [[Float32Array.of(-0, 0, 2 ** -149, -1, 3), 5]] },
     );
   });
 
@@ -272,6 +274,9 @@ test("reset leaves a new accumulator", () => {
   const accumulator = sumOf(options, [{ values: Float32Array.of(1, -2, 3, 0, 5), weight: 3 }]);
   accumulator.reset();
   expect(read(accumulator)).toEqual(read(createAccumulator(size, options)));
+  // Room for as many contributions as at first.
+  for (let i = 0; i < options.contributions; i++) accumulator.addBlock(0, new Float32Array(size).fill(2), 1);
+  expect(accumulator.weightOf(0)).toBe(2);
 });
 
 test("a mean over no weight, and options out of range, are refused", () => {

@@ -14,24 +14,36 @@ test("well-formed text is decoded as the platform's decoder does, past any inter
   );
 });
 
-test("any bytes are accepted or refused as the platform's strict decoder does", () => {
-  // Leads and continuations near every boundary of the table of well-formed sequences.
-  const edges = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff]; // prettier-ignore
-  fc.assert(
-    fc.property(fc.array(fc.constantFrom(...edges), { maxLength: 6 }), (list) => {
-      const bytes = Uint8Array.from(list);
-      let expected: string | undefined;
-      try {
-        expected = strict.decode(bytes);
-      } catch {
-        expect(() => decodeUtf8(bytes)).toThrow(SafetensorsError);
-        return;
+test("every boundary of the table of well-formed sequences is drawn where the platform's strict decoder draws it", () => {
+  const leads = [0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff]; // prettier-ignore
+  const nexts = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
+  let accepted = 0;
+  for (const a of leads) {
+    for (const b of nexts) {
+      for (const c of nexts) {
+        for (const d of nexts) {
+          for (const length of [1, 2, 3, 4]) {
+            const bytes = Uint8Array.of(a, b, c, d).subarray(0, length);
+            const ours = attempt(() => decodeUtf8(bytes));
+            if (ours !== attempt(() => strict.decode(bytes)))
+              expect.fail(`[${bytes.join(", ")}] gives ${String(ours)}`);
+            if (ours !== undefined) accepted++;
+          }
+        }
       }
-      expect(decodeUtf8(bytes)).toBe(expected);
-    }),
-    { numRuns: 5000 },
-  );
+    }
+  }
+  expect(accepted).toBeGreaterThan(1000);
+  expect(() => decodeUtf8(Uint8Array.of(0x61, 0xff))).toThrow(SafetensorsError);
 });
+
+function attempt(decode: () => string): string | undefined {
+  try {
+    return decode();
+  } catch {
+    return undefined;
+  }
+}
 
 test("JSON is written in ASCII and means the same", () => {
   fc.assert(
