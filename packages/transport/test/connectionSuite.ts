@@ -13,7 +13,12 @@ export type OpenPair = (options?: Partial<LinkOptions>) => Promise<ConnectedPair
 
 const mebibyte = 1024 * 1024;
 
-export function connectionSuite(name: string, openPair: OpenPair): void {
+export interface SuiteOptions {
+  /** The code that a coordinator sees when the worker closes with this one. */
+  readonly workerCloseCode?: (code: number) => number;
+}
+
+export function connectionSuite(name: string, openPair: OpenPair, options: SuiteOptions = {}): void {
   describe(name, () => {
     const opened: ConnectedPair[] = [];
     const open = async (options?: Partial<LinkOptions>) => {
@@ -28,7 +33,7 @@ export function connectionSuite(name: string, openPair: OpenPair): void {
     messageTests(open);
     payloadTests(open);
     flowTests(open);
-    endingTests(open);
+    endingTests(open, options);
   });
 }
 
@@ -231,7 +236,7 @@ function flowTests(open: OpenPair): void {
   });
 }
 
-function endingTests(open: OpenPair): void {
+function endingTests(open: OpenPair, { workerCloseCode = (code) => code }: SuiteOptions): void {
   test("closing tells both sides the code and the reason", async () => {
     const { worker, coordinator } = await open();
     coordinator.close(1000, "the run is over");
@@ -258,7 +263,7 @@ function endingTests(open: OpenPair): void {
     worker.close(1001, "going away");
     await Promise.all(failures);
     await expect(worker.send(leave("late"))).rejects.toThrow("the connection was closed (1001 going away)");
-    expect((await coordinator.closed).code).toBe(1001);
+    expect((await coordinator.closed).code).toBe(workerCloseCode(1001));
   });
 
   test("a payload that was complete before the end stays readable", async () => {
