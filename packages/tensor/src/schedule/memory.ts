@@ -31,8 +31,8 @@ export interface MemoryPlan {
   readonly offsets: readonly number[];
   /** Size of the arena. */
   readonly bytes: number;
-  /** Buffers to copy after the last step, because they could not be made in the place they are wanted. */
-  readonly copies: readonly (readonly [from: number, to: number])[];
+  /** Aliases, by position, whose output must be copied after the last step because it could not be made in its place. */
+  readonly copies: readonly number[];
 }
 
 /** Bytes that share one place, and the steps between which they are in use. */
@@ -73,13 +73,13 @@ function lifetimes(request: MemoryRequest): Slot[] {
   return slots;
 }
 
-function giveDonatedPlaces(request: MemoryRequest, slots: Slot[]): [from: number, to: number][] {
-  const copies: [number, number][] = [];
+function giveDonatedPlaces(request: MemoryRequest, slots: Slot[]): number[] {
+  const copies: number[] = [];
   const given = new Set<number>();
-  for (const [output, input] of request.aliases) {
+  request.aliases.forEach(([output, input], alias) => {
     if (output === input) {
       given.add(input);
-      continue;
+      return;
     }
     const [source, target] = [slots[output]!, slots[input]!];
     const overlaps = source.first === target.last && request.steps[source.first]?.inPlace;
@@ -89,10 +89,10 @@ function giveDonatedPlaces(request: MemoryRequest, slots: Slot[]): [from: number
       target.last = source.last;
       slots[output] = target;
     } else {
-      copies.push([output, input]);
+      copies.push(alias);
     }
     given.add(input);
-  }
+  });
   for (const [, input] of request.aliases) slots[input]!.last = Infinity;
   return copies;
 }
@@ -108,7 +108,7 @@ function reuseInPlace(request: MemoryRequest, slots: Slot[]): void {
       const [source, target] = [slots[write]!, slots[read]!];
       const dies = target.last === time && source.first === time && source !== target;
       if (!dies || kept.has(read) || isShared(slots, write) || source.bytes > target.bytes) continue;
-      target.last = source.last;
+      target.last = Math.max(source.last, time + 0.5);
       slots[write] = target;
     }
   });

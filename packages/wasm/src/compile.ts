@@ -1,0 +1,71 @@
+/** Program → Plan: schedules, chooses a kernel for every step, places all buffers in one arena. */
+import type { Program, Schedule, Step, TensorType } from "@weft/tensor";
+import { DTypeError, bytesPerElement, planMemory, schedule, sizeOf, typeText, valueTypes } from "@weft/tensor";
+import type { LowerContext } from "./openStep.ts";
+import { lowerStep } from "./lower.ts";
+import { BufferList } from "./openStep.ts";
+import type { BytePlace } from "./openStep.ts";
+import type { KernelTable } from "./kernelTable.ts";
+import type { Plan, PlanOutput, PlanStep } from "./plan.ts";
+
+/** Bytes after every buffer that a full vector may read or write. */
+const padding = 16;
+
+export function compilePlan(program: Program, aliases: ReadonlyMap<number, number>, kernels: KernelTable): Plan {
+  assertSupported(program);
+  const scheduled = schedule(program, { aliases });
+  const buffers = new BufferList(scheduled.buffers.map(({ dtype, size }) => size * bytesPerElement[dtype]));
+  const compile: LowerContext["compile"] = (body, carried) => compilePlan(body, carried, kernels);
+  const open = scheduled.steps.flatMap((step: Step) => lowerStep(step, scheduled, { buffers, kernels, compile }));
+  const literalBuffers = scheduled.literals.map((_, i) => scheduled.inputs + i);
+  const wanted = [...aliases];
+  const placement = planMemory({
+    bytes: buffers.bytes.map((bytes) => bytes + padding),
+    inputs: Array.from({ length: scheduled.inputs }, (_, i) => i),
+    constants: literalBuffers,
+    steps: open,
+    outputs: scheduled.outputs.map(({ buffer }) => buffer),
+    aliases: wanted.map(([output, input]) => [scheduled.outputs[output]!.buffer, input]),
+  });
+  const address = ({ buffer, offset }: BytePlace) => placement.offsets[buffer]! + offset;
+  const copies = placement.copies.map((alias): PlanStep => {
+    const [output, input] = wanted[alias]!;
+    const { buffer, offset } = scheduled.outputs[output]!;
+    const from = address({ buffer, offset: offset * bytesPerElement[scheduled.buffers[buffer]!.dtype] });
+    return { kind: "copy", from, to: address({ buffer: input, offset: 0 }), bytes: buffers.bytes[input]! };
+  });
+  return {
+    bytes: placement.bytes,
+    inputs: program.inputs.map(({ shape, dtype }, i) => ({
+      offset: placement.offsets[i]!,
+      dtype,
+      size: sizeOf(shape),
+    })),
+    literals: scheduled.literals.map((data, i) => ({ offset: placement.offsets[literalBuffers[i]!]!, data })),
+    steps: [...open.flatMap((step) => step.finish(address)), ...copies],
+    outputs: outputsOf(program, scheduled, { aliases, offsets: placement.offsets }),
+  };
+}
+
+function outputsOf(
+  program: Program,
+  scheduled: Schedule,
+  { aliases, offsets }: { readonly aliases: ReadonlyMap<number, number>; readonly offsets: readonly number[] },
+): PlanOutput[] {
+  const types = valueTypes(program);
+  return program.outputs.map((value, output) => {
+    const { shape, dtype } = types[value] as TensorType;
+    const alias = aliases.get(output);
+    const { buffer, offset } = scheduled.outputs[output]!;
+    const made = offsets[buffer]! + offset * bytesPerElement[dtype];
+    return { dtype, size: sizeOf(shape), alias, offset: alias === undefined ? made : offsets[alias]! };
+  });
+}
+
+function assertSupported(program: Program): void {
+  const wide = valueTypes(program).find(({ dtype }) => dtype === "f64");
+  if (!wide) return;
+  throw new DTypeError(
+    `the wasm backend computes in 32 bits, got a program with ${typeText(wide)}; run it on createReferenceBackend(), or cast to f32`,
+  );
+}

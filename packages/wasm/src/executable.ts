@@ -1,0 +1,112 @@
+/** A Program compiled for the engine: copies inputs in, runs the plan's steps, copies results out. */
+import type { Executable, Resident, TensorData } from "@weft/tensor";
+import { DonatedError, bytesPerElement, isResident } from "@weft/tensor";
+import type { Engine } from "./engine.ts";
+import type { PlacedValue, Plan, PlanOutput } from "./plan.ts";
+
+export class WasmExecutable implements Executable {
+  readonly #engine: Engine;
+  readonly #plan: Plan;
+  readonly #base: number;
+  readonly #calls: readonly (() => void)[];
+  #lent: WasmResident[] = [];
+  #disposed = false;
+
+  /** `base` is the address of a region of `plan.bytes` bytes, which the executable gives back when it is disposed of. */
+  constructor(engine: Engine, plan: Plan, base: number) {
+    this.#engine = engine;
+    this.#plan = plan;
+    this.#base = base;
+    for (const { offset, data } of plan.literals) engine.write(base + offset, data);
+    this.#calls = plan.steps.map((step) => engine.bind(step));
+  }
+
+  run(inputs: readonly (TensorData | Resident)[]): (TensorData | Resident)[] {
+    if (this.#disposed) throw new DonatedError("expected a live executable, got one that was disposed of; compile again");
+    this.#copyIn(inputs);
+    for (const resident of this.#lent) resident.overwrite();
+    for (const call of this.#calls) call();
+    const outputs = this.#plan.outputs.map((output) => this.#copyOut(output));
+    this.#lent = outputs.filter((output) => output instanceof WasmResident);
+    return outputs;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const resident of this.#lent) resident.moveOut();
+    this.#engine.regions.release(this.#base, this.#plan.bytes);
+  }
+
+  #copyIn(inputs: readonly (TensorData | Resident)[]): void {
+    // A value that lies in this arena, but elsewhere than it is wanted, is saved before anything is overwritten.
+    const saved = inputs.map((input, i) => {
+      const isOwn = input instanceof WasmResident && this.#lent.includes(input);
+      return isOwn && input.address !== this.#place(i).offset ? input.read() : input;
+    });
+    saved.forEach((input, i) => {
+      const place = this.#place(i);
+      if (!isResident(input)) {
+        this.#engine.write(place.offset, input);
+      } else if (input instanceof WasmResident && input.isIn(this.#engine)) {
+        this.#engine.copy(input.address, place.offset, place.size * bytesPerElement[place.dtype]);
+      } else {
+        this.#engine.write(place.offset, input.read());
+      }
+    });
+  }
+
+  #copyOut(output: PlanOutput): TensorData | Resident {
+    const place = { ...output, offset: output.offset + this.#base };
+    return output.alias === undefined ? this.#engine.view(place).slice() : new WasmResident(this.#engine, place);
+  }
+
+  #place(input: number): PlacedValue {
+    const place = this.#plan.inputs[input];
+    if (!place) throw new DonatedError(`expected ${this.#plan.inputs.length} inputs, got more`);
+    return { ...place, offset: place.offset + this.#base };
+  }
+}
+
+class WasmResident implements Resident {
+  readonly #engine: Engine;
+  readonly #place: PlacedValue;
+  #state: "in place" | "overwritten" | TensorData = "in place";
+
+  constructor(engine: Engine, place: PlacedValue) {
+    this.#engine = engine;
+    this.#place = place;
+  }
+
+  get address(): number {
+    return this.#place.offset;
+  }
+
+  /** Whether the value still lies in the engine's memory; throws when it is lost. */
+  isIn(engine: Engine): boolean {
+    this.#assertKept();
+    return this.#engine === engine && this.#state === "in place";
+  }
+
+  read(): TensorData {
+    this.#assertKept();
+    const value = typeof this.#state === "string" ? this.#engine.view(this.#place) : this.#state;
+    return value.slice();
+  }
+
+  overwrite(): void {
+    if (this.#state === "in place") this.#state = "overwritten";
+  }
+
+  /** Keeps the value when its memory is given back. */
+  moveOut(): void {
+    if (this.#state === "in place") this.#state = this.#engine.view(this.#place).slice();
+  }
+
+  #assertKept(): void {
+    if (this.#state !== "overwritten") return;
+    throw new DonatedError(
+      "expected a value that is still there, got one that a later run of the compiled step has overwritten; read it before, or do not donate it",
+    );
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * exp, expm1, log, log1p and tanh of four floats, within about 1e-7 relative. Polynomials and splitting of ln 2 from Cephes
+ * (Moshier), log1p by Kahan's correction.
+ */
+import { i32x4, f32x4, v128 } from "../emitter/simd.ts";
+import type { V128 } from "../emitter/simd.ts";
+import type { VectorScope } from "./vectorScope.ts";
+
+const log2e = Math.LOG2E;
+const ln2High = 0.693359375;
+const ln2Low = -2.12194440054690583e-4;
+/** (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2. */
+const expTail = [
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+];
+const logTail = [
+  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+  -2.4999993993e-1, 3.3333331174e-1,
+];
+
+export function exp(s: VectorScope, x: V128): V128 {
+  const { tail, low, high } = reduced(s, f32x4.min(f32x4.max(x, s.float(-104)), s.float(89)));
+  const value = s.keep(f32x4.add(tail, s.float(1)));
+  return s.keep(f32x4.mul(f32x4.mul(value, low), high));
+}
+
+export function expm1(s: VectorScope, x: V128): V128 {
+  const { tail, low, high, half } = reduced(s, f32x4.min(f32x4.max(x, s.float(-20)), s.float(89)));
+  // 2^n·(e^r - 1) + 2^n - 1, with 2^n in two factors because it may overflow by itself.
+  const inverse = powerOfTwo(s, i32x4.neg(half));
+  const sum = f32x4.add(f32x4.mul(tail, low), f32x4.sub(low, inverse));
+  return s.keep(f32x4.mul(sum, high));
+}
+
+/** x = n ln 2 + r: `tail` is e^r - 1, and 2^n = low · high, where high = 2^half. */
+function reduced(s: VectorScope, clamped: V128): { tail: V128; low: V128; high: V128; half: V128 } {
+  const x = s.keep(clamped);
+  const n = s.keep(f32x4.nearest(f32x4.mul(x, s.float(log2e))));
+  const r = s.keep(
+    f32x4.sub(f32x4.sub(x, f32x4.mul(n, s.float(ln2High))), f32x4.mul(n, s.float(ln2Low))),
+  );
+  const tail = s.keep(f32x4.add(f32x4.mul(s.polynomial(r, expTail), f32x4.mul(r, r)), r));
+  const whole = s.keep(i32x4.truncF32x4S(n));
+  const half = s.keep(i32x4.shrS(whole, 1));
+  return { tail, low: powerOfTwo(s, i32x4.sub(whole, half)), high: powerOfTwo(s, half), half };
+}
+
+function powerOfTwo(s: VectorScope, exponent: V128): V128 {
+  return s.keep(i32x4.shl(i32x4.add(exponent, s.integer(127)), 23));
+}
+
+export function log(s: VectorScope, x: V128): V128 {
+  const tiny = s.keep(f32x4.lt(x, s.float(2 ** -126)));
+  const normal = s.keep(v128.bitselect(f32x4.mul(x, s.float(2 ** 23)), x, tiny));
+  // Exponent and mantissa, the latter in √½..√2.
+  const shifted = s.keep(i32x4.sub(normal, s.integer(0x3f3504f3)));
+  const exponent = i32x4.sub(i32x4.shrS(shifted, 23), v128.and(tiny, s.integer(23)));
+  const e = s.keep(f32x4.convertI32x4S(exponent));
+  const mantissa = i32x4.add(v128.and(shifted, s.integer(0x007fffff)), s.integer(0x3f3504f3));
+  const f = s.keep(f32x4.sub(mantissa, s.float(1)));
+  const square = s.keep(f32x4.mul(f, f));
+  const tail = f32x4.mul(f32x4.mul(s.polynomial(f, logTail), f), square);
+  const low = f32x4.sub(f32x4.add(tail, f32x4.mul(e, s.float(ln2Low))), f32x4.mul(square, s.float(0.5)));
+  const result = s.keep(f32x4.add(f32x4.add(f, low), f32x4.mul(e, s.float(ln2High))));
+  const unbounded = f32x4.ge(x, s.float(Infinity));
+  const atZero = f32x4.eq(x, s.float(0));
+  const undefinedAt = v128.not(f32x4.ge(x, s.float(0)));
+  const large = s.keep(v128.bitselect(x, result, unbounded));
+  const zero = s.keep(v128.bitselect(s.float(-Infinity), large, atZero));
+  return s.keep(v128.bitselect(s.float(NaN), zero, undefinedAt));
+}
+
+export function log1p(s: VectorScope, x: V128): V128 {
+  const u = s.keep(f32x4.add(x, s.float(1)));
+  const d = s.keep(f32x4.sub(u, s.float(1)));
+  const corrected = f32x4.mul(log(s, u), f32x4.div(x, d));
+  const asIs = v128.or(f32x4.eq(d, s.float(0)), f32x4.eq(x, s.float(Infinity)));
+  return s.keep(v128.bitselect(x, corrected, asIs));
+}
+
+export function tanh(s: VectorScope, x: V128): V128 {
+  const magnitude = s.keep(f32x4.min(f32x4.abs(x), s.float(10)));
+  const t = s.keep(expm1(s, f32x4.add(magnitude, magnitude)));
+  const ratio = f32x4.div(t, f32x4.add(t, s.float(2)));
+  return withSignOf(s, ratio, x);
+}
+
+/** The magnitude of the first with the sign of the second. */
+export function withSignOf(s: VectorScope, magnitude: V128, sign: V128): V128 {
+  return s.keep(v128.bitselect(sign, magnitude, s.integer(-0x80000000)));
+}

@@ -1,0 +1,130 @@
+/**
+ * Turns a fused loop into a WebAssembly kernel. Every element goes through the same vector instructions wherever it lies,
+ * so results depend neither on position nor on how tiles are divided; sums add in an order fixed by the shapes alone.
+ */
+import type { Loop } from "@weft/tensor";
+import type { Expression, Local } from "../emitter/expression.ts";
+import { select } from "../emitter/expression.ts";
+import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
+import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
+import { i32 } from "../emitter/scalar.ts";
+import type { KernelSource } from "../kernel.ts";
+import type { MovingPointers } from "./loopBody.ts";
+import { LoopBody } from "./loopBody.ts";
+import type { Nest } from "./nest.ts";
+import { planNest } from "./nest.ts";
+import type { LoopContext } from "./vectorLoop.ts";
+import { writeMap } from "./vectorLoop.ts";
+import { writeColumns, writeRows } from "./reduction.ts";
+import { ConstantPool, VectorScope } from "./vectorScope.ts";
+
+export function loopKernel(loop: Loop): KernelSource {
+  const nest = planNest(loop);
+  return {
+    key: `loop ${loopKey(loop)}`,
+    tiles: nest.tiles,
+    scratchBytes: 0,
+    build: () => {
+      const pool = new ConstantPool();
+      writeModule(nest, pool);
+      return writeModule(nest, pool, true).toBytes();
+    },
+  };
+}
+
+function loopKey(loop: Loop): string {
+  return JSON.stringify(loop, (_, value: unknown) =>
+    typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
+      ? Object.is(value, -0)
+        ? "-0"
+        : String(value)
+      : value,
+  );
+}
+
+/** Written twice: first to find the constants, then with them set at the top. */
+function writeModule(nest: Nest, pool: ConstantPool, hoisted = false): ModuleBuilder {
+  const module = new ModuleBuilder();
+  const pointers = nest.streams.flatMap(({ pointer }) => (pointer === undefined ? [] : (["i32"] as const)));
+  module.function(
+    ["i32", "i32", "i32", ...pointers],
+    (f, [from, to, , ...params]) => {
+      if (hoisted) pool.hoist(f);
+      const s = new VectorScope(f, pool);
+      f.for({ from: from!, to: to! }, (tile) => {
+        writeTile({ s, nest, body: new LoopBody(s, nest), params, tile });
+      });
+    },
+    { export: "run" },
+  );
+  return module;
+}
+
+interface TileContext {
+  readonly s: VectorScope;
+  readonly nest: Nest;
+  readonly body: LoopBody;
+  readonly params: readonly Expression<"i32">[];
+  readonly tile: Local<"i32">;
+}
+
+function writeTile({ s, nest, body, params, tile }: TileContext): void {
+  const { f } = s;
+  const { chunks, chunk, rows, rowsPerTile } = nest;
+  if (chunks > 1) {
+    const row = f.i32(i32.divU(tile, chunks));
+    const start = f.i32(i32.mul(i32.remU(tile, chunks), chunk));
+    const length = nest.loop.sizes[nest.vectorAxis]!;
+    const stop = i32.add(start, chunk);
+    const end = f.i32(select(i32.ltS(stop, length), stop, i32.const(length)));
+    writeRow({ s, nest, body, pointers: pointersAt(f, nest, { params, row, start }), span: { start, end } });
+    return;
+  }
+  const first = f.i32(i32.mul(tile, rowsPerTile));
+  const stop = i32.add(first, rowsPerTile);
+  const end = f.i32(select(i32.ltS(stop, rows), stop, i32.const(rows)));
+  f.for({ from: first, to: end }, (row) => {
+    writeRow({ s, nest, body, pointers: pointersAt(f, nest, { params, row, start: i32.const(0) }), span: undefined });
+  });
+}
+
+interface RowPosition {
+  readonly params: readonly Expression<"i32">[];
+  readonly row: Local<"i32">;
+  /** Along the vector axis. */
+  readonly start: Expression<"i32">;
+}
+
+/** The address of every stream at a row and a place along the vector axis. */
+function pointersAt(f: FunctionBuilder, nest: Nest, { params, row, start }: RowPosition): MovingPointers {
+  const indices = new Map<number, Expression<"i32">>();
+  let rest: Expression<"i32"> = row;
+  nest.rowAxes.toReversed().forEach((axis, i) => {
+    const size = nest.loop.sizes[axis]!;
+    const outermost = i === nest.rowAxes.length - 1;
+    indices.set(axis, outermost ? rest : f.i32(i32.remU(rest, size)));
+    if (!outermost) rest = f.i32(i32.divU(rest, size));
+  });
+  if (nest.kind !== "rows") indices.set(nest.vectorAxis, start);
+  return nest.streams.map(({ pointer, offset, steps }) => {
+    let address = i32.add(pointer === undefined ? 0 : params[pointer]!, offset);
+    for (const [axis, index] of indices) {
+      const step = steps[axis]!;
+      if (step !== 0) address = i32.add(address, i32.mul(index, step));
+    }
+    return f.i32(address);
+  });
+}
+
+function writeRow(context: LoopContext): void {
+  switch (context.nest.kind) {
+    case "map":
+      return writeMap(context);
+    case "columns":
+      return writeColumns(context);
+    case "rows":
+      return writeRows(context);
+    default:
+      return context.nest.kind satisfies never;
+  }
+}

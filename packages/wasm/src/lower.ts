@@ -1,0 +1,106 @@
+/** Steps of a Schedule → kernels: the table below says how each primitive is carried out. */
+import type { Instruction, Place, Primitive, Program, Schedule, Step, TensorType } from "@weft/tensor";
+import { bytesPerElement, sizeOf } from "@weft/tensor";
+import type { KernelFactory, KernelSource } from "./kernel.ts";
+import type { KernelTable } from "./kernelTable.ts";
+import type { BytePlace, LowerContext, OpenStep, PlacedPrimitive } from "./openStep.ts";
+import { loopKernel } from "./loops/loopKernel.ts";
+import { lowerScan } from "./lowerScan.ts";
+
+export function lowerStep(step: Step, { buffers: specs }: Schedule, context: LowerContext): OpenStep[] {
+  if (step.kind === "loop") {
+    const reads = step.reads.map((buffer) => ({ buffer, offset: 0 }));
+    const { reads: touched, ...open } = kernelStep(loopKernel(step.loop), { reads, writes: step.writes, context });
+    return [{ ...open, reads: touched, inPlace: inPlacePairs(step) }];
+  }
+  const { instruction, inputs } = step;
+  const inBytes = ({ buffer, offset }: Place): BytePlace => ({
+    buffer,
+    offset: offset * bytesPerElement[specs[buffer]!.dtype],
+  });
+  const placed = { inputs, outputs: instruction.outputs, reads: step.reads.map(inBytes), writes: step.writes };
+  if (instruction.primitive === "scan") return [lowerScan({ ...placed, params: instruction.params }, context)];
+  const source = sourceOf(instruction, inputs, context.kernels);
+  if (!source) return [hostStep(instruction, placed)];
+  return source.tiles === 0 ? [] : [kernelStep(source, { ...placed, context })];
+}
+
+/** The kernel of a primitive, or undefined where the host's loops do the work. */
+function sourceOf(
+  instruction: Instruction,
+  inputs: readonly TensorType[],
+  kernels: KernelTable,
+): KernelSource | undefined {
+  const factory = Object.hasOwn(kernels, instruction.primitive)
+    ? kernels[instruction.primitive as keyof KernelTable]
+    : undefined;
+  // Each factory takes the params of its own primitive, which is the instruction's.
+  return (factory as KernelFactory<Primitive> | undefined)?.(inputs, instruction.params);
+}
+
+interface KernelOperands {
+  readonly reads: readonly BytePlace[];
+  readonly writes: readonly number[];
+  readonly context: LowerContext;
+}
+
+function kernelStep(source: KernelSource, { reads, writes, context }: KernelOperands): OpenStep {
+  const scratch = source.scratchBytes > 0 ? context.buffers.add(source.scratchBytes) : undefined;
+  const results = writes.map((buffer) => ({ buffer, offset: 0 }));
+  return {
+    reads: reads.map(({ buffer }) => buffer),
+    writes: scratch === undefined ? writes : [...writes, scratch],
+    inPlace: [],
+    finish: (address) => [
+      {
+        kind: "kernel",
+        source,
+        scratch: scratch === undefined ? 0 : address({ buffer: scratch, offset: 0 }),
+        pointers: [...reads, ...results].map(address),
+      },
+    ],
+  };
+}
+
+/** Results that may overwrite an operand: every load of it is at the very index that is stored. */
+function inPlacePairs({ loop, reads, writes }: Extract<Step, { kind: "loop" }>): [number, number][] {
+  return writes.flatMap((write, result) => {
+    const { access, dtype, reduce } = loop.results[result]!;
+    if (reduce !== undefined || writes.indexOf(write) !== writes.lastIndexOf(write)) return [];
+    const size = loop.sizes.reduce((product, n) => product * n, 1);
+    return [...new Set(reads)].flatMap((read): [number, number][] => {
+      const loads = loop.operands.filter((_, operand) => reads[operand] === read);
+      const same = loads.every(
+        (load) =>
+          load.access.offset === access.offset &&
+          load.access.strides.join() === access.strides.join() &&
+          bytesPerElement[load.dtype] === bytesPerElement[dtype],
+      );
+      return same && size > 0 ? [[write, read]] : [];
+    });
+  });
+}
+
+function hostStep(instruction: Instruction, placed: Omit<PlacedPrimitive<Primitive>, "params">): OpenStep {
+  const { inputs, outputs, reads, writes } = placed;
+  const program: Program = {
+    inputs,
+    literals: [],
+    instructions: [{ ...instruction, inputs: inputs.map((_, i) => i) }],
+    outputs: outputs.map((_, i) => inputs.length + i),
+  };
+  const valueAt = ({ shape, dtype }: TensorType, offset: number) => ({ offset, dtype, size: sizeOf(shape) });
+  return {
+    reads: reads.map(({ buffer }) => buffer),
+    writes,
+    inPlace: [],
+    finish: (address) => [
+      {
+        kind: "host",
+        program,
+        inputs: inputs.map((type, i) => valueAt(type, address(reads[i]!))),
+        outputs: outputs.map((type, i) => valueAt(type, address({ buffer: writes[i]!, offset: 0 }))),
+      },
+    ],
+  };
+}

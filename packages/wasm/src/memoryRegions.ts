@@ -1,0 +1,66 @@
+/** One WebAssembly memory, given out in regions and grown when full. */
+
+/** Bytes of one WebAssembly page. */
+const pageBytes = 65536;
+const alignment = 64;
+/** WebAssembly addresses 32 bits. */
+const largestBytes = 65536 * pageBytes;
+
+interface Region {
+  start: number;
+  bytes: number;
+}
+
+export class MemoryRegions {
+  readonly memory: WebAssembly.Memory;
+  /** Unused stretches, by address; the first bytes of the memory stay unused so that no region starts at 0. */
+  #free: Region[] = [];
+  #end = alignment;
+
+  constructor() {
+    this.memory = new WebAssembly.Memory({ initial: 1 });
+  }
+
+  /** @returns the address of a fresh region, whose contents are arbitrary */
+  allocate(size: number): number {
+    const bytes = Math.max(alignment, Math.ceil(size / alignment) * alignment);
+    const fitting = this.#free.find((region) => region.bytes >= bytes);
+    if (fitting) {
+      const { start } = fitting;
+      fitting.start += bytes;
+      fitting.bytes -= bytes;
+      this.#free = this.#free.filter((region) => region.bytes > 0);
+      return start;
+    }
+    const start = this.#end;
+    this.#growTo(start + bytes);
+    this.#end = start + bytes;
+    return start;
+  }
+
+  release(start: number, size: number): void {
+    const bytes = Math.max(alignment, Math.ceil(size / alignment) * alignment);
+    const sorted = [...this.#free, { start, bytes }].sort((a, b) => a.start - b.start);
+    const merged: Region[] = [];
+    for (const region of sorted) {
+      const last = merged.at(-1);
+      if (last && last.start + last.bytes === region.start) last.bytes += region.bytes;
+      else merged.push(region);
+    }
+    const last = merged.at(-1);
+    if (last && last.start + last.bytes === this.#end) {
+      this.#end = last.start;
+      merged.pop();
+    }
+    this.#free = merged;
+  }
+
+  #growTo(end: number): void {
+    const missing = end - this.memory.buffer.byteLength;
+    if (missing <= 0) return;
+    if (end > largestBytes) {
+      throw new RangeError(`the wasm backend can address 4 GiB, this program needs ${end} bytes; use a smaller batch`);
+    }
+    this.memory.grow(Math.ceil(missing / pageBytes));
+  }
+}

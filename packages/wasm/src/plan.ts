@@ -1,0 +1,105 @@
+/** A compiled Program as plain data: steps over byte offsets in one arena. Threads may run the same plan side by side. */
+import type { DType, Program, TensorData } from "@weft/tensor";
+import type { KernelSource } from "./kernel.ts";
+
+export interface CopyStep {
+  readonly kind: "copy";
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+}
+
+/** A copy that moves on with every turn of a loop. */
+export interface SliceCopy {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+  /** Bytes by which `from` and `to` grow per turn index. */
+  readonly fromStep: number;
+  readonly toStep: number;
+}
+
+/** Elements in the arena. */
+export interface PlacedValue {
+  readonly offset: number;
+  readonly dtype: DType;
+  readonly size: number;
+}
+
+export type PlanStep =
+  | CopyStep
+  /** run(0, tiles, scratch, …pointers) of the kernel. */
+  | {
+      readonly kind: "kernel";
+      readonly source: KernelSource;
+      readonly scratch: number;
+      readonly pointers: readonly number[];
+    }
+  /** A primitive too rare for a kernel of its own, done by plain loops over the same memory. */
+  | {
+      readonly kind: "host";
+      readonly program: Program;
+      readonly inputs: readonly PlacedValue[];
+      readonly outputs: readonly PlacedValue[];
+    }
+  /** Writes known values: the literals of a loop's body, whose place is used for other things between runs. */
+  | { readonly kind: "fill"; readonly to: number; readonly data: TensorData }
+  /** Copies slices in, runs the body and copies slices out, for every index. */
+  | {
+      readonly kind: "repeat";
+      readonly count: number;
+      readonly reverse: boolean;
+      readonly before: readonly SliceCopy[];
+      readonly steps: readonly PlanStep[];
+      readonly after: readonly SliceCopy[];
+    };
+
+export interface PlanLiteral {
+  readonly offset: number;
+  readonly data: TensorData;
+}
+
+export interface PlanOutput extends PlacedValue {
+  /** The input in whose place it lies, if it stays there. */
+  readonly alias: number | undefined;
+}
+
+export interface Plan {
+  /** Size of the arena. */
+  readonly bytes: number;
+  readonly inputs: readonly PlacedValue[];
+  readonly literals: readonly PlanLiteral[];
+  readonly steps: readonly PlanStep[];
+  readonly outputs: readonly PlanOutput[];
+}
+
+/** The same steps for an arena that begins `base` bytes further on. */
+export function moveSteps(steps: readonly PlanStep[], base: number): PlanStep[] {
+  const placed = <T extends { readonly offset: number }>(value: T): T => ({ ...value, offset: value.offset + base });
+  const copied = <T extends { readonly from: number; readonly to: number }>(copy: T): T => ({
+    ...copy,
+    from: copy.from + base,
+    to: copy.to + base,
+  });
+  return steps.map((step): PlanStep => {
+    switch (step.kind) {
+      case "copy":
+        return copied(step);
+      case "fill":
+        return { ...step, to: step.to + base };
+      case "kernel":
+        return { ...step, scratch: step.scratch + base, pointers: step.pointers.map((pointer) => pointer + base) };
+      case "host":
+        return { ...step, inputs: step.inputs.map(placed), outputs: step.outputs.map(placed) };
+      case "repeat":
+        return {
+          ...step,
+          before: step.before.map(copied),
+          steps: moveSteps(step.steps, base),
+          after: step.after.map(copied),
+        };
+      default:
+        return step satisfies never;
+    }
+  });
+}
