@@ -10,8 +10,3 @@ export class JobError extends WeftError {
 export class UsageError extends WeftError {
   readonly code = "usage";
 }
-
-/** A run ended without a result: it was refused, could not be reached, or its workers failed. */
-export class RunError extends WeftError {
-  readonly code = "run";
-}

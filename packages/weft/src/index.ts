@@ -4,6 +4,6 @@ export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
 export type { DataParallelKnobs, FederatedKnobs, PartitionRule, RoundRule } from "./job/round.ts";
 export { adaptive, dataParallel, federated, iid, shards } from "./job/round.ts";
-export { JobError, RunError, UsageError } from "./errors.ts";
+export { JobError, UsageError } from "./errors.ts";
 export type { Run, TrainOptions } from "./run/train.ts";
 export { train } from "./run/train.ts";

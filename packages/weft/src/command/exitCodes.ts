@@ -18,11 +18,11 @@ export type Finish = (exitCode: number) => void;
 /** By the class of error, as `name` gives it; classes not named here are about the job. */
 const codeOfName: Readonly<Record<string, number>> = {
   UsageError: exitCodes.usage,
-  RunError: exitCodes.refused,
   JobRefusedError: exitCodes.refused,
   ConnectionError: exitCodes.network,
   ListenError: exitCodes.network,
   StoreError: exitCodes.store,
+  RunError: exitCodes.store,
   DataFileError: exitCodes.data,
   DataRangeError: exitCodes.data,
   ContractError: exitCodes.data,

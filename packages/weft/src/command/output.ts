@@ -17,7 +17,7 @@ export interface Output {
   /** A line that stays. */
   line(text: string): void;
   /** One event as an object, in JSON mode only. */
-  event(event: { readonly event: string }): void;
+  event(event: object): void;
   /** The live line, replaced by the next; in a pipe one line every few seconds. */
   progress(segments: readonly Segment[]): void;
 }

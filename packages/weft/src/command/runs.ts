@@ -1,8 +1,33 @@
 /** `weft runs`: what is stored, newest first. */
+import type { RunSummary } from "@weft/coordinator";
 import { listRuns } from "@weft/coordinator";
 import { Command } from "commander";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
+import { count } from "./format.ts";
 import { jsonOption, runsOption } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { metricsText } from "./runProgress.ts";
+
+export function runsCommand(finish: Finish): Command {
+  return new Command("runs")
+    .description("list the stored runs, newest first")
+    .addOption(runsOption())
+    .addOption(jsonOption())
+    .action((flags: { runs: string; json: boolean }) => {
+      const output = createOutput(flags);
+      const runs = listRuns(flags.runs);
+      if (runs.length === 0) output.line(`no runs under ${flags.runs}; start one with: weft train JOB`);
+      for (const run of runs) {
+        output.event({ event: "run", ...run });
+        output.line(rowOf(run));
+      }
+      finish(exitCodes.success);
+    });
+}
+
+function rowOf({ run, name, status, rounds, updatedAt, metrics }: RunSummary): string {
+  const when = new Date(updatedAt).toISOString().slice(0, 16).replace("T", " ");
+  const figures = metricsText(metrics);
+  return [run, when, status.padEnd(11), `${name}  ${count(rounds)} rounds`, figures].filter(Boolean).join("  ");
+}

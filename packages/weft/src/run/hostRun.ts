@@ -1,6 +1,4 @@
 /** Starts a coordinator for a job in this process: its data is served, its versions are evaluated, its rounds are stored. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Coordinator, ExampleStore, ListenOptions } from "@weft/coordinator";
 import { createCoordinator, openRun } from "@weft/coordinator";
 import type { Dataset } from "@weft/data";
@@ -38,7 +36,7 @@ export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun
   const encoded =
     options.resume === undefined || options.runs === undefined
       ? buildJob(job, data)
-      : await readFile(join(openRun(options.runs, options.resume).directory, "job.weft"));
+      : openRun(options.runs, options.resume).job;
   const trainer = createTrainer(checkJob(encoded));
   checkContract(data.train, trainer.job.document.data);
   const coordinator = await createCoordinator({

@@ -3,11 +3,11 @@ import { writeFile } from "node:fs/promises";
 import type { CoordinatorEvent, Outcome } from "@weft/coordinator";
 import type { Dataset } from "@weft/data";
 import type { Tensor } from "@weft/tensor";
-import { encodeSafetensors, parameterViews } from "@weft/vector";
 import type { Job } from "../job/defineJob.ts";
 import { predictTensor } from "./predict.ts";
 import type { HostedRun } from "./hostRun.ts";
 import { hostRun } from "./hostRun.ts";
+import { weightsFile } from "./storedModel.ts";
 import { startWorkerProcesses } from "./workerProcesses.ts";
 
 export interface TrainOptions {
@@ -66,18 +66,6 @@ function finishedRun({ trainer, test }: HostedRun, outcome: Outcome): Run {
     outcome,
     evaluate: (dataset = test) => trainer.evaluate(outcome.weights, dataset),
     predict: (inputs) => predictTensor(trainer, outcome.weights, inputs),
-    save: (path) => saveWeights(trainer, outcome.weights, path),
+    save: (path) => writeFile(path, weightsFile(trainer, outcome.weights)),
   };
-}
-
-async function saveWeights({ job }: HostedRun["trainer"], weights: Float32Array, path: string): Promise<void> {
-  const views = parameterViews(job.manifest, weights);
-  const tensors = job.manifest.entries.map(({ name, shape }) => ({
-    name,
-    shape,
-    dtype: "F32" as const,
-    // A copy: files are written from memory that is not shared.
-    data: Float32Array.from(views.get(name) ?? []),
-  }));
-  await writeFile(path, encodeSafetensors(tensors, { job: job.document.name }));
 }

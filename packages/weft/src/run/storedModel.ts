@@ -1,0 +1,33 @@
+/** A version of a stored run with the programs to use it. */
+import { loadVersion, openRun } from "@weft/coordinator";
+import { encodeSafetensors, parameterViews } from "@weft/vector";
+import type { Trainer } from "@weft/worker";
+import { checkJob, createTrainer } from "@weft/worker";
+import { useEngine } from "./engine.ts";
+
+export interface StoredModel {
+  readonly run: string;
+  readonly version: number;
+  readonly weights: Float32Array;
+  readonly trainer: Trainer;
+}
+
+/** @param version by default the newest that is whole on disk */
+export async function openModel(runs: string, run: string, version?: number): Promise<StoredModel> {
+  useEngine();
+  const trainer = createTrainer(checkJob(openRun(runs, run).job));
+  const loaded = await loadVersion(runs, run, version);
+  return { run: loaded.run, version: loaded.version, weights: loaded.weights, trainer };
+}
+
+/** The weights by parameter name, with the job's name as metadata. */
+export function weightsFile({ job }: Trainer, weights: Float32Array): Uint8Array {
+  const views = parameterViews(job.manifest, weights);
+  const tensors = job.manifest.entries.map(({ name, shape }) => ({
+    name,
+    shape,
+    dtype: "F32" as const,
+    data: Float32Array.from(views.get(name) ?? []),
+  }));
+  return encodeSafetensors(tensors, { job: job.document.name });
+}
