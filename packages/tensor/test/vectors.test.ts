@@ -1,0 +1,6 @@
+/** The golden vectors on the reference backend, which has both float types. */
+import { createReferenceBackend } from "@weft/tensor";
+import { runOperationVectors } from "./vectors/run.ts";
+
+runOperationVectors("reference", createReferenceBackend(), "f64");
+runOperationVectors("reference", createReferenceBackend(), "f32");
