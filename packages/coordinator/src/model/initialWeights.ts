@@ -1,0 +1,48 @@
+/** Version 0: what the job's own initialisation program gives for its seed. */
+import type { DecodedJob } from "@weft/protocol";
+import { decode, currentBackend, isResident, sizeOf, WeftError } from "@weft/tensor";
+import type { Manifest } from "@weft/vector";
+import { CoordinatorOptionsError } from "../errors.ts";
+
+/**
+ * @throws {CoordinatorOptionsError} when the program does not make the parameters that the job lists, or makes values that
+ *   are not finite
+ */
+export async function initialWeights({ document, program }: DecodedJob, manifest: Manifest): Promise<Float32Array> {
+  const initialize = decodeInitialize(program(document.programs.initialize));
+  const types = initialize.outputs.length;
+  if (types !== manifest.entries.length) {
+    throw new CoordinatorOptionsError(
+      `the job lists ${manifest.entries.length} parameters, its initialisation makes ${types}; define the job again`,
+    );
+  }
+  const executable = currentBackend().compile(initialize);
+  const key = Uint32Array.of(document.seed % 2 ** 32, Math.floor(document.seed / 2 ** 32));
+  const outputs = await executable.run([key]);
+  const flat = new Float32Array(manifest.size);
+  for (const [i, { name, shape, offset }] of manifest.entries.entries()) {
+    const output = outputs[i];
+    const values = output === undefined || !isResident(output) ? output : output.read();
+    if (!(values instanceof Float32Array) || values.length !== sizeOf(shape)) {
+      throw new CoordinatorOptionsError(
+        `parameter ${name} is f32[${shape.join(",")}]; the job's initialisation makes another; define the job again`,
+      );
+    }
+    flat.set(values, offset);
+  }
+  executable.dispose();
+  const bad = flat.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new CoordinatorOptionsError(`the job's initialisation gives ${String(flat[bad])} at element ${bad}`);
+  }
+  return flat;
+}
+
+function decodeInitialize(bytes: Uint8Array) {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    if (!(cause instanceof WeftError)) throw cause;
+    throw new CoordinatorOptionsError(`the job's initialisation program is damaged: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,90 @@
+/** The few things the store does to a disk, each one step that a crash can come before, after, or (writes) in the middle of. */
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../errors.ts";
+
+export interface Disk {
+  /** Makes a file of these parts; flushed to the device when asked. */
+  write(path: string, parts: readonly Uint8Array[], options: { readonly flush: boolean }): Promise<void>;
+  /** Puts a file in the place of another, at once. */
+  rename(from: string, to: string, options: { readonly flush: boolean }): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** An empty file to append to. */
+  createLog(path: string): Promise<LogFile>;
+  /** All of the work, or none of it. */
+  transaction(database: DatabaseSync, work: () => void): void;
+}
+
+export interface LogFile {
+  append(bytes: Uint8Array): Promise<void>;
+  /** To the device. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const nodeDisk: Disk = {
+  write: (path, parts, { flush }) =>
+    explained(path, async () => {
+      await using file = await open(path, "w");
+      for (const part of parts) await writeAll(file, part);
+      if (flush) await file.sync();
+    }),
+
+  rename: (from, to, { flush }) =>
+    explained(to, async () => {
+      await rename(from, to);
+      if (!flush) return;
+      await using directory = await open(dirname(to), "r");
+      await directory.sync();
+    }),
+
+  remove: (path) => explained(path, () => rm(path, { force: true })),
+
+  async createLog(path) {
+    const file = await explained(path, () => open(path, "w"));
+    return {
+      append: (bytes) => explained(path, () => writeAll(file, bytes)),
+      flush: () => explained(path, () => file.datasync()),
+      close: () => file.close(),
+    };
+  },
+
+  transaction(database, work) {
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      database.exec("COMMIT");
+    } catch (error) {
+      database.exec("ROLLBACK");
+      throw error;
+    }
+  },
+};
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < bytes.length;) {
+    offset += (await file.write(bytes, offset, bytes.length - offset)).bytesWritten;
+  }
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full; make room and resume the run",
+  EDQUOT: "the disk quota is used up; make room and resume the run",
+  EACCES: "it may not be written; check the permissions of the runs directory",
+  EPERM: "it may not be written; check the permissions of the runs directory",
+  EROFS: "the file system is read-only; choose another runs directory",
+  ENOENT: "the directory is not there; was the run removed while it went on?",
+  EIO: "the device reports an error; check the disk",
+};
+
+/** Says in words what a failed file operation means. */
+export async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "";
+    if (code === "") throw cause;
+    throw new StoreError(`${path}: ${remedies[code] ?? `the disk answered ${code}`}`, { cause });
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Recovery: the newest whole checkpoint, then the log replayed through the server optimiser up to the last committed round.
+ * Whatever is damaged is named and gone round: an older checkpoint is taken, or the rounds past the damage are run again.
+ */
+import { readdirSync } from "node:fs";
+import { blockElements, type Manifest } from "@weft/vector";
+import { StoreError } from "../errors.ts";
+import type { ServerModel } from "../model/serverModel.ts";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
+import type { StoreSettings } from "./createRun.ts";
+import { openDatabase, type RoundRecord, type RunDatabase, type StoredWorker } from "./database.ts";
+import { nodeDisk } from "./disk.ts";
+import { at, baseOfLog, logFile } from "./layout.ts";
+import { lockRun } from "./lock.ts";
+import { readLog } from "./roundLog.ts";
+import { RunStore } from "./runStore.ts";
+
+export interface ResumeOptions {
+  /** Full id. */
+  readonly run: string;
+  readonly manifest: Manifest;
+  readonly model: ServerModel;
+  /** Hash of the model's present version, as `RoundRecord.hash`. */
+  readonly hash: () => string;
+}
+
+export interface ResumedRun {
+  readonly store: RunStore;
+  readonly version: number;
+  /** The checkpoint it was restored from. */
+  readonly checkpoint: number;
+  /** The last committed round; undefined when none is. */
+  readonly last: RoundRecord | undefined;
+  readonly workers: readonly StoredWorker[];
+  /** What was found damaged. */
+  readonly warnings: readonly string[];
+}
+
+/** @throws {StoreError} when no checkpoint is whole, {@link RunError} while another coordinator uses the run */
+export async function resumeRun(settings: StoreSettings, options: ResumeOptions): Promise<ResumedRun> {
+  const { disk = nodeDisk, durability = "process", checkpoint = {}, nowMs = () => performance.now() } = settings;
+  const { run, manifest } = options;
+  const directory = at(settings.directory, run);
+  const lock = lockRun(directory, run);
+  const database = openDatabase(directory, durability);
+  try {
+    const warnings: string[] = [];
+    const base = await newestWhole(directory, { database, manifest, warnings });
+    const version = await replay(directory, base, { ...options, database, warnings });
+    if ((database.lastRound()?.version ?? 0) > version) {
+      warnings.push(`rounds after ${version} cannot be restored and are run again`);
+    }
+    disk.transaction(database.sql, () => {
+      database.dropRoundsAfter(version);
+      database.putMeta({ ...database.meta(), status: "running", detail: "" });
+    });
+    const store = new RunStore({ run, directory, manifest, disk, database, lock, durability, checkpoint, nowMs });
+    // A fresh start for the log: what an interrupted round left at its end is behind us.
+    await store.checkpoint({ version, weights: options.model.weights, state: options.model.state });
+    return {
+      store,
+      version,
+      checkpoint: base.version,
+      last: database.lastRound(),
+      workers: database.workers(),
+      warnings,
+    };
+  } catch (error) {
+    database.close();
+    lock.release();
+    throw error;
+  }
+}
+
+async function newestWhole(
+  directory: string,
+  { database, manifest, warnings }: { database: RunDatabase; manifest: Manifest; warnings: string[] },
+): Promise<Checkpoint> {
+  const records = database.checkpoints();
+  for (const record of records) {
+    try {
+      return await readCheckpoint(directory, record, manifest);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      warnings.push(`checkpoint ${record.version} is damaged and passed over: ${error.message}`);
+    }
+  }
+  throw new StoreError(
+    records.length === 0
+      ? `${directory}: the run ended before its first version was written; start it anew`
+      : `${directory}: none of ${records.length} checkpoints is whole: ${warnings.join("; ")}`,
+  );
+}
+
+/** Steps the model from a checkpoint through every committed round that the logs still hold. */
+async function replay(
+  directory: string,
+  base: Checkpoint,
+  context: ResumeOptions & { database: RunDatabase; warnings: string[] },
+): Promise<number> {
+  const { model, database, warnings, hash, manifest } = context;
+  model.restore(base.weights, base.state);
+  let { version } = base;
+  const committed = new Map(database.rounds(version).map((round) => [round.version, round.hash]));
+  const bases = readdirSync(directory)
+    .flatMap((file) => baseOfLog(file) ?? [])
+    .filter((start) => start >= version)
+    .sort((a, b) => a - b);
+  for (const [index, start] of bases.entries()) {
+    if (start !== version) break;
+    const next = bases[index + 1] ?? Infinity;
+    for await (const record of readLog(at(directory, logFile(start)), manifest.size)) {
+      // The round at the end of a log may have been cut off before its commit, and then run again in another way.
+      if (record.version !== version + 1 || record.version > next) break;
+      if (committed.get(record.version) !== record.hash) break;
+      await model.step((block, out) => {
+        out.set(record.update.subarray(block * blockElements, block * blockElements + out.length));
+      });
+      version = record.version;
+      if (hash() === record.hash) continue;
+      warnings.push(`round ${version}, replayed, differs in its last bits: another backend or machine than before?`);
+    }
+  }
+  return version;
+}

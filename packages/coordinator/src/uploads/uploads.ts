@@ -1,0 +1,163 @@
+/** The updates of the open round: which are arriving, what they bring, and their combination. */
+import { type CombineRule, type Combination, meanRule, uniformMeanRule } from "@weft/aggregate";
+import type { JobDocument, MessageOf } from "@weft/protocol";
+import { ConnectionError, type IncomingPayload } from "@weft/transport";
+import { type Codec, codecOf } from "@weft/vector";
+import type { Reason } from "../round/runEvent.ts";
+import { KeepBudget } from "./keep.ts";
+import { Upload } from "./upload.ts";
+
+export type UpdateMessage = MessageOf<"update">;
+
+export type ReadOutcome =
+  | { readonly kind: "arrived" }
+  | { readonly kind: "invalid"; readonly reason: Reason }
+  /** The connection ended under it. */
+  | { readonly kind: "broken" }
+  /** It was not wanted, or no longer. */
+  | { readonly kind: "ignored" };
+
+interface Arrival {
+  readonly message: UpdateMessage;
+  /** Set once the round takes it. */
+  upload?: Upload;
+}
+
+/** Memory for blocks that may have to be taken out again, over all uploads. */
+const keepBytes = 32 * 1024 * 1024;
+const largestWeight = 2 ** 29;
+
+export class Uploads {
+  readonly #size: number;
+  readonly #codec: Codec;
+  readonly #rule: CombineRule;
+  readonly #normBound: number;
+  readonly #budget: KeepBudget;
+  readonly #arrivals = new Map<number, Arrival>();
+  #combination: Combination | undefined;
+  /** Room for which the combination was opened. */
+  #room = "";
+  #last = 0;
+
+  /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
+  constructor({ round, codec }: JobDocument, size: number, budgetBytes = keepBytes) {
+    this.#size = size;
+    this.#codec = codecOf(codec);
+    this.#rule = round.weighting === "examples" ? meanRule : uniformMeanRule;
+    this.#normBound = round.normBound;
+    this.#budget = new KeepBudget(budgetBytes);
+    this.#rule.open({ size: 0, contributions: 2, bound: round.normBound, maxWeight: 1 });
+  }
+
+  /** Empty sums for an attempt with room for so many updates of at most such a weight. */
+  open(contributions: number, maxWeight: number): void {
+    const limit = Math.min(Math.max(1, maxWeight), largestWeight);
+    const room = `${contributions} ${limit}`;
+    if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
+    else {
+      // Let go of the old sums before the new ones take their memory.
+      this.#combination = undefined;
+      const { open } = this.#rule;
+      this.#combination = open({ size: this.#size, contributions, bound: this.#normBound, maxWeight: limit });
+      this.#room = room;
+    }
+    this.#arrivals.clear();
+  }
+
+  /** A number for an update whose header has come. */
+  announce(message: UpdateMessage): number {
+    const id = ++this.#last;
+    this.#arrivals.set(id, { message });
+    return id;
+  }
+
+  /** The round takes it: its blocks are to be folded in. */
+  receive(id: number): void {
+    const arrival = this.#arrivals.get(id);
+    if (arrival === undefined || this.#combination === undefined) throw new Error(`no upload ${id} to receive`);
+    const target = {
+      combination: this.#combination,
+      codec: this.#codec,
+      size: this.#size,
+      normBound: this.#normBound,
+    };
+    arrival.upload = new Upload(target, arrival.message.weight, this.#budget);
+  }
+
+  /** Takes out what was folded in, and lets the rest go by. */
+  discard(id: number): void {
+    this.#arrivals.get(id)?.upload?.drop();
+    this.#arrivals.delete(id);
+  }
+
+  /**
+   * Reads an update that was announced, as far as the round takes it.
+   *
+   * @param maxWeight the most examples it may stand for
+   */
+  async read(id: number, payload: IncomingPayload, maxWeight: number): Promise<ReadOutcome> {
+    const arrival = this.#arrivals.get(id);
+    const upload = arrival?.upload;
+    if (arrival === undefined || upload === undefined) {
+      payload.discard();
+      return { kind: "ignored" };
+    }
+    const problem = this.#headerProblem(arrival.message, payload.bytes, maxWeight);
+    if (problem !== undefined) {
+      payload.discard();
+      return { kind: "invalid", reason: problem };
+    }
+    try {
+      for await (const chunk of payload.chunks()) {
+        if (upload.dropped) return { kind: "ignored" };
+        const reason = upload.push(chunk);
+        if (reason !== undefined) return { kind: "invalid", reason };
+      }
+    } catch (error) {
+      if (error instanceof ConnectionError) return { kind: "broken" };
+      throw error;
+    }
+    if (upload.dropped) return { kind: "ignored" };
+    upload.seal();
+    return { kind: "arrived" };
+  }
+
+  #headerProblem(message: UpdateMessage, bytes: number, maxWeight: number): Reason | undefined {
+    const { codec, version, round, weight } = message;
+    if (codec !== this.#codec.name) {
+      return { code: "codec", text: `the job's codec is ${this.#codec.name}, the update came as ${codec}` };
+    }
+    if (version !== round - 1) {
+      return { code: "version", text: `round ${round} is on version ${round - 1}, the update on version ${version}` };
+    }
+    const expected = this.#codec.encodedBytes(this.#size);
+    if (bytes !== expected) {
+      return { code: "length", text: `${this.#size} values take ${expected} bytes, the update has ${bytes}` };
+    }
+    if (!Number.isInteger(weight) || weight < 1 || weight > maxWeight) {
+      return { code: "weight", text: `a weight of 1 to ${maxWeight} whole examples expected, got ${weight}` };
+    }
+    return undefined;
+  }
+
+  /** Writes the combined block of everything folded in. */
+  combine(block: number, out: Float32Array): void {
+    if (this.#combination === undefined) throw new Error("no round was opened");
+    this.#combination.result(block, out);
+  }
+
+  /** Examples behind these updates, and the means of what they report over those examples. */
+  figures(ids: readonly number[], names: readonly string[]): { examples: number; metrics: Record<string, number> } {
+    let examples = 0;
+    const sums = new Map<string, number>();
+    // In the order of arrival these sums would depend on it; sorted by what they are, they do not.
+    const messages = ids.flatMap((id) => this.#arrivals.get(id)?.message ?? []);
+    for (const { weight } of messages) examples += weight;
+    for (const name of names) {
+      const values = messages.map(({ metrics }) => metrics[name]).filter((value) => value !== undefined);
+      if (values.length < messages.length) continue;
+      sums.set(name, values.sort((a, b) => a - b).reduce((sum, value) => sum + value, 0) / examples);
+    }
+    return { examples, metrics: Object.fromEntries(sums) };
+  }
+}
