@@ -52,7 +52,7 @@ const poolOptions = (attrs: Attributes, padding: Padding) => ({
   padding,
 });
 /** Pairs for two axes as they are; the one pair of a sequence becomes a list of one. */
-const pairs = ({ padding }: Attributes): Padding => given(padding, "padding") as Padding;
+const pairs = ({ padding }: Attributes): Padding => given(padding, "padding");
 const onePair = ({ padding }: Attributes): Padding => [given(padding, "padding") as readonly [number, number]];
 
 const withBias = (x: Tensor, bias: Tensor | undefined) => (bias ? x.add(bias) : x);
