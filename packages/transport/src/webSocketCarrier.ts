@@ -1,6 +1,6 @@
 /** A socket of the `ws` package as a carrier. */
 import type { RawData, WebSocket } from "ws";
-import { closeTimeoutMs, joinParts, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
+import { closeTimeoutMs, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
 
 /** Frames have at most 64 KiB of header and 256 KiB of chunk; beyond this the socket itself refuses (1009). */
 export const maxFrameBytes = 1024 * 1024;
@@ -56,7 +56,7 @@ export class WebSocketCarrier implements Carrier {
 
   send(parts: readonly Uint8Array[]): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    const pieces = this.#join || parts.length > maxParts ? [joinParts(parts)] : parts;
+    const pieces = this.#join || parts.length > maxParts ? [Buffer.concat(parts)] : parts;
     for (const [index, piece] of pieces.entries()) {
       const fin = index === pieces.length - 1;
       this.#socket.send(piece, { binary: true, fin }, fin ? this.#sent : undefined);
@@ -82,7 +82,7 @@ export class WebSocketCarrier implements Carrier {
 
 /** Without Buffer's own methods, whose `slice` does not copy. */
 function plainBytes(data: RawData): Uint8Array {
-  if (Array.isArray(data)) return joinParts(data);
+  if (Array.isArray(data)) return plainBytes(Buffer.concat(data));
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
