@@ -16,14 +16,14 @@ export interface WasmBackendOptions {
 }
 
 /** @example setBackend(createWasmBackend()) */
-export function createWasmBackend(options: WasmBackendOptions = {}): Backend {
+export function createWasmBackend({ relaxed = true }: WasmBackendOptions = {}): Backend {
   const engine = new Engine();
-  const kernels = kernelTable({ relaxed: (options.relaxed ?? true) && hasRelaxedSimd() });
+  const kernels = kernelTable({ relaxed: relaxed && hasRelaxedSimd() });
   return {
     name: "wasm",
     synchronous: true,
-    compile: (program: Program, { aliases = new Map<number, number>() }: CompileOptions = {}) => {
-      const plan = compilePlan(program, aliases, kernels);
+    compile: (program: Program, options: CompileOptions = {}) => {
+      const plan = compilePlan(program, { ...options, kernels });
       const base = engine.regions.allocate(plan.bytes);
       return new WasmExecutable(engine, { ...plan, steps: moveSteps(plan.steps, base) }, base);
     },

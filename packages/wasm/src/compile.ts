@@ -11,18 +11,27 @@ import type { Plan, PlanOutput, PlanStep } from "./plan.ts";
 /** Bytes after every buffer that a full vector may read or write. */
 const padding = 16;
 
-export function compilePlan(program: Program, aliases: ReadonlyMap<number, number>, kernels: KernelTable): Plan {
+export interface PlanOptions {
+  readonly kernels: KernelTable;
+  /** `aliases[output] = input`: leave the output in the input's place. */
+  readonly aliases?: ReadonlyMap<number, number>;
+  /** How many of the first inputs keep their value, so that the steps may run again without them. */
+  readonly lasting?: number;
+}
+
+export function compilePlan(program: Program, options: PlanOptions): Plan {
+  const { kernels, aliases = new Map<number, number>(), lasting = 0 } = options;
   assertSupported(program);
   const scheduled = schedule(program, { aliases });
   const buffers = new BufferList(scheduled.buffers.map(({ dtype, size }) => size * bytesPerElement[dtype]));
-  const compile: LowerContext["compile"] = (body, carried) => compilePlan(body, carried, kernels);
+  const compile: LowerContext["compile"] = (body, bodyOptions) => compilePlan(body, { ...bodyOptions, kernels });
   const open = scheduled.steps.flatMap((step: Step) => lowerStep(step, scheduled, { buffers, kernels, compile }));
   const literalBuffers = scheduled.literals.map((_, i) => scheduled.inputs + i);
   const wanted = [...aliases];
   const placement = planMemory({
     bytes: buffers.bytes.map((bytes) => bytes + padding),
     inputs: Array.from({ length: scheduled.inputs }, (_, i) => i),
-    constants: literalBuffers,
+    constants: [...literalBuffers, ...Array.from({ length: lasting }, (_, i) => i)],
     steps: open,
     outputs: scheduled.outputs.map(({ buffer }) => buffer),
     aliases: wanted.map(([output, input]) => [scheduled.outputs[output]!.buffer, input]),

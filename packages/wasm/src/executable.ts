@@ -22,7 +22,8 @@ export class WasmExecutable implements Executable {
   }
 
   run(inputs: readonly (TensorData | Resident)[]): (TensorData | Resident)[] {
-    if (this.#disposed) throw new DonatedError("expected a live executable, got one that was disposed of; compile again");
+    if (this.#disposed)
+      throw new DonatedError("expected a live executable, got one that was disposed of; compile again");
     this.#copyIn(inputs);
     for (const resident of this.#lent) resident.overwrite();
     for (const call of this.#calls) call();

@@ -13,7 +13,7 @@ const bytesOf = ({ shape, dtype }: TensorType) => sizeOf(shape) * bytesPerElemen
 export function lowerScan(scan: PlacedPrimitive<"scan">, { buffers, compile }: LowerContext): OpenStep {
   const { body, length, constants, carry, reverse } = scan.params;
   const aliases = new Map(Array.from({ length: carry }, (_, i) => [i, constants + i]));
-  const plan = compile(body, aliases);
+  const plan = compile(body, { aliases, lasting: constants });
   const arena = buffers.add(plan.bytes);
   return {
     reads: scan.reads.map(({ buffer }) => buffer),

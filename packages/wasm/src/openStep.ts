@@ -34,7 +34,10 @@ export interface LowerContext {
   readonly buffers: BufferList;
   readonly kernels: KernelTable;
   /** Compiles the body of a loop. */
-  readonly compile: (body: Program, aliases: ReadonlyMap<number, number>) => Plan;
+  readonly compile: (
+    body: Program,
+    options: { readonly aliases: ReadonlyMap<number, number>; readonly lasting: number },
+  ) => Plan;
 }
 
 /** A primitive step whose operands have byte positions. */

@@ -59,9 +59,11 @@ export function buildLoop(
   }
 }
 
-class Obstacle {
+/** Ends the building of a loop; never leaves this file. */
+class Obstacle extends Error {
   readonly what: LoopObstacle;
   constructor(what: LoopObstacle) {
+    super(what.kind);
     this.what = what;
   }
 }

@@ -47,7 +47,9 @@ function build(words: number, groups: number, tilesPerKey: number): Uint8Array<A
             const kept = f.local("v128", pair);
             const count = Math.min(4, lanes - 4 * half);
             if (count === 4) f.storeV128(target, kept, 16 * half);
-            else for (let lane = 0; lane < count; lane++) f.storeLane32(target, kept, { lane, offset: 16 * half + 4 * lane });
+            else
+              for (let lane = 0; lane < count; lane++)
+                f.storeLane32(target, kept, { lane, offset: 16 * half + 4 * lane });
           });
         };
         const indexOf = (at: Parameters<typeof i32x4.splat>[0]) =>

@@ -10,12 +10,10 @@ const log2e = Math.LOG2E;
 const ln2High = 0.693359375;
 const ln2Low = -2.12194440054690583e-4;
 /** (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2. */
-const expTail = [
-  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
-];
+const expTail = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1];
 const logTail = [
-  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
-  -2.4999993993e-1, 3.3333331174e-1,
+  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+  2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 ];
 
 export function exp(s: VectorScope, x: V128): V128 {
@@ -36,9 +34,7 @@ export function expm1(s: VectorScope, x: V128): V128 {
 function reduced(s: VectorScope, clamped: V128): { tail: V128; low: V128; high: V128; half: V128 } {
   const x = s.keep(clamped);
   const n = s.keep(f32x4.nearest(f32x4.mul(x, s.float(log2e))));
-  const r = s.keep(
-    f32x4.sub(f32x4.sub(x, f32x4.mul(n, s.float(ln2High))), f32x4.mul(n, s.float(ln2Low))),
-  );
+  const r = s.keep(f32x4.sub(f32x4.sub(x, f32x4.mul(n, s.float(ln2High))), f32x4.mul(n, s.float(ln2Low))));
   const tail = s.keep(f32x4.add(f32x4.mul(s.polynomial(r, expTail), f32x4.mul(r, r)), r));
   const whole = s.keep(i32x4.truncF32x4S(n));
   const half = s.keep(i32x4.shrS(whole, 1));

@@ -13,7 +13,6 @@ import type { MovingPointers } from "./loopBody.ts";
 import { LoopBody } from "./loopBody.ts";
 import type { Nest } from "./nest.ts";
 import { planNest } from "./nest.ts";
-import type { LoopContext } from "./vectorLoop.ts";
 import { writeMap } from "./vectorLoop.ts";
 import { writeColumns, writeRows } from "./reduction.ts";
 import { ConstantPool, VectorScope } from "./vectorScope.ts";
@@ -34,11 +33,7 @@ export function loopKernel(loop: Loop): KernelSource {
 
 function loopKey(loop: Loop): string {
   return JSON.stringify(loop, (_, value: unknown) =>
-    typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
-      ? Object.is(value, -0)
-        ? "-0"
-        : String(value)
-      : value,
+    Object.is(value, -0) ? "-0" : typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
   );
 }
 
@@ -51,7 +46,7 @@ function writeModule(nest: Nest, pool: ConstantPool, hoisted = false): ModuleBui
     (f, [from, to, , ...params]) => {
       if (hoisted) pool.hoist(f);
       const s = new VectorScope(f, pool);
-      f.for({ from: from!, to: to! }, (tile) => {
+      f.for({ from, to }, (tile) => {
         writeTile({ s, nest, body: new LoopBody(s, nest), params, tile });
       });
     },
@@ -59,6 +54,8 @@ function writeModule(nest: Nest, pool: ConstantPool, hoisted = false): ModuleBui
   );
   return module;
 }
+
+const rowWriters = { map: writeMap, columns: writeColumns, rows: writeRows } as const;
 
 interface TileContext {
   readonly s: VectorScope;
@@ -77,14 +74,26 @@ function writeTile({ s, nest, body, params, tile }: TileContext): void {
     const length = nest.loop.sizes[nest.vectorAxis]!;
     const stop = i32.add(start, chunk);
     const end = f.i32(select(i32.ltS(stop, length), stop, i32.const(length)));
-    writeRow({ s, nest, body, pointers: pointersAt(f, nest, { params, row, start }), span: { start, end } });
+    rowWriters[nest.kind]({
+      s,
+      nest,
+      body,
+      pointers: pointersAt(f, nest, { params, row, start }),
+      span: { start, end },
+    });
     return;
   }
   const first = f.i32(i32.mul(tile, rowsPerTile));
   const stop = i32.add(first, rowsPerTile);
   const end = f.i32(select(i32.ltS(stop, rows), stop, i32.const(rows)));
   f.for({ from: first, to: end }, (row) => {
-    writeRow({ s, nest, body, pointers: pointersAt(f, nest, { params, row, start: i32.const(0) }), span: undefined });
+    rowWriters[nest.kind]({
+      s,
+      nest,
+      body,
+      pointers: pointersAt(f, nest, { params, row, start: i32.const(0) }),
+      span: undefined,
+    });
   });
 }
 
@@ -114,17 +123,4 @@ function pointersAt(f: FunctionBuilder, nest: Nest, { params, row, start }: RowP
     }
     return f.i32(address);
   });
-}
-
-function writeRow(context: LoopContext): void {
-  switch (context.nest.kind) {
-    case "map":
-      return writeMap(context);
-    case "columns":
-      return writeColumns(context);
-    case "rows":
-      return writeRows(context);
-    default:
-      return context.nest.kind satisfies never;
-  }
 }

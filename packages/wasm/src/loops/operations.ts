@@ -21,7 +21,7 @@ interface Lanes {
 }
 
 export function applyOperation(s: VectorScope, op: Applied, args: readonly Lanes[]): V128 {
-  const [x, y, z] = args as [Lanes, Lanes, Lanes];
+  const [x, y = x, z = x] = args as readonly [Lanes, ...Lanes[]];
   switch (op.primitive) {
     case "select":
       return v128.bitselect(y.value, z.value, x.value);
@@ -42,7 +42,7 @@ export function applyOperation(s: VectorScope, op: Applied, args: readonly Lanes
   const table = x.dtype === "f32" ? floatOperations : x.dtype === "u32" ? unsignedOperations : signedOperations;
   const operation = table[op.primitive];
   if (!operation) throw new Error(`${op.primitive} of ${x.dtype} passed the shape rules`);
-  return operation(s, x.value, y?.value);
+  return operation(s, x.value, y.value);
 }
 
 type Operation = (s: VectorScope, x: V128, y: V128) => V128;
@@ -110,9 +110,7 @@ const unsignedOperations: Operations = {
   max: (_, x, y) => i32x4.maxU(x, y),
   min: (_, x, y) => i32x4.minU(x, y),
   div: (s, x, y) =>
-    byLane(s, x, y, (a, b) =>
-      select(i32.eqz(b), i32.const(0), i32.divU(a, select(i32.eqz(b), i32.const(1), b))),
-    ),
+    byLane(s, x, y, (a, b) => select(i32.eqz(b), i32.const(0), i32.divU(a, select(i32.eqz(b), i32.const(1), b)))),
   rem: (s, x, y) => byLane(s, x, y, (a, b) => i32.remU(a, select(i32.eqz(b), i32.const(1), b))),
 };
 
@@ -135,11 +133,7 @@ function byLane(
 function shiftLanes(s: VectorScope, name: "shiftLeft" | "shiftRight", x: Lanes, y: Lanes): V128 {
   const isUnsigned = x.dtype === "u32";
   const [vector, scalar] =
-    name === "shiftLeft"
-      ? [i32x4.shl, i32.shl]
-      : isUnsigned
-        ? [i32x4.shrU, i32.shrU]
-        : [i32x4.shrS, i32.shrS];
+    name === "shiftLeft" ? [i32x4.shl, i32.shl] : isUnsigned ? [i32x4.shrU, i32.shrU] : [i32x4.shrS, i32.shrS];
   return y.fill === undefined ? byLane(s, x.value, y.value, scalar) : vector(x.value, y.fill & 31);
 }
 

@@ -22,9 +22,7 @@ class Accumulators {
   constructor(context: LoopContext, count: number) {
     this.#context = context;
     this.#results = context.nest.loop.results.flatMap(({ reduce }, result) =>
-      reduce === undefined
-        ? []
-        : [{ result, vectors: Array.from({ length: count }, () => context.s.f.local("v128")) }],
+      reduce === undefined ? [] : [{ result, vectors: Array.from({ length: count }, () => context.s.f.local("v128")) }],
     );
     this.clear();
   }
@@ -125,18 +123,14 @@ export function writeColumns(context: LoopContext): void {
   walkVectors(context, (vectors) => {
     const partial = new Accumulators(context, vectors.length);
     const total = isLong ? new Accumulators(context, vectors.length) : undefined;
-    walkAxes(
-      context,
-      { axes: reduced, pointers, pause: total && (() => total.absorb(partial)) },
-      (at) => {
-        const invariants = body.invariants(at);
-        vectors.forEach((position, index) => {
-          const values = body.vector(at, position, invariants);
-          partial.take(index, values, position.lanes);
-          body.storeElements(at, position, values);
-        });
-      },
-    );
+    walkAxes(context, { axes: reduced, pointers, pause: total && (() => total.absorb(partial)) }, (at) => {
+      const invariants = body.invariants(at);
+      vectors.forEach((position, index) => {
+        const values = body.vector(at, position, invariants);
+        partial.take(index, values, position.lanes);
+        body.storeElements(at, position, values);
+      });
+    });
     (total ?? partial).storeVectors(pointers, vectors);
   });
 }
