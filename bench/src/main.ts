@@ -1,0 +1,27 @@
+/**
+ * `npm run bench -- GROUP [FILTER]`: runs the benches whose name begins with GROUP, and of those only what FILTER names.
+ * Stdout gets one JSON line per figure, `{name, value, unit, vs, ratio}`; stderr what a person wants to see meanwhile.
+ */
+import { engineCnn } from "./engineCnn.ts";
+import { engineMatmul } from "./engineMatmul.ts";
+import type { Figure } from "./figure.ts";
+
+/** A bench yields figures as it gets them; `filter` is a part of the names of those wanted. */
+type Bench = (filter: string) => AsyncIterable<Figure>;
+
+const benches: Readonly<Record<string, Bench>> = { "engine-matmul": engineMatmul, "engine-cnn": engineCnn };
+
+const [group = "", filter = ""] = process.argv.slice(2);
+const chosen = Object.entries(benches).filter(([name]) => name.startsWith(group));
+if (chosen.length === 0) {
+  process.stderr.write(`bench: no bench begins with "${group}"; there are ${Object.keys(benches).join(", ")}\n`);
+  process.exitCode = 2;
+}
+for (const [name, bench] of chosen) {
+  process.stderr.write(`${name}\n`);
+  for await (const figure of bench(name.includes(filter) ? "" : filter)) {
+    process.stdout.write(`${JSON.stringify(figure)}\n`);
+    const { value, unit, vs, ratio } = figure;
+    process.stderr.write(`  ${figure.name}: ${value} ${unit}, ${ratio} × ${vs}\n`);
+  }
+}
