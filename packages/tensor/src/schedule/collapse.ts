@@ -1,7 +1,7 @@
 /** Finishes a loop: resolves accesses over its final axes, merges axes that every access walks as one, drops what is unused. */
 import type { Affine, IndexSpace } from "./affine.ts";
 import type { Definitions } from "./definitions.ts";
-import type { BuiltLoop, LoopRequest, LoopRoot, OpenOp } from "./loopBuilder.ts";
+import type { BuiltLoop, LoopRequest, LoopRoot, OpenOp } from "./loopRequest.ts";
 import type { Access, LoopOp, LoopOperand, LoopResult } from "./step.ts";
 
 interface OpenLoop {

@@ -2,7 +2,7 @@
 import type { Instruction } from "../program.ts";
 import { rowMajorStrides } from "./affine.ts";
 import type { Definitions } from "./definitions.ts";
-import type { BuiltLoop, LoopObstacle, LoopRequest } from "./loopBuilder.ts";
+import type { BuiltLoop, LoopObstacle, LoopRequest } from "./loopRequest.ts";
 import { buildLoop } from "./loopBuilder.ts";
 import type { Stored } from "./materialise.ts";
 import { kindOf } from "./materialise.ts";

@@ -7,7 +7,7 @@ import { sizeOf } from "../program.ts";
 import { Definitions } from "./definitions.ts";
 import type { Group } from "./group.ts";
 import { groupValues } from "./group.ts";
-import type { BuiltLoop } from "./loopBuilder.ts";
+import type { BuiltLoop } from "./loopRequest.ts";
 import { chooseStored } from "./materialise.ts";
 import { simplify } from "./simplify.ts";
 import type { BufferSpec, Place, Schedule, Step } from "./step.ts";
