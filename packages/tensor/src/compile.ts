@@ -11,6 +11,7 @@ import type { TensorData } from "./dtype.ts";
 import { DonatedError, TraceError } from "./errors.ts";
 import { elementsOf, realizeSync } from "./evaluate.ts";
 import { Tensor, placeholder } from "./graph.ts";
+import { isKeepingGraph } from "./keepGraph.ts";
 import type { TensorType } from "./program.ts";
 import { typeText } from "./program.ts";
 import { toProgram } from "./trace.ts";
@@ -40,7 +41,7 @@ export function compile<Args extends readonly unknown[], Result>(
   let backend = currentBackend();
   return (...args) => {
     const flat = flatten(args, "compile: arguments ");
-    if (isTraced(flat.leaves)) return fn(...args);
+    if (isKeepingGraph() || isTraced(flat.leaves)) return fn(...args);
     if (backend !== currentBackend()) steps.clear();
     backend = currentBackend();
     const key = `${structureText(flat.structure)} ${flat.leaves.map(typeText).join()}`;
@@ -63,14 +64,14 @@ function createStep(fn: (...args: never[]) => unknown, example: FlatTree, isDona
   const places = new Map([...aliases].map(([output, input]) => [input, output]));
   const executable = currentBackend().compile(toProgram(results.leaves, inputs), { aliases });
   /** Results of the last run that lie in the executable's memory, by output. */
-  let lent = new Map<number, WeakRef<Tensor>>();
+  let lent: ReadonlyMap<number, Tensor> = new Map();
 
   return (leaves) => {
     realizeSync(...leaves);
     const given = new Set(leaves.filter((_, i) => isDonated[i]));
     rescue(lent, given);
     const values = leaves.map((leaf, i): TensorData | Resident => {
-      const own = isDonated[i] && lent.get(places.get(i) ?? -1)?.deref() === leaf;
+      const own = isDonated[i] && lent.get(places.get(i) ?? -1) === leaf;
       return own && leaf.node.kind === "data" ? leaf.node.value : elementsOf(leaf);
     });
     const computed = executable.run(values);
@@ -83,7 +84,7 @@ function createStep(fn: (...args: never[]) => unknown, example: FlatTree, isDona
       if (!value) throw new Error(`the backend gave ${computed.length} results for ${types.length}`);
       return new Tensor(type, { kind: "data", value });
     });
-    lent = new Map(outputs.flatMap((tensor, i) => (isLent(tensor) ? [[i, new WeakRef(tensor)]] : [])));
+    lent = new Map(outputs.flatMap((tensor, i) => (isLent(tensor) ? [[i, tensor]] : [])));
     return unflatten(results.structure, outputs);
   };
 }
@@ -103,11 +104,10 @@ function pairAliases(
   return aliases;
 }
 
-/** Results of the last run that are still in use and not given back are read out before their place is overwritten. */
-function rescue(lent: ReadonlyMap<number, WeakRef<Tensor>>, given: ReadonlySet<Tensor>): void {
-  for (const reference of lent.values()) {
-    const tensor = reference.deref();
-    if (tensor && !given.has(tensor) && isLent(tensor)) tensor.node = { kind: "data", value: elementsOf(tensor) };
+/** Results of the last run that were not given back are read out before their place is overwritten. */
+function rescue(lent: ReadonlyMap<number, Tensor>, given: ReadonlySet<Tensor>): void {
+  for (const tensor of lent.values()) {
+    if (!given.has(tensor) && isLent(tensor)) tensor.node = { kind: "data", value: elementsOf(tensor) };
   }
 }
 

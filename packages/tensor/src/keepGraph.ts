@@ -10,6 +10,9 @@ interface Settled {
 /** Tensors computed since the innermost `keepingGraph` began, with what was behind them. */
 let settled: Settled[] | undefined;
 
+/** Whether a function is being differentiated, so that values must stay connected to what they were computed from. */
+export const isKeepingGraph = (): boolean => settled !== undefined;
+
 /** The tensor's value is known now. */
 export function settle(tensor: Tensor, value: DataNode["value"]): void {
   settled?.push({ tensor, node: tensor.node, output: tensor.output });

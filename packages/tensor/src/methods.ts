@@ -149,6 +149,8 @@ declare module "./graph.ts" {
   interface Tensor extends Bound<typeof methods> {
     /** All axes reversed: the transpose of a matrix. */
     readonly T: Tensor;
+    /** Type and first values, short. */
+    toString(): string;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Activation functions, in forms that neither overflow nor lose their gradient. */
 import type { Tensor } from "../graph.ts";
-import { abs, add, div, erf, exp, expm1, log1p, maximum, mul, neg, sub, tanh } from "./arithmetic.ts";
+import { abs, add, div, erf, exp, expm1, log1p, mul, neg, sub, tanh } from "./arithmetic.ts";
 import { clip, greater, lessEqual, where } from "./compare.ts";
 import type { ReduceOptions } from "./reduce.ts";
 import { logSumExp, stableShift, sum } from "./reduce.ts";
@@ -27,14 +27,12 @@ export const elu = (x: Tensor, alpha = 1): Tensor => {
 /** The self-normalising constants of Klambauer et al. 2017. */
 export const selu = (x: Tensor): Tensor => mul(elu(x, 1.6732632423543772), 1.0507009873554805);
 
-/**
- * log(1 + e^(βx)) / β. Written with max(x, -x) for |x|, whose gradient at 0 fits that of max(x, 0) so that the whole
- * has its true gradient ½ there.
- */
+/** log(1 + e^(βx)) / β, for x > 0 as x + log(1 + e^(-βx)) / β; both branches agree in all derivatives at 0. */
 export function softplus(x: Tensor, beta = 1): Tensor {
   const scaled = beta === 1 ? x : mul(x, beta);
-  const magnitude = maximum(scaled, neg(scaled));
-  const result = add(maximum(scaled, 0), log1p(exp(neg(magnitude))));
+  const positive = greater(scaled, 0);
+  const rest = log1p(exp(where(positive, neg(scaled), scaled)));
+  const result = add(where(positive, scaled, 0), rest);
   return beta === 1 ? result : div(result, beta);
 }
 

@@ -6,7 +6,10 @@ import type { PadPair } from "../primitive.ts";
 import { typeText } from "../program.ts";
 import { swapAxes } from "./shape.ts";
 
-/** Zeros around the spatial axes: none (`valid`), enough for ceil(size / stride) results (`same`), or given numbers. */
+/**
+ * Zeros around the spatial axes: none (`valid`), enough for ceil(size / stride) results (`same`), one number for all sides,
+ * or per axis a number or [before, after].
+ */
 export type Padding = "valid" | "same" | number | readonly (number | PadPair)[];
 
 export interface ConvOptions {
@@ -23,7 +26,7 @@ export function conv2d(x: Tensor, kernel: Tensor, options: ConvOptions = {}): Te
   return conv("conv2d", [x, kernel], options);
 }
 
-/** x [batch, time, in] * kernel [width, in / groups, out] → [batch, time', out]; `padding` may be one [before, after]. */
+/** x [batch, time, in] * kernel [width, in / groups, out] → [batch, time', out]. */
 export function conv1d(x: Tensor, kernel: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv1d", [x, kernel], options);
 }

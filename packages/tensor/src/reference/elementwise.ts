@@ -88,11 +88,12 @@ function kernelsOf<N extends string, F, K>(table: Readonly<Record<N, F>>, kernel
   return Object.fromEntries(entries) as Record<N, K>;
 }
 
+/** By magnitude, so that -0.4 becomes -0. */
 function roundHalfToEven(x: number): number {
-  const below = Math.floor(x);
-  const difference = x - below;
-  if (difference !== 0.5) return difference < 0.5 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
+  const magnitude = Math.abs(x);
+  const below = Math.floor(magnitude);
+  const up = magnitude - below === 0.5 ? below % 2 === 1 : magnitude - below > 0.5;
+  return Math.sign(x) * (up ? below + 1 : below);
 }
 
 /** Floats saturate into integers, NaN becomes 0; integers wrap into each other when stored. */

@@ -1,5 +1,5 @@
 /** Every elementwise primitive on every dtype that it takes. */
-import type { BinaryPrimitive, Comparison, DType, Shape, Tensor, UnaryPrimitive } from "@weft/tensor";
+import type { BinaryPrimitive, Comparison, DType, Shape, UnaryPrimitive } from "@weft/tensor";
 import { binaryNames, bind, bitwiseNames, cast, unaryNames } from "@weft/tensor";
 import type { Case, Range, Tolerance } from "./case.ts";
 import { approximate, exact, rounded, sample } from "./case.ts";
