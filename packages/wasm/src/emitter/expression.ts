@@ -52,9 +52,9 @@ export function select<T extends ValueType>(
 }
 
 /** Writes the expression in postfix order. */
-export function writeExpression(out: ByteWriter, { operands, code }: Expression<ValueType>): void {
-  for (const operand of operands) writeExpression(out, operand);
-  out.bytes(code);
+export function writeExpression(out: ByteWriter, value: Expression<ValueType>): void {
+  for (const operand of value.operands) writeExpression(out, operand);
+  out.bytes(value.code);
 }
 
 /** Alignment (log2, a hint to the engine) and constant offset of a load or store. */

@@ -155,8 +155,8 @@ export class FunctionBuilder {
     this.#write([0x0f], ...(value ? [value] : []));
   }
 
-  /** The function's code entry: local declarations, then the body. */
-  toBytes(): Uint8Array {
+  /** The function's code entry: local declarations, then the body, which `returns` a value on every path or has none. */
+  toBytes({ returns }: { readonly returns: boolean }): Uint8Array {
     const out = new ByteWriter();
     const runs: [count: number, type: ValueType][] = [];
     for (const type of this.#locals) {
@@ -170,6 +170,8 @@ export class FunctionBuilder {
       out.byte(typeCode[type]);
     }
     out.bytes(this.#body.toBytes());
+    // Code that is never reached; the format wants that said.
+    if (returns) out.byte(0x00);
     out.byte(0x0b);
     return out.toBytes();
   }

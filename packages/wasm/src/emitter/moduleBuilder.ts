@@ -37,10 +37,7 @@ export class ModuleBuilder {
   ): FunctionHandle {
     const builder = new FunctionBuilder(params.length);
     body(builder, params.map((type, index) => localOf(type, index)) as unknown as ParamLocals<P>);
-    // A body that returns on every path ends in code that is never reached; the format wants that said.
-    const unreachable = options.result === undefined ? [] : [0x00];
-    const bytes = builder.toBytes();
-    const code = new Uint8Array([...bytes.subarray(0, -1), ...unreachable, 0x0b]);
+    const code = builder.toBytes({ returns: options.result !== undefined });
     const handle = { index: this.#functions.length, params, options, code };
     this.#functions.push(handle);
     return handle;

@@ -1,5 +1,5 @@
 /** Scalar instructions: i32, i64, f32, f64. Every operand may be a plain number where its type is clear. */
-import { floatBytes, signedLeb128 } from "./bytes.ts";
+import { floatBytes, signedLeb128, signedLeb128Of64 } from "./bytes.ts";
 import type { Expression, ValueType } from "./expression.ts";
 import { expression, memoryImmediate } from "./expression.ts";
 
@@ -11,10 +11,12 @@ export type F64 = Expression<"f64"> | number;
 const lift = {
   i32: (value: I32): Expression<"i32"> => {
     if (typeof value !== "number") return value;
-    return { ...expression("i32", [0x41, ...signedLeb128(BigInt(value | 0))]), constant: value | 0 };
+    return { type: "i32", code: [0x41, ...signedLeb128(value)], operands: [], constant: value | 0 };
   },
   i64: (value: I64 | bigint): Expression<"i64"> =>
-    typeof value === "object" ? value : expression("i64", [0x42, ...signedLeb128(BigInt.asIntN(64, BigInt(value)))]),
+    typeof value === "object"
+      ? value
+      : expression("i64", [0x42, ...signedLeb128Of64(BigInt.asIntN(64, BigInt(value)))]),
   f32: (value: F32): Expression<"f32"> =>
     typeof value === "number" ? expression("f32", [0x43, ...floatBytes(value, 4)]) : value,
   f64: (value: F64): Expression<"f64"> =>
