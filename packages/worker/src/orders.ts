@@ -119,10 +119,12 @@ export function createOrders(connection: Connection, context: SessionContext): O
       const { values, weight, metrics } = await train(trainer, work);
       const computeMs = performance.now() - startedAt;
       const loss = (metrics["loss"] ?? NaN) / weight;
-      if (!Number.isFinite(loss)) {
+      const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
+      if (broken) {
+        const [name, value] = broken;
         throw new OrderDeclinedError(
-          "non-finite-loss",
-          `the loss is ${loss}; lower the learning rate or check the data`,
+          "non-finite",
+          `the ${name} became ${value}; lower the learning rate or check the data`,
         );
       }
       const { codec } = trainer.job.document;

@@ -1,7 +1,7 @@
 /** Turns a definition into the encoded job document that coordinator and workers understand. */
 import type { Dataset } from "@weft/data";
 import type { JobDocument, JobDraft, JobPrograms, JobRound } from "@weft/protocol";
-import { encodeJob } from "@weft/protocol";
+import { ProtocolError, encodeJob } from "@weft/protocol";
 import type { Program } from "@weft/tensor";
 import { WeftError, encode } from "@weft/tensor";
 import { JobError } from "../errors.ts";
@@ -57,7 +57,8 @@ export function buildJob(job: Job, data: { readonly train: Dataset }): Uint8Arra
     };
     return encodeJob(draft, programs);
   } catch (cause) {
-    if (!(cause instanceof WeftError) || cause instanceof JobError) throw cause;
+    const expected = cause instanceof WeftError || cause instanceof ProtocolError;
+    if (!expected || cause instanceof JobError) throw cause;
     throw new JobError(`job ${definition.name}: ${cause.message}`, { cause });
   }
 }
