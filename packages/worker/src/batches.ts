@@ -1,7 +1,7 @@
 /** Between flat vectors, datasets and tensors: the shapes in which a job's programs take and give values. */
 import { assembleBatch } from "@weft/data";
 import type { Tensor } from "@weft/tensor";
-import { tensor } from "@weft/tensor";
+import { adopt, tensor } from "@weft/tensor";
 import type { Manifest } from "@weft/vector";
 import { parameterViews } from "@weft/vector";
 import type { CheckedJob } from "./job.ts";
@@ -15,7 +15,9 @@ export function keyTensor(seed: number, step: number): Tensor {
 /** One tensor per parameter, viewing the flat vector; the vector must stay as it is while they are used. */
 export function parameterTensors(manifest: Manifest, flat: Float32Array): Tensor[] {
   const views = parameterViews(manifest, flat);
-  return manifest.entries.map(({ name, shape }) => tensor(views.get(name) ?? new Float32Array(), { shape }));
+  return manifest.entries.map(({ name, shape }) =>
+    adopt(views.get(name) ?? new Float32Array(), { shape, dtype: "f32" }),
+  );
 }
 
 /** Reads tensors in manifest order into one flat vector. */
@@ -38,8 +40,10 @@ export interface BatchTensors {
 export function batchTensors({ dataset, rows }: ExampleRows, batch: number): BatchTensors {
   const { fields, weights } = assembleBatch(dataset, rows, batch);
   return {
-    exampleWeights: tensor(weights),
-    fields: fields.map((values, i) => tensor(values, { shape: [batch, ...(dataset.contract.fields[i]?.shape ?? [])] })),
+    exampleWeights: adopt(weights, { shape: [batch], dtype: "f32" }),
+    fields: dataset.contract.fields.map(({ shape, dtype }, i) =>
+      adopt(fields[i] ?? new Float32Array(), { shape: [batch, ...shape], dtype }),
+    ),
   };
 }
 
