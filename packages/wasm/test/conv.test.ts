@@ -163,6 +163,21 @@ describe("convolution and its gradients", () => {
     check({ batch: 1, spatial: [9, 9], taps: [5, 5], channels: [12, 20], params: plain(2, 2) });
   });
 
+  it("work with strides, and with kernels not small beside their images", () => {
+    check({ batch: 2, spatial: [12, 11], taps: [5, 5], channels: [11, 16], params: plain(2) });
+    check({
+      batch: 1,
+      spatial: [13, 14],
+      taps: [3, 3],
+      channels: [8, 45],
+      params: {
+        ...plain(2, 1),
+        strides: [2, 3],
+        groups: 2,
+      },
+    });
+  });
+
   it("work for 1-D and 2-D with any strides, padding, dilation and groups", () => {
     fc.assert(
       fc.property(anyCase(1), (example) => check(example)),

@@ -21,7 +21,7 @@ export interface ConvRow {
 }
 
 /** A tap loop: how often, and by how many bytes the image advances. */
-interface TapLoop {
+export interface TapLoop {
   readonly count: number;
   readonly step: number;
 }
@@ -102,7 +102,7 @@ function tapLoops({ axes, groups, channelsIn }: ConvGeometry, { strides }: ConvI
   return merged;
 }
 
-interface TapWalk {
+export interface TapWalk {
   readonly base: Local<"i32">;
   /** Advanced past the weights that were used. */
   readonly weights: Local<"i32">;
@@ -111,7 +111,7 @@ interface TapWalk {
 }
 
 /** Visits every tap in order: unrolled with constant offsets if there are few, else in loops. */
-function walkTaps(f: FunctionBuilder, loops: readonly TapLoop[], walk: TapWalk): void {
+export function walkTaps(f: FunctionBuilder, loops: readonly TapLoop[], walk: TapWalk): void {
   const offsets = loops.reduce<number[]>(
     (starts, { count, step }) => starts.flatMap((start) => Array.from({ length: count }, (_, i) => start + i * step)),
     [0],
