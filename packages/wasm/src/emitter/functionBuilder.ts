@@ -27,6 +27,7 @@ export interface Range {
 }
 
 export class FunctionBuilder {
+  readonly #prologue = new ByteWriter();
   readonly #body = new ByteWriter();
   readonly #locals: ValueType[] = [];
   readonly #paramCount: number;
@@ -41,6 +42,14 @@ export class FunctionBuilder {
     this.#locals.push(type);
     const local = localOf(type, this.#paramCount + this.#locals.length - 1);
     if (initial) this.set(local, initial);
+    return local;
+  }
+
+  /** A variable set once, when the function begins, wherever this is called; `value` may use parameters. */
+  initialLocal<T extends ValueType>(type: T, value: Expression<T>): Local<T> {
+    const local = this.local(type);
+    writeExpression(this.#prologue, value);
+    this.#prologue.bytes([0x21, ...leb128(local.index)]);
     return local;
   }
 
@@ -169,6 +178,7 @@ export class FunctionBuilder {
       out.u32(count);
       out.byte(typeCode[type]);
     }
+    out.bytes(this.#prologue.toBytes());
     out.bytes(this.#body.toBytes());
     // Code that is never reached; the format wants that said.
     if (returns) out.byte(0x00);

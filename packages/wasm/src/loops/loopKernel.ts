@@ -15,7 +15,7 @@ import type { Nest } from "./nest.ts";
 import { planNest } from "./nest.ts";
 import { writeMap } from "./vectorLoop.ts";
 import { writeColumns, writeRows } from "./reduction.ts";
-import { ConstantPool, VectorScope } from "./vectorScope.ts";
+import { VectorScope } from "./vectorScope.ts";
 
 export function loopKernel(loop: Loop): KernelSource {
   const nest = planNest(loop);
@@ -23,11 +23,7 @@ export function loopKernel(loop: Loop): KernelSource {
     key: `loop ${loopKey(loop)}`,
     tiles: nest.tiles,
     scratchBytes: 0,
-    build: () => {
-      const pool = new ConstantPool();
-      writeModule(nest, pool);
-      return writeModule(nest, pool, true).toBytes();
-    },
+    build: () => writeModule(nest).toBytes(),
   };
 }
 
@@ -37,15 +33,13 @@ function loopKey(loop: Loop): string {
   );
 }
 
-/** Written twice: first to find the constants, then with them set at the top. */
-function writeModule(nest: Nest, pool: ConstantPool, hoisted = false): ModuleBuilder {
+function writeModule(nest: Nest): ModuleBuilder {
   const module = new ModuleBuilder();
   const pointers = nest.streams.flatMap(({ pointer }) => (pointer === undefined ? [] : (["i32"] as const)));
   module.function(
     ["i32", "i32", "i32", ...pointers],
     (f, [from, to, , ...params]) => {
-      if (hoisted) pool.hoist(f);
-      const s = new VectorScope(f, pool);
+      const s = new VectorScope(f);
       f.for({ from, to }, (tile) => {
         writeTile({ s, nest, body: new LoopBody(s, nest), params, tile });
       });

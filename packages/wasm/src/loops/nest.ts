@@ -72,7 +72,7 @@ export function planNest(given: Loop): Nest {
 function unrollOf(kind: Nest["kind"], loop: Loop, cost: number): number {
   if (kind === "map") return cost <= 10 ? 4 : cost <= 24 ? 2 : 1;
   const reductions = loop.results.filter(({ reduce }) => reduce).length;
-  const limit = cost <= 4 ? 8 : cost <= 16 ? 4 : 2;
+  const limit = cost <= 10 ? 8 : cost <= 20 ? 4 : 2;
   return Math.max(1, Math.floor(limit / reductions));
 }
 
