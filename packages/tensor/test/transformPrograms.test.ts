@@ -118,21 +118,22 @@ describe("training inside a loop", () => {
         const step = (c: Tensor, x: Tensor) => [c.add(x.mul(scale.exp())), undefined] as const;
         return scan(step, rows.at(0), rows)[0];
       },
-      [f32(3), f32(5, 3)],
+      [f32(), f32(5, 3)],
     );
     expect(textOf(program)).toMatchInlineSnapshot(`
-      "%0 f32[3] = input
+      "%0 f32[] = input
       %1 f32[5,3] = input
-      %2 f32[3] = exp %0
+      %2 f32[] = exp %0
       %3 f32[1,3] = slice %1 {start: [0, 0], stop: [1, 3], step: [1, 1]}
       %4 f32[3] = reshape %3
       %5 f32[3] = scan %2 %4 %1 {length: 5, constants: 1, carry: 1}
-        %0 f32[3] = input
+        %0 f32[] = input
         %1 f32[3] = input
         %2 f32[3] = input
-        %3 f32[3] = mul %2 %0
-        %4 f32[3] = add %1 %3
-        return %4
+        %3 f32[3] = broadcast %0
+        %4 f32[3] = mul %2 %3
+        %5 f32[3] = add %1 %4
+        return %5
       return %5"
     `);
   });
