@@ -26,7 +26,7 @@ export interface RoundFigures {
   readonly ms: number;
 }
 
-/** Why a run ended. `stopped` and `aborted` come from the operator, `failed` carries its error in `Outcome`. */
+/** Why a run ended. `stopped` and `aborted` come from the operator; `failed`: no worker could bring a valid update. */
 export type FinishReason = "rounds" | "epochs" | "target" | "stopped" | "aborted" | "failed";
 
 export type CoordinatorEvent =
@@ -78,6 +78,8 @@ export type CoordinatorEvent =
   | {
       readonly event: "finished";
       readonly reason: FinishReason;
+      /** The reason in a sentence. */
+      readonly detail: string;
       readonly metrics: Readonly<Record<string, number>>;
       readonly rounds: number;
       readonly version: number;

@@ -1,4 +1,5 @@
 /** What a coordinator is given: the job, its data, and where it keeps, listens and waits. */
+import type { Clock } from "@weft/transport";
 import type { Logger } from "pino";
 
 /** The coordinator's own training examples, served to workers that bring none. */
@@ -63,18 +64,12 @@ export interface ListenOptions {
   readonly pages?: PageHandler | undefined;
 }
 
-/** Time as the coordinator sees it; tests put in a virtual one. */
-export interface Clock {
-  nowMs(): number;
-  /** Calls `action` once after `ms`; the result cancels it. */
-  after(ms: number, action: () => void): () => void;
-}
-
 export interface RunOptions {
   /** Rounds start when this many workers are ready; default 1. */
   readonly expectedWorkers?: number | undefined;
   /** Rounds start with fewer once at least one worker has waited this long; default 10,000. */
   readonly gatherMs?: number | undefined;
+  /** Tests put in a virtual one. */
   readonly clock?: Clock | undefined;
 }
 

@@ -57,8 +57,8 @@ export class Uploads {
     else {
       // Let go of the old sums before the new ones take their memory.
       this.#combination = undefined;
-      const { open } = this.#rule;
-      this.#combination = open({ size: this.#size, contributions, bound: this.#normBound, maxWeight: limit });
+      const options = { size: this.#size, contributions, bound: this.#normBound, maxWeight: limit };
+      this.#combination = this.#rule.open(options);
       this.#room = room;
     }
     this.#arrivals.clear();
@@ -117,9 +117,12 @@ export class Uploads {
       if (error instanceof ConnectionError) return { kind: "broken" };
       throw error;
     }
-    if (upload.dropped) return { kind: "ignored" };
-    upload.seal();
-    return { kind: "arrived" };
+    return upload.dropped ? { kind: "ignored" } : { kind: "arrived" };
+  }
+
+  /** The round has counted it: it stays in the sums. */
+  seal(id: number): void {
+    this.#arrivals.get(id)?.upload?.seal();
   }
 
   #headerProblem(message: UpdateMessage, bytes: number, maxWeight: number): Reason | undefined {

@@ -1,0 +1,43 @@
+/** From an encoded job to what a run needs of it, refusing early what could only fail later. */
+import { type DecodedJob, decodeJob, type JobDocument, ProtocolError } from "@weft/protocol";
+import { createManifest, type Manifest, WeftError as VectorError } from "@weft/vector";
+import { CoordinatorOptionsError } from "./errors.ts";
+import type { RunOptions } from "./options.ts";
+import type { RunPlan } from "./round/plan.ts";
+import { Uploads } from "./uploads/uploads.ts";
+
+export interface PreparedJob {
+  readonly encoded: Uint8Array;
+  readonly job: DecodedJob;
+  readonly manifest: Manifest;
+  readonly uploads: Uploads;
+}
+
+const defaultGatherMs = 10_000;
+
+/** @throws {CoordinatorOptionsError} when the job is damaged, contradicts itself, or asks for what is not supported */
+export function prepareJob(encoded: Uint8Array): PreparedJob {
+  try {
+    const job = decodeJob(encoded);
+    const { document } = job;
+    const other = document.parameters.find(({ kind }) => kind !== "weight");
+    if (other !== undefined) {
+      throw new CoordinatorOptionsError(
+        `parameter ${other.name} is of kind "${other.kind}"; only "weight" is combined so far: use layers without running statistics`,
+      );
+    }
+    if (Object.values(document.stop).every((rule) => rule === undefined)) {
+      throw new CoordinatorOptionsError("the job never stops; give it rounds, epochs or a target");
+    }
+    const manifest = createManifest(document.parameters);
+    return { encoded, job, manifest, uploads: new Uploads(document, manifest.size) };
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError) && !(cause instanceof VectorError)) throw cause;
+    throw new CoordinatorOptionsError(cause.message, { cause });
+  }
+}
+
+export function planOf({ round, seed, examples, stop }: JobDocument, { gatherMs }: RunOptions = {}): RunPlan {
+  const { work, cohort, quorum, deadlineMs } = round;
+  return { seed, work, cohort, quorum, deadlineMs, examples, stop, gatherMs: gatherMs ?? defaultGatherMs };
+}

@@ -1,0 +1,391 @@
+/** The shell of the round machine: events from sessions and the clock go in one by one, its effects are carried out in order. */
+import { setImmediate } from "node:timers/promises";
+import type { MessageOf } from "@weft/protocol";
+import type { Connection, IncomingPayload } from "@weft/transport";
+import type { CoordinatorEvent, FinishReason, RoundFigures } from "../events.ts";
+import type { Outcome } from "../outcome.ts";
+import { totalRounds } from "../round/plan.ts";
+import { presentWorkers } from "../round/cohort.ts";
+import type { RunEffect, RunEvent } from "../round/runEvent.ts";
+import type { RunState } from "../round/state.ts";
+import { step } from "../round/step.ts";
+import { Session, type SessionContext, type SessionHost } from "../session/session.ts";
+import type { RoundRecord } from "../store/database.ts";
+import type { Uploads } from "../uploads/uploads.ts";
+import type { CommitEffect, Committer } from "./committer.ts";
+import { Traffic } from "./traffic.ts";
+
+export interface RunParts {
+  readonly run: string;
+  readonly state: RunState;
+  readonly committer: Committer;
+  readonly uploads: Uploads;
+  readonly session: Omit<SessionContext, "host">;
+  readonly emit: (event: CoordinatorEvent) => void;
+}
+
+/** RunEvent without the time, which is added when it is handled. */
+type Happening = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, "nowMs"> : never) : never;
+
+export class Run implements SessionHost {
+  readonly finished: Promise<Outcome>;
+  readonly #parts: RunParts;
+  readonly #settled = Promise.withResolvers<Outcome>();
+  readonly #sessions = new Set<Session>();
+  readonly #byWorker = new Map<string, Session>();
+  readonly #joined = new Set<Session>();
+  readonly #traffic = new Traffic();
+  readonly #queue: Happening[] = [];
+  #state: RunState;
+  #handling = false;
+  /** Set once no event is handled any more. */
+  #over = false;
+  #commit: Promise<void> = Promise.resolve();
+  #cancelWake: () => void = () => undefined;
+  #closeServer: () => Promise<void> = () => Promise.resolve();
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+    this.#state = parts.state;
+    this.finished = this.#settled.promise;
+    // Whoever does not ask for the outcome need not handle its failure; it is logged as well.
+    this.finished.catch(() => undefined);
+  }
+
+  get version(): number {
+    return this.#state.version;
+  }
+
+  get workers(): number {
+    return presentWorkers(this.#state).length;
+  }
+
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
+  attach(connection: Connection): void {
+    if (this.#over) {
+      connection.close(1001, "the run is over");
+      return;
+    }
+    this.#traffic.add(connection);
+    const session = new Session(connection, { ...this.#parts.session, host: this });
+    this.#sessions.add(session);
+    void connection.closed.then(() => this.#sessions.delete(session));
+  }
+
+  /** What listens for the run is closed with it. */
+  closeAlso(closeServer: () => Promise<void>): void {
+    this.#closeServer = closeServer;
+  }
+
+  /** Handles an event, and those that follow from it, before it returns (or its caller does, when called from within). */
+  dispatch(happening: Happening): void {
+    this.#queue.push(happening);
+    if (this.#handling) return;
+    this.#handling = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined && !this.#over; next = this.#queue.shift()) {
+        const { state, effects } = step(this.#state, { ...next, nowMs: this.#parts.session.clock.now() });
+        this.#state = state;
+        for (const effect of effects) this.#carryOut(effect);
+      }
+    } catch (error) {
+      this.failed(error);
+    } finally {
+      this.#handling = false;
+    }
+  }
+
+  welcomed(session: Session): void {
+    const before = this.#byWorker.get(session.worker);
+    this.#byWorker.set(session.worker, session);
+    if (before === undefined) return;
+    if (this.#joined.delete(before)) this.dispatch({ kind: "disconnected", worker: before.worker });
+    before.close(1008, "the same worker has connected again");
+  }
+
+  ready(session: Session): void {
+    const { identity, worker, device, ownExamples } = session;
+    if (identity === undefined || this.#over) return;
+    const {
+      emit,
+      session: { identities },
+    } = this.#parts;
+    this.#joined.add(session);
+    this.dispatch({ kind: "joined", worker, slot: identity.slot, ownExamples });
+    const slot = this.#state.workers.get(worker)?.slot;
+    if (slot !== undefined) identities.save(identity, slot);
+    emit({
+      event: "workerJoined",
+      worker,
+      name: identity.name,
+      device,
+      resumed: identity.known,
+      workers: this.workers,
+    });
+  }
+
+  async update(session: Session, message: MessageOf<"update">, payload: IncomingPayload): Promise<void> {
+    const { uploads, run } = this.#parts;
+    const { worker } = session;
+    const { round, attempt } = message;
+    if (message.run !== run) {
+      payload.discard();
+      const verdict = { accepted: false, code: "run", text: `this is run ${run}, the update is of another` };
+      this.#carryOut({ kind: "verdict", worker, round, attempt, verdict });
+      return;
+    }
+    const upload = uploads.announce(message);
+    this.dispatch({ kind: "updateBegun", worker, upload, round, attempt });
+    const outcome = await uploads.read(upload, payload, this.#maxWeight(session));
+    if (outcome.kind === "invalid") this.dispatch({ kind: "updateInvalid", worker, upload, reason: outcome.reason });
+    if (outcome.kind === "broken") this.dispatch({ kind: "updateBroken", worker, upload });
+    if (outcome.kind !== "arrived") return;
+    this.dispatch({ kind: "updateArrived", worker, upload });
+    uploads.seal(upload);
+  }
+
+  /** The most examples an update of this worker may stand for in the open round. */
+  #maxWeight({ worker, ownExamples }: Session): number {
+    const { phase, workers } = this.#state;
+    const order = phase.kind === "open" ? phase.round.members.get(worker)?.order : undefined;
+    if (order?.kind === "gradient") return order.examples.count;
+    const partition = workers.get(worker)?.partition;
+    if (ownExamples !== undefined || partition === undefined) return ownExamples ?? 0;
+    return this.#parts.session.examples.partition(partition.index, partition.of).length;
+  }
+
+  declined(session: Session, { round, attempt, code, reason }: MessageOf<"decline">): void {
+    const { worker } = session;
+    if (code !== "superseded") this.#parts.emit({ event: "refusedUpdate", worker, round, code, reason });
+    this.dispatch({ kind: "declined", worker, round, attempt, reason: { code, text: reason } });
+  }
+
+  refused(session: Session, code: string, reason: string): void {
+    this.#parts.emit({ event: "refusedWorker", remote: session.connection.remote, code, reason });
+  }
+
+  ended(session: Session, { goodbye, reason }: { readonly goodbye: boolean; readonly reason: string }): void {
+    const { worker, identity } = session;
+    if (this.#byWorker.get(worker) === session) this.#byWorker.delete(worker);
+    if (!this.#joined.delete(session) || this.#over) return;
+    this.dispatch({ kind: goodbye ? "left" : "disconnected", worker });
+    const name = identity?.name ?? "";
+    this.#parts.emit({ event: "workerLeft", worker, name, reason, workers: this.workers });
+  }
+
+  /** The run cannot go on: everything is closed, and `finished` rejects. */
+  failed(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#parts.session.log.error({ error }, "the run has failed");
+    void this.#shutDown(1011, "the coordinator has failed").then(
+      () => this.#settled.reject(error),
+      () => this.#settled.reject(error),
+    );
+  }
+
+  /** Closes everything at once; nothing more is written. */
+  async abort(): Promise<void> {
+    if (!this.#over) {
+      this.#over = true;
+      await this.#shutDown(1001, "the coordinator was aborted");
+      this.#settle("aborted", "aborted", undefined);
+    }
+    await this.finished.catch(() => undefined);
+  }
+
+  #carryOut(effect: RunEffect): void {
+    const {
+      uploads,
+      session: { examples },
+      emit,
+    } = this.#parts;
+    switch (effect.kind) {
+      case "open":
+        uploads.open(effect.contributions, this.#largestWeight());
+        break;
+      case "sendWork":
+        this.#sendWork(effect);
+        break;
+      case "sendPartition":
+        this.#byWorker.get(effect.worker)?.sendPartition(examples.partition(effect.index, effect.of));
+        break;
+      case "receive":
+        uploads.receive(effect.upload);
+        break;
+      case "discard":
+        uploads.discard(effect.upload);
+        break;
+      case "verdict":
+        this.#sendVerdict(effect);
+        break;
+      case "commit":
+        this.#commit = this.#commitRound(effect);
+        this.#commit.catch((error: unknown) => {
+          this.failed(error);
+        });
+        break;
+      case "reopened":
+        emit({ event: "reopened", round: effect.round, attempt: effect.attempt, reason: effect.reason });
+        break;
+      case "gathering":
+        emit({ event: "gathering", workers: effect.workers, expected: effect.expected });
+        break;
+      case "wake":
+        this.#wake(effect.atMs);
+        break;
+      case "dismiss":
+        this.#byWorker.get(effect.worker)?.refuse(effect.reason.code, effect.reason.text);
+        break;
+      case "finish":
+        void this.#finish(effect.reason, effect.detail).catch((error: unknown) => {
+          this.#settled.reject(error);
+        });
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  /** Largest weight that any update of a round can have: fixes the grid of exact sums, so it changes as rarely as possible. */
+  #largestWeight(): number {
+    const { plan, workers } = this.#state;
+    if (plan.work.kind === "gradient") return plan.work.batchSize;
+    return [...workers.values()].reduce((most, { ownExamples = 0 }) => Math.max(most, ownExamples), plan.examples);
+  }
+
+  #sendWork({ worker, round, attempt, version, order, deadlineMs }: Extract<RunEffect, { kind: "sendWork" }>): void {
+    const { broadcast } = this.#parts.committer;
+    const message = {
+      kind: "work",
+      run: this.#parts.run,
+      round,
+      attempt,
+      version,
+      versionHash: broadcast.hash,
+      order,
+      deadlineMs: Math.ceil(deadlineMs),
+    } as const;
+    this.#byWorker.get(worker)?.sendWork(message, broadcast);
+  }
+
+  #sendVerdict({ worker, round, attempt, verdict }: Extract<RunEffect, { kind: "verdict" }>): void {
+    const { accepted, code, text: reason } = verdict;
+    void this.#byWorker.get(worker)?.send({ kind: "verdict", round, attempt, accepted, code, reason });
+    if (!accepted) this.#parts.emit({ event: "refusedUpdate", worker, round, code, reason });
+  }
+
+  #wake(atMs: number | undefined): void {
+    const { clock } = this.#parts.session;
+    this.#cancelWake();
+    if (atMs === undefined) return;
+    const tick = () => {
+      this.dispatch({ kind: "tick" });
+    };
+    // Timers may fire a little early; a tick before its time would wake nobody.
+    const timer = clock.setTimer(tick, Math.max(0, Math.ceil(atMs - clock.now())) + 1);
+    this.#cancelWake = () => {
+      clock.clearTimer(timer);
+    };
+  }
+
+  async #commitRound(effect: CommitEffect): Promise<void> {
+    const {
+      committer,
+      session: { clock },
+      emit,
+    } = this.#parts;
+    const record = await committer.commit(effect, () => ({
+      ...this.#traffic.sinceLast(),
+      ms: clock.now() - effect.openedMs,
+    }));
+    // With every worker in this process nothing else would let timers and sockets have their turn.
+    await setImmediate();
+    if (this.#isOver()) return;
+    emit({ event: "round", ...this.#figures(record) });
+    for (const session of this.#joined) {
+      const { round, version, metrics } = record;
+      void session.send({ kind: "committed", round, version, metrics });
+    }
+    const checkpointed = await committer.checkpoint("due");
+    if (checkpointed !== undefined) emit({ event: "checkpoint", version: record.version, ...checkpointed });
+    const metrics = effect.evaluate && !this.#isOver() ? await this.#evaluate() : undefined;
+    this.dispatch({ kind: "committed", metrics });
+  }
+
+  /** A call, for the compiler takes a field to be what it was before an await. */
+  #isOver(): boolean {
+    return this.#over;
+  }
+
+  #figures(record: RoundRecord): RoundFigures {
+    const { round, version, updates, examples, bytesUp, bytesDown, ms } = record;
+    const { loss = NaN, ...metrics } = record.metrics;
+    return {
+      round,
+      version,
+      totalRounds: totalRounds(this.#state.plan),
+      loss,
+      metrics,
+      examples,
+      examplesPerSecond: (1000 * examples) / Math.max(ms, 1e-3),
+      updates,
+      cohort: record.cohort.length,
+      workers: this.workers,
+      bytesUp,
+      bytesDown,
+      ms,
+    };
+  }
+
+  async #evaluate(): Promise<Readonly<Record<string, number>> | undefined> {
+    const { committer, emit } = this.#parts;
+    const { version } = committer;
+    const metrics = await committer.evaluate();
+    if (metrics !== undefined) emit({ event: "evaluated", round: version, version, metrics });
+    return metrics;
+  }
+
+  /** Evaluates and stores the last version, tells everyone, closes everything. */
+  async #finish(reason: Exclude<FinishReason, "aborted">, detail: string): Promise<void> {
+    const { committer, run } = this.#parts;
+    try {
+      this.#over = true;
+      this.#cancelWake();
+      await this.#evaluate();
+      const checkpointed = await committer.checkpoint("always");
+      const ended = reason === "stopped" || reason === "failed" ? reason : "finished";
+      committer.saveMeta({ status: ended, detail });
+      for (const session of this.#joined) {
+        void session.send({ kind: "finished", run, reason: detail, metrics: committer.metrics });
+      }
+      await this.#shutDown(reason === "stopped" ? 1001 : 1000, detail);
+      this.#settle(reason, detail, checkpointed?.path);
+    } catch (error) {
+      this.#parts.session.log.error({ error }, "the run could not be ended in good order");
+      await this.#shutDown(1011, "the coordinator has failed");
+      throw error;
+    }
+  }
+
+  #settle(reason: FinishReason, detail: string, path: string | undefined): void {
+    const { committer, emit } = this.#parts;
+    const { version, metrics, weights } = committer;
+    emit({ event: "finished", reason, detail, metrics, rounds: version, version, path });
+    this.#settled.resolve({ reason, detail, metrics, rounds: version, version, weights, path });
+  }
+
+  async #shutDown(code: number, reason: string): Promise<void> {
+    this.#cancelWake();
+    const connections = [...this.#sessions].map(({ connection }) => connection);
+    for (const connection of connections) connection.close(code, reason);
+    await Promise.all(connections.map(({ closed }) => closed));
+    await this.#closeServer();
+    // A round under way finds its store open to the end.
+    await this.#commit.catch(() => undefined);
+    await this.#parts.committer.close();
+  }
+}

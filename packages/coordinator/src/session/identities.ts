@@ -1,0 +1,64 @@
+/** Who is who across connections: resume tokens are random, kept as hashes, and name a worker and its slot. */
+import { hash, randomBytes } from "node:crypto";
+import type { StoredWorker } from "../store/database.ts";
+
+export interface Identity {
+  readonly worker: string;
+  /** Slot held before; undefined for a new worker. */
+  readonly slot: number | undefined;
+  readonly name: string;
+  readonly resumeToken: string;
+  readonly tokenHash: string;
+  /** The worker was known by its token. */
+  readonly known: boolean;
+}
+
+/** Where identities outlive the process; without one they last as long as it. */
+export interface IdentityStore {
+  findWorker(tokenHash: string): StoredWorker | undefined;
+  saveWorker(worker: StoredWorker): void;
+}
+
+/** Of a run that is not stored; the oldest is forgotten first. */
+const rememberedWorkers = 10_000;
+
+export function createIdentities(store: IdentityStore = memoryIdentities()) {
+  return {
+    /** The worker that a token names, or a new one. */
+    identify(name: string, resumeToken: string | undefined): Identity {
+      const known = resumeToken === undefined ? undefined : store.findWorker(hashOfToken(resumeToken));
+      if (known !== undefined && resumeToken !== undefined) {
+        const { id: worker, slot, tokenHash } = known;
+        return { worker, slot, name, resumeToken, tokenHash, known: true };
+      }
+      const fresh = randomBytes(32).toString("base64url");
+      const worker = randomBytes(6).toString("hex");
+      return { worker, slot: undefined, name, resumeToken: fresh, tokenHash: hashOfToken(fresh), known: false };
+    },
+
+    /** Notes the slot a worker was given. */
+    save({ worker: id, name, tokenHash }: Identity, slot: number): void {
+      store.saveWorker({ id, slot, name, tokenHash });
+    },
+  };
+}
+
+export type Identities = ReturnType<typeof createIdentities>;
+
+/** Looked up by hash, so a lookup's time tells nothing about stored tokens. */
+const hashOfToken = (token: string) => hash("sha256", token, "hex");
+
+function memoryIdentities(): IdentityStore {
+  const workers = new Map<string, StoredWorker>();
+  return {
+    findWorker: (tokenHash) => workers.get(tokenHash),
+    saveWorker(worker) {
+      workers.delete(worker.tokenHash);
+      workers.set(worker.tokenHash, worker);
+      for (const oldest of workers.keys()) {
+        if (workers.size <= rememberedWorkers) break;
+        workers.delete(oldest);
+      }
+    },
+  };
+}

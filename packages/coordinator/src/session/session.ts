@@ -1,0 +1,267 @@
+/**
+ * One connection: hello, welcome, job, ready; then work out and updates in. It checks who speaks and in which order, and
+ * leaves every decision about rounds to the run.
+ */
+import { type Message, type MessageOf, versionMismatch } from "@weft/protocol";
+import type { Clock, Connection, IncomingPayload, OutgoingPayload } from "@weft/transport";
+import type { Logger } from "pino";
+import type { Broadcast } from "./broadcast.ts";
+import type { ServedExamples } from "./examples.ts";
+import type { Identities, Identity } from "./identities.ts";
+import { sameToken } from "./token.ts";
+
+export interface SessionContext {
+  readonly run: string;
+  readonly job: Uint8Array;
+  readonly jobHash: string;
+  readonly codec: Broadcast["codec"];
+  /** Whether workers without data of their own can be served. */
+  readonly servesExamples: boolean;
+  readonly token: string | undefined;
+  readonly heartbeatMs: number;
+  readonly clock: Clock;
+  readonly identities: Identities;
+  readonly examples: ServedExamples;
+  readonly host: SessionHost;
+  readonly log: Logger;
+}
+
+/** What a session reports to the run. */
+export interface SessionHost {
+  /** The hello was accepted; a session of the same worker that is still open gives way. */
+  welcomed(session: Session): void;
+  ready(session: Session): void;
+  update(session: Session, message: MessageOf<"update">, payload: IncomingPayload): Promise<void>;
+  declined(session: Session, message: MessageOf<"decline">): void;
+  refused(session: Session, code: string, reason: string): void;
+  /** The connection has ended; `goodbye`: the worker said so before, or closed it in good order. */
+  ended(session: Session, how: { readonly goodbye: boolean; readonly reason: string }): void;
+  /** Something went wrong that is not the worker's fault. */
+  failed(error: unknown): void;
+}
+
+const helloMs = 5000;
+/** For compiling the job; a connection that never gets ready does not hold its place for ever. */
+const readyMs = 10 * 60_000;
+const maxQueuedFetches = 4;
+
+type Stage = "hello" | "preparing" | "ready" | "ended";
+
+export class Session {
+  readonly connection: Connection;
+  identity: Identity | undefined;
+  device = "";
+  ownExamples: number | undefined;
+  readonly #context: SessionContext;
+  #stage: Stage = "hello";
+  #cancelDeadline: () => void;
+  #goodbye: string | undefined;
+  /** The version sent over this connection last. */
+  #heldVersion: number | undefined;
+  /** Versions still on their way out. */
+  #sendingVersions = 0;
+  #fetches = Promise.resolve();
+  #queuedFetches = 0;
+
+  constructor(connection: Connection, context: SessionContext) {
+    this.connection = connection;
+    this.#context = context;
+    this.#cancelDeadline = this.#deadline(helloMs, "no hello came");
+    void connection.closed.then(({ code, reason }) => {
+      this.#end(code, reason);
+    });
+    connection.listen((message, payload) => {
+      this.#receive(message, payload);
+    });
+  }
+
+  get isReady(): boolean {
+    return this.#stage === "ready";
+  }
+
+  get worker(): string {
+    return this.identity?.worker ?? "";
+  }
+
+  /** Sends, unless the connection has ended; that is told by `ended`. */
+  send(message: Message, payload?: OutgoingPayload): Promise<boolean> {
+    return this.connection.send(message, payload).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Sends the weights unless the worker has them, then the order. A worker that does not read is let go. */
+  sendWork(message: MessageOf<"work">, { version, codec, bytes, hash }: Broadcast): void {
+    if (this.#heldVersion !== version) {
+      if (this.#sendingVersions >= 2) {
+        this.close(1008, "the worker does not read what it is sent");
+        return;
+      }
+      this.#heldVersion = version;
+      this.#sendingVersions += 1;
+      void this.send({ kind: "weights", run: this.#context.run, version, codec, hash }, bytes).then(() => {
+        this.#sendingVersions -= 1;
+      });
+    }
+    void this.send(message);
+  }
+
+  sendPartition(indices: Uint32Array): void {
+    const bytes = new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength);
+    void this.send({ kind: "partition", examples: indices.length }, bytes);
+  }
+
+  close(code: number, reason: string): void {
+    this.connection.close(code, reason);
+  }
+
+  #receive(message: Message, payload: IncomingPayload | undefined): void {
+    switch (message.kind) {
+      case "hello":
+        this.#hello(message);
+        break;
+      case "ready":
+        this.#ready(message);
+        break;
+      case "refuse":
+        this.#context.host.refused(this, message.code, message.reason);
+        this.#sayGoodbye(`refused the job: ${message.reason}`);
+        break;
+      case "leave":
+        this.#sayGoodbye(message.reason);
+        break;
+      case "fetch":
+        if (this.#stage === "hello" || payload === undefined) this.#violation("fetch before hello");
+        else this.#queueFetch(message.request, payload);
+        break;
+      case "update":
+        if (this.#stage !== "ready" || payload === undefined) this.#violation("update before ready");
+        else this.#context.host.update(this, message, payload).catch((error: unknown) => this.#fail(error));
+        break;
+      case "decline":
+        if (this.#stage === "ready") this.#context.host.declined(this, message);
+        else this.#violation("decline before ready");
+        break;
+      default:
+        this.#violation(`${message.kind} is not for a worker to send`);
+    }
+  }
+
+  #hello(hello: MessageOf<"hello">): void {
+    if (this.#stage !== "hello") {
+      this.#violation("hello twice");
+      return;
+    }
+    const mismatch = versionMismatch(hello.protocol);
+    const { token, codec, identities, host, run, job, jobHash, heartbeatMs } = this.#context;
+    if (mismatch !== undefined) {
+      this.refuse("protocol", mismatch);
+      return;
+    }
+    if (token !== undefined && (hello.token === undefined || !sameToken(hello.token, token))) {
+      this.refuse(
+        "token",
+        `${hello.token === undefined ? "a token is needed" : "the token is wrong"}; ask who runs this`,
+      );
+      return;
+    }
+    if (!hello.capabilities.codecs.includes(codec)) {
+      this.refuse("codec", `the job's codec is ${codec}, the worker knows ${hello.capabilities.codecs.join(", ")}`);
+      return;
+    }
+    this.identity = identities.identify(hello.name, hello.resume);
+    this.device = hello.capabilities.device;
+    this.#stage = "preparing";
+    this.#cancelDeadline();
+    this.#cancelDeadline = this.#deadline(readyMs, "the worker did not get ready");
+    host.welcomed(this);
+    const { worker, resumeToken } = this.identity;
+    void this.send({ kind: "welcome", worker, resume: resumeToken, run, jobHash, heartbeatMs });
+    void this.send({ kind: "job", hash: jobHash }, job);
+  }
+
+  #ready({ jobHash, ownExamples }: MessageOf<"ready">): void {
+    if (this.#stage !== "preparing") {
+      this.#violation("ready without a welcome before");
+      return;
+    }
+    if (jobHash !== this.#context.jobHash) {
+      this.refuse("job-hash", `the job's hash is ${this.#context.jobHash}, the worker is ready for ${jobHash}`);
+      return;
+    }
+    if (ownExamples === 0 || (ownExamples === undefined && !this.#context.servesExamples)) {
+      this.refuse("data", "this run trains on its workers' own data; bring at least one example");
+      return;
+    }
+    this.ownExamples = ownExamples;
+    this.#stage = "ready";
+    this.#cancelDeadline();
+    this.#context.host.ready(this);
+  }
+
+  /** Turns the worker away for good. */
+  refuse(code: string, reason: string): void {
+    this.#context.host.refused(this, code, reason);
+    void this.send({ kind: "refused", code, reason, retry: false });
+    this.close(1008, reason);
+  }
+
+  #sayGoodbye(reason: string): void {
+    this.#goodbye = reason;
+    this.close(1000, "goodbye");
+  }
+
+  /** Answers one at a time: a worker that asks without reading holds no more than one answer in memory. */
+  #queueFetch(request: number, payload: IncomingPayload): void {
+    this.#queuedFetches += 1;
+    if (this.#queuedFetches > maxQueuedFetches) {
+      this.#violation(`more than ${maxQueuedFetches} fetches at once`);
+      return;
+    }
+    this.#fetches = this.#fetches
+      .then(() => this.#answerFetch(request, payload))
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#queuedFetches -= 1;
+      });
+  }
+
+  async #answerFetch(request: number, payload: IncomingPayload): Promise<void> {
+    const asked = await payload.collect().catch(() => undefined);
+    if (asked === undefined) return;
+    const rows = this.#context.examples.rows(asked);
+    if (typeof rows === "string") this.#violation(`fetch: ${rows}`);
+    else await this.send({ kind: "examples", request }, rows);
+  }
+
+  #violation(reason: string): void {
+    this.#context.log.warn({ remote: this.connection.remote, worker: this.worker, reason }, "message refused");
+    this.close(1008, reason);
+  }
+
+  #fail(error: unknown): void {
+    this.close(1011, "internal error");
+    this.#context.host.failed(error);
+  }
+
+  #deadline(ms: number, reason: string): () => void {
+    const { clock } = this.#context;
+    const timer = clock.setTimer(() => {
+      this.close(1008, `${reason} within ${ms} ms`);
+    }, ms);
+    return () => {
+      clock.clearTimer(timer);
+    };
+  }
+
+  #end(code: number, reason: string): void {
+    const before = this.#stage;
+    this.#stage = "ended";
+    this.#cancelDeadline();
+    if (before === "ended" || this.identity === undefined) return;
+    // 1000 and 1001: closed on purpose, such as a page that its reader leaves.
+    const goodbye = this.#goodbye !== undefined || code === 1000 || code === 1001;
+    this.#context.host.ended(this, { goodbye, reason: this.#goodbye ?? (reason || `connection lost (${code})`) });
+  }
+}

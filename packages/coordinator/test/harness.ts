@@ -1,0 +1,275 @@
+/** A small job, scripted workers and a virtual clock for tests of the shell. */
+import type { Connection, IncomingPayload } from "@weft/transport";
+import { memoryPair, type Clock, type MemoryPair } from "@weft/transport";
+import { encodeJob, type JobDocument, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
+import { encode, trace, uniform } from "@weft/tensor";
+import { codecOf } from "@weft/vector";
+import { createCoordinator, type Coordinator, type CoordinatorEvent, type CoordinatorOptions } from "../src/index.ts";
+
+export interface JobOptions {
+  readonly size?: number;
+  readonly round?: Partial<JobDocument["round"]>;
+  readonly stop?: JobDocument["stop"];
+  readonly codec?: JobDocument["codec"];
+  readonly examples?: number;
+  readonly parameters?: JobDocument["parameters"];
+}
+
+export const adam = { name: "adam", learningRate: 0.01 } as const;
+
+export function makeJob(options: JobOptions = {}): Uint8Array {
+  const { size = 70_000, stop = { rounds: 3 }, codec = "f32", examples = 100 } = options;
+  const head = Math.min(3, size);
+  const parameters = options.parameters ?? [
+    { name: "first", shape: [head], kind: "weight" as const },
+    { name: "rest", shape: [size - head], kind: "weight" as const },
+  ];
+  const initialize = trace(
+    (key) => parameters.map(({ shape }) => uniform(key, shape, { min: -1 })),
+    [{ shape: [2], dtype: "u32" }],
+  );
+  const dummy = { batch: 1, bytes: new Uint8Array([1]) };
+  return encodeJob(
+    {
+      format: 1,
+      name: "test",
+      parameters,
+      data: { fields: [{ name: "x", shape: [2], dtype: "f32", stored: "u8", scale: 1 }] },
+      examples,
+      metrics: ["accuracy"],
+      round: {
+        work: { kind: "gradient", batchSize: 12 },
+        cohort: { fraction: 1 },
+        quorum: { fraction: 1 },
+        deadlineMs: "adaptive",
+        weighting: "examples",
+        server: adam,
+        normBound: 1000,
+        ...options.round,
+      },
+      codec,
+      stop,
+      seed: 5,
+    },
+    { initialize: { batch: 0, bytes: encode(initialize) }, loss: [dummy], evaluate: dummy, predict: dummy },
+  );
+}
+
+export const examples = {
+  size: 100,
+  rows: (indices: Uint32Array) => [Uint8Array.from([...indices].flatMap((index) => [index, 255 - index]))],
+};
+
+export class VirtualClock implements Clock {
+  #nowMs = 0;
+  #last = 0;
+  readonly #timers = new Map<number, { readonly atMs: number; readonly callback: () => void }>();
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  setTimer(callback: () => void, ms: number): unknown {
+    this.#timers.set(++this.#last, { atMs: this.#nowMs + ms, callback });
+    return this.#last;
+  }
+
+  clearTimer(timer: unknown): void {
+    this.#timers.delete(timer as number);
+  }
+
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  async advance(ms: number): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    for (;;) {
+      const due = [...this.#timers].filter(([, { atMs }]) => atMs <= untilMs).sort((a, b) => a[1].atMs - b[1].atMs)[0];
+      if (due === undefined) break;
+      const [id, { atMs, callback }] = due;
+      this.#timers.delete(id);
+      this.#nowMs = atMs;
+      callback();
+      await turns(2);
+    }
+    this.#nowMs = untilMs;
+    await turns(2);
+  }
+}
+
+export async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Waits, by turns of the event loop, until something is so. */
+export async function until(condition: () => boolean, what = "what the test waits for"): Promise<void> {
+  const startedMs = performance.now();
+  while (!condition()) {
+    if (performance.now() - startedMs > 8000) throw new Error(`${what} did not happen`);
+    await turns(1);
+  }
+}
+
+type Work = MessageOf<"work">;
+
+/** What a scripted worker answers: the update's values for an order on a base. */
+export type Script = (base: Float32Array, work: Work) => Float32Array;
+
+/** A gradient that depends on the base and on which examples were asked for. */
+export const plainScript: Script = (base, { order, round }) => {
+  const salt =
+    order.kind === "gradient" && order.examples.kind === "slice"
+      ? order.examples.start + 7 * order.examples.count
+      : (order.seed % 97) + round;
+  return base.map((value, i) => 0.1 * value + Math.fround(Math.sin(salt + (i % 1013))));
+};
+
+export interface FakeOptions {
+  readonly script?: Script;
+  readonly token?: string;
+  readonly resume?: string;
+  readonly protocol?: number;
+  readonly ownExamples?: number;
+  /** Answers orders by itself; default true. */
+  readonly automatic?: boolean;
+  readonly codec?: "f32" | "f16";
+}
+
+export class FakeWorker {
+  readonly connection: Connection;
+  readonly pair: MemoryPair | undefined;
+  readonly seen: Message[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  worker = "";
+  resume = "";
+  run = "";
+  partition: Uint32Array | undefined;
+  jobHash = "";
+  readonly answers = new Map<number, Promise<Uint8Array>>();
+  /** Weights that came with a `weights` message, by version. */
+  readonly bases = new Map<number, Promise<Float32Array>>();
+  readonly #options: FakeOptions;
+
+  constructor(connection: Connection, options: FakeOptions = {}, pair?: MemoryPair) {
+    this.connection = connection;
+    this.pair = pair;
+    this.#options = options;
+    this.closed = connection.closed;
+    connection.listen((message, payload) => {
+      this.seen.push(message);
+      this.#receive(message, payload);
+    });
+    this.send({
+      kind: "hello",
+      protocol: options.protocol ?? protocolVersion,
+      software: "test",
+      name: "fake",
+      capabilities: { device: "test", threads: 1, memoryBytes: 1e9, codecs: [options.codec ?? "f32", "f16"] },
+      ...(options.token === undefined ? {} : { token: options.token }),
+      ...(options.resume === undefined ? {} : { resume: options.resume }),
+    });
+  }
+
+  send(message: Message, payload?: Uint8Array): void {
+    this.connection.send(message, payload).catch(() => undefined);
+  }
+
+  #receive(message: Message, payload: IncomingPayload | undefined): void {
+    switch (message.kind) {
+      case "welcome":
+        Object.assign(this, {
+          worker: message.worker,
+          resume: message.resume,
+          run: message.run,
+          jobHash: message.jobHash,
+        });
+        break;
+      case "job": {
+        const { ownExamples } = this.#options;
+        void payload?.collect().then(() => {
+          this.send({ kind: "ready", jobHash: this.jobHash, ...(ownExamples === undefined ? {} : { ownExamples }) });
+        });
+        break;
+      }
+      case "weights": {
+        const decoded = payload!.collect().then((bytes) => {
+          const values = new Float32Array(bytes.length / codecOf(message.codec).encodedBytes(1));
+          codecOf(message.codec).decode(bytes, values);
+          return values;
+        });
+        decoded.catch(() => undefined);
+        this.bases.set(message.version, decoded);
+        break;
+      }
+      case "partition":
+        void payload?.collect().then((bytes) => (this.partition = new Uint32Array(bytes.slice().buffer)));
+        break;
+      case "examples":
+        this.answers.set(message.request, payload!.collect());
+        break;
+      case "work":
+        if (this.#options.automatic !== false) this.answer(message).catch(() => undefined);
+        break;
+      default:
+    }
+  }
+
+  async values(work: Work): Promise<Float32Array> {
+    const base = await this.bases.get(work.version);
+    if (base === undefined) throw new Error(`no base ${work.version}`);
+    return (this.#options.script ?? plainScript)(base, work);
+  }
+
+  async answer(work: Work): Promise<void> {
+    const values = await this.values(work);
+    const codec = this.#options.codec ?? "f32";
+    this.send(updateFor(work, { codec }), codecOf(codec).encode(values));
+  }
+
+  get lastWork(): Work | undefined {
+    return this.seen.findLast((message) => message.kind === "work");
+  }
+
+  of<K extends Message["kind"]>(kind: K): MessageOf<K>[] {
+    return this.seen.filter((message): message is MessageOf<K> => message.kind === kind);
+  }
+}
+
+export function updateFor(work: Work, changes: Partial<MessageOf<"update">> = {}): MessageOf<"update"> {
+  const { order, run, round, attempt, version } = work;
+  const weight = order.kind === "gradient" ? order.examples.count : 10;
+  const metrics = { loss: 2 * weight, accuracy: 0.5 * weight };
+  return { kind: "update", run, round, attempt, version, codec: "f32", weight, metrics, computeMs: 1, ...changes };
+}
+
+export interface TestRun {
+  readonly coordinator: Coordinator;
+  readonly clock: VirtualClock;
+  readonly events: CoordinatorEvent[];
+  join(options?: FakeOptions): FakeWorker;
+  of<E extends CoordinatorEvent["event"]>(event: E): Extract<CoordinatorEvent, { event: E }>[];
+}
+
+export async function startRun(options: Partial<CoordinatorOptions> & { job?: Uint8Array } = {}): Promise<TestRun> {
+  const clock = new VirtualClock();
+  const coordinator = await createCoordinator({
+    job: makeJob(),
+    examples,
+    ...options,
+    run: { clock, gatherMs: 300, ...options.run },
+  });
+  const events: CoordinatorEvent[] = [];
+  coordinator.on((event) => events.push(event));
+  return {
+    coordinator,
+    clock,
+    events,
+    join(fake = {}) {
+      const pair = memoryPair({ clock });
+      coordinator.attach(pair.coordinator);
+      return new FakeWorker(pair.worker, fake, pair);
+    },
+    of: (event) => events.filter((candidate): candidate is never => candidate.event === event),
+  };
+}
