@@ -6,6 +6,9 @@ import type { KernelSource } from "./kernel.ts";
 import { MemoryRegions } from "./memoryRegions.ts";
 import type { PlacedValue, PlanStep, SliceCopy } from "./plan.ts";
 
+/** Kernels kept for programs to come; those that executables use live as long as these do. */
+const keptKernels = 4096;
+
 /** `run(from, to, scratch, ...pointers)` of a kernel module. */
 type KernelFunction = (...args: number[]) => void;
 
@@ -78,6 +81,10 @@ export class Engine {
     const instance = new WebAssembly.Instance(module, { env: { memory: this.regions.memory } });
     const run = instance.exports["run"] as KernelFunction;
     this.#kernels.set(source.key, run);
+    if (this.#kernels.size > keptKernels) {
+      const [oldest] = this.#kernels.keys();
+      this.#kernels.delete(oldest!);
+    }
     return run;
   }
 }

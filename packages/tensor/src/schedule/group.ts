@@ -38,6 +38,8 @@ export function groupValues(definitions: Definitions, stored: Stored): Group[] |
 
 /** Past this many operations a loop gains nothing from taking in more. */
 const largestLoop = 256;
+/** How many related earlier loops are tried; keeps scheduling of long unrolled programs near linear. */
+const mergeAttempts = 6;
 
 class Grouping {
   readonly #definitions: Definitions;
@@ -129,13 +131,15 @@ class Grouping {
 
   /** Merges the new group into an earlier one that walks the same indices, if they share data and nothing stands between. */
   #joinAnother(group: Group): boolean {
-    for (const other of this.#groups.toReversed()) {
-      const merged = this.#merge(other, group);
+    const candidates = this.#groups.filter((earlier) => isRelated(earlier, group)).slice(-mergeAttempts);
+    for (const earlier of candidates.toReversed()) {
+      if (this.#readsThroughOthers(group, earlier)) continue;
+      const merged = this.#merge(earlier, group);
       if (!merged) continue;
-      other.values.push(...group.values);
-      other.reads = new Set(merged.loop.reads);
-      other.work = merged;
-      for (const value of group.values) this.#groupOf.set(value, other);
+      earlier.values.push(...group.values);
+      earlier.reads = new Set(merged.loop.reads);
+      earlier.work = merged;
+      for (const value of group.values) this.#groupOf.set(value, earlier);
       return true;
     }
     return false;
@@ -144,12 +148,6 @@ class Grouping {
   #merge(earlier: Group, later: Group): (GroupWork & { kind: "fused" }) | undefined {
     if (earlier.work.kind !== "fused" || later.work.kind !== "fused") return undefined;
     const [left, right] = [earlier.work.request, later.work.request];
-    if (left.shape.join() !== right.shape.join()) return undefined;
-    const bothReduce = left.reducedAxes.length > 0 && right.reducedAxes.length > 0;
-    if (bothReduce && left.reducedAxes.join() !== right.reducedAxes.join()) return undefined;
-    if (earlier.work.loop.loop.ops.length + later.work.loop.loop.ops.length > largestLoop) return undefined;
-    const related = [...later.reads].some((value) => earlier.reads.has(value) || earlier.values.includes(value));
-    if (!related || this.#readsThroughOthers(later, earlier)) return undefined;
     const reducedAxes = left.reducedAxes.length > 0 ? left.reducedAxes : right.reducedAxes;
     const request = { shape: left.shape, reducedAxes, roots: [...left.roots, ...right.roots] };
     const loop = this.#build(request);
@@ -175,6 +173,17 @@ class Grouping {
   #dependencies(group: Group): Group[] {
     return [...group.reads].flatMap((value) => this.#groupOf.get(value) ?? []).filter((other) => other !== group);
   }
+}
+
+/** Whether two loops walk the same indices, reduce alike if both reduce, and share data. */
+function isRelated(earlier: Group, later: Group): boolean {
+  if (earlier.work.kind !== "fused" || later.work.kind !== "fused") return false;
+  const [left, right] = [earlier.work.request, later.work.request];
+  if (left.shape.length !== right.shape.length || left.shape.some((size, i) => size !== right.shape[i])) return false;
+  const bothReduce = left.reducedAxes.length > 0 && right.reducedAxes.length > 0;
+  if (bothReduce && left.reducedAxes.join() !== right.reducedAxes.join()) return false;
+  if (earlier.work.loop.loop.ops.length + later.work.loop.loop.ops.length > largestLoop) return false;
+  return [...later.reads].some((value) => earlier.reads.has(value) || earlier.values.includes(value));
 }
 
 /** The loop that stores one value. */

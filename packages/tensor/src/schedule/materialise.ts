@@ -17,6 +17,8 @@ export interface Stored {
 
 /** Work beyond which a value is kept rather than computed again by each of its readers. */
 const recomputeLimit = 3;
+/** Operations on end beyond which a value is kept in any case, so that no loop grows without bound. */
+const longestChain = 100;
 
 export function chooseStored(definitions: Definitions, demanded: ReadonlySet<number>): Stored {
   const values = new Set(demanded);
@@ -39,6 +41,8 @@ export function chooseStored(definitions: Definitions, demanded: ReadonlySet<num
     if (kindOf(instruction) === "kernel") instruction.inputs.forEach(demand);
   }
   program.outputs.forEach(demand);
+
+  for (const value of chainEnds(definitions, values)) values.add(value);
 
   const readers = readersOf(definitions);
   const costs = recomputeCosts(definitions, values);
@@ -103,6 +107,19 @@ function readersOf(definitions: Definitions): Reader[][] {
     for (const input of new Set(instruction.inputs)) readers[input]?.push({ instruction, result });
   });
   return readers;
+}
+
+/** Values at which chains of inlined operations are cut. */
+function chainEnds(definitions: Definitions, stored: ReadonlySet<number>): number[] {
+  const lengths: number[] = definitions.types.map(() => 0);
+  return definitions.program.instructions.flatMap((instruction, i) => {
+    const value = definitions.firstOutput[i]!;
+    if (kindOf(instruction) !== "inline" || stored.has(value)) return [];
+    const length = 1 + Math.max(0, ...instruction.inputs.map((input) => lengths[input]!));
+    const isEnd = length >= longestChain;
+    lengths[value] = isEnd ? 0 : length;
+    return isEnd ? [value] : [];
+  });
 }
 
 const slow = new Set(["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "pow", "atan2", "rem"]);

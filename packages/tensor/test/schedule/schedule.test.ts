@@ -134,6 +134,12 @@ describe("fusion", () => {
     expect(steps.length).toBe(2);
   });
 
+  it("cuts a chain of thousands of operations into loops of bounded length", () => {
+    const steps = stepsOf((x) => Array.from({ length: 3000 }).reduce<Tensor>((y) => y.abs().sqrt(), x), f32(4));
+    const lengths = steps.map((step) => (step.kind === "loop" ? step.loop.ops.length : Infinity));
+    expect(Math.max(...lengths)).toBeLessThan(300);
+  });
+
   it("writes the pieces of a concat straight into it", () => {
     expect(textOf((x, y) => concat([x.mul(2).reshape([6]), y]), f32(2, 3), f32(4))).toMatchInlineSnapshot(`
       "%2:f32[10] = loop[6] mul(%0:f32[6]<1>, 2)
