@@ -48,6 +48,7 @@ export class IndexSpace {
 
   /** The same affine form over unsplit axes of more than one element. */
   resolve(form: Affine): Affine {
+    if (form.terms.every(([axis]) => !this.#halves.has(axis) && this.sizes[axis] !== 1)) return form;
     const terms = form.terms.flatMap(([axis, coefficient]) => {
       let scale = coefficient;
       return this.leaves(axis)
