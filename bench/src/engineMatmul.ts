@@ -1,5 +1,7 @@
 /** Square matrix products, ours and tfjs's, in GFLOP/s: x ← x·w over and over, with x and w resident on either side. */
+import type { Tensor } from "@weft/tensor";
 import { compile, setBackend, tensor } from "@weft/tensor";
+import type * as tfjs from "@tensorflow/tfjs-core";
 import { createWasmBackend } from "@weft/wasm";
 import type { Figure } from "./figure.ts";
 import { compare, uniformFloats } from "./figure.ts";
@@ -16,8 +18,8 @@ export async function* engineMatmul(filter: string): AsyncIterable<Figure> {
     const shape: [number, number] = [size, size];
     const [x, w] = [uniformFloats(size * size, 1), reflection(size)];
 
-    const step = compile((a, b) => [a.matmul(b), b] as const, { donate: [0, 1] });
-    let ours = [tensor(x, { shape }), tensor(w, { shape })] as const;
+    const step = compile((a: Tensor, b: Tensor) => [a.matmul(b), b] as const, { donate: [0, 1] });
+    let ours: readonly [Tensor, Tensor] = [tensor(x, { shape }), tensor(w, { shape })];
     const weight = tf.tensor2d(w, shape);
     let theirs = tf.tensor2d(x, shape);
 
@@ -30,7 +32,7 @@ export async function* engineMatmul(filter: string): AsyncIterable<Figure> {
         ours = step(...ours);
       },
       theirs: () => {
-        const product = tf.matMul(theirs, weight);
+        const product = tf.matMul<tfjs.Tensor2D>(theirs, weight);
         theirs.dispose();
         theirs = product;
       },

@@ -2,14 +2,17 @@
  * `npm run bench -- GROUP [FILTER]`: runs the benches whose name begins with GROUP, and of those only what FILTER names.
  * Stdout gets one JSON line per figure, `{name, value, unit, vs, ratio}`; stderr what a person wants to see meanwhile.
  */
-import { engineCnn } from "./engineCnn.ts";
-import { engineMatmul } from "./engineMatmul.ts";
 import type { Figure } from "./figure.ts";
 
-/** A bench yields figures as it gets them; `filter` is a part of the names of those wanted. */
+/** A bench yields figures as it gets them; `filter` is a part of the names of those wanted, empty for all. */
 type Bench = (filter: string) => AsyncIterable<Figure>;
 
-const benches: Readonly<Record<string, Bench>> = { "engine-matmul": engineMatmul, "engine-cnn": engineCnn };
+/** Loaded when they are run, so that one bench does not wait for what another needs. */
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  "engine-matmul": async () => (await import("./engineMatmul.ts")).engineMatmul,
+  "engine-cnn": async () => (await import("./engineCnn.ts")).engineCnn,
+  federated: async () => (await import("./federated.ts")).federated,
+};
 
 const [group = "", filter = ""] = process.argv.slice(2);
 const chosen = Object.entries(benches).filter(([name]) => name.startsWith(group));
@@ -17,8 +20,9 @@ if (chosen.length === 0) {
   process.stderr.write(`bench: no bench begins with "${group}"; there are ${Object.keys(benches).join(", ")}\n`);
   process.exitCode = 2;
 }
-for (const [name, bench] of chosen) {
+for (const [name, load] of chosen) {
   process.stderr.write(`${name}\n`);
+  const bench = await load();
   for await (const figure of bench(name.includes(filter) ? "" : filter)) {
     process.stdout.write(`${JSON.stringify(figure)}\n`);
     const { value, unit, vs, ratio } = figure;

@@ -32,7 +32,53 @@ export async function startTfjs(): Promise<typeof tf> {
   });
   await tf.setBackend("wasm");
   await tf.ready();
+  lendTransposes();
   return tf;
+}
+
+let transposesFirst = false;
+
+/**
+ * Runs `work` with every matrix product of a transposed operand made of a transpose and a plain product. As shipped only
+ * plain products are fast, so this is how an expert would tune the peer; gradients of products are all transposed.
+ */
+export function withTransposesFirst<T>(work: () => T): T {
+  transposesFirst = true;
+  try {
+    return work();
+  } finally {
+    transposesFirst = false;
+  }
+}
+
+/** Replaces the kernel of matrix products by one that heeds `transposesFirst`. */
+function lendTransposes(): void {
+  const original = tf.getKernel("BatchMatMul", "wasm");
+  const transpose = tf.getKernel("Transpose", "wasm");
+  tf.unregisterKernel("BatchMatMul", "wasm");
+  tf.registerKernel({
+    ...original,
+    kernelFunc: (params) => {
+      const attrs = params.attrs as { transposeA: boolean; transposeB: boolean };
+      if (!transposesFirst || !(attrs.transposeA || attrs.transposeB)) return original.kernelFunc(params);
+      const backend = params.backend as { disposeData: (id: object) => void };
+      const plain = (x: tf.TensorInfo, transposed: boolean) => {
+        const axes = x.shape.map((_, axis) => axis);
+        const perm = [...axes.slice(0, -2), axes.length - 1, axes.length - 2];
+        return transposed ? (transpose.kernelFunc({ inputs: { x }, backend, attrs: { perm } }) as tf.TensorInfo) : x;
+      };
+      const { a, b } = params.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+      const inputs = { a: plain(a, attrs.transposeA), b: plain(b, attrs.transposeB) };
+      const product = original.kernelFunc({
+        inputs,
+        backend,
+        attrs: { ...attrs, transposeA: false, transposeB: false },
+      });
+      if (attrs.transposeA) backend.disposeData(inputs.a.dataId);
+      if (attrs.transposeB) backend.disposeData(inputs.b.dataId);
+      return product;
+    },
+  });
 }
 
 interface FilterAttributes {
