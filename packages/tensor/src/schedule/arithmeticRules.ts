@@ -3,6 +3,7 @@ import type { DType } from "../dtype.ts";
 import { arrayOf, isFloat } from "../dtype.ts";
 import type { BinaryPrimitive, BitwisePrimitive, Comparison, UnaryPrimitive } from "../primitive.ts";
 import { binaryNames, bitwiseNames, unaryNames } from "../primitive.ts";
+import { joinPieces } from "./padRules.ts";
 import type { Rewriter, Rule, Rules } from "./rewriter.ts";
 
 /** Numbers that an operation may be folded with: what is left out is not worth a second definition of its rounding. */
@@ -136,7 +137,7 @@ const special: Readonly<Record<string, readonly AnyRule[]>> = {
   identity: [(_, { inputs }: { inputs: readonly number[] }) => inputs[0]],
   neg: [doubled("neg")],
   not: [doubled("not")],
-  add: [addZero, addNegative("sub")],
+  add: [addZero, addNegative("sub"), joinPieces],
   sub: [withNeutral(0, "right"), addNegative("add")],
   mul: [withNeutral(1, "either")],
   div: [withNeutral(1, "right"), divideByConstant],

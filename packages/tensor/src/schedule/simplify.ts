@@ -1,6 +1,6 @@
 /**
  * Clean-up of a Program before it is scheduled: dead code, common subexpressions, constants folded, identities removed,
- * views merged. Every rule keeps results exact, but for divisions by constants turned into equal multiplications.
+ * views merged. Rules keep results exact (padRules.ts says where the sign of a zero may change).
  */
 import type { Program } from "../program.ts";
 import { arithmeticRules } from "./arithmeticRules.ts";

@@ -1,6 +1,6 @@
 /** The scheduler keeps what a program computes, and puts into one loop what belongs together. */
 import type { Program, Tensor, TensorData } from "@weft/tensor";
-import { concat, createReferenceBackend, describeSchedule, schedule, simplify, trace } from "@weft/tensor";
+import { concat, createReferenceBackend, describeSchedule, grad, schedule, simplify, trace } from "@weft/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { randomPrograms } from "./randomProgram.ts";
@@ -80,6 +80,22 @@ describe("simplification", () => {
   it("lets dot read a transposed operand as it lies", () => {
     const program = simplify(trace((x, y) => x.transpose().matmul(y), [f32(3, 4), f32(3, 5)]));
     expect(program.instructions.map(({ primitive }) => primitive)).toEqual(["dot"]);
+  });
+
+  it("joins the gradients of slices instead of adding padded ones", () => {
+    const loss = (x: Tensor) =>
+      x
+        .slice([0], [3])
+        .exp()
+        .sum()
+        .add(x.slice([4], [9]).tanh().sum());
+    const program = trace((x) => grad(loss)(x), [f32(10)]);
+    expect(program.instructions.some(({ primitive }) => primitive === "pad")).toBe(true);
+    const names = simplify(program).instructions.map(({ primitive }) => primitive);
+    expect(names).toContain("concat");
+    expect(names).not.toContain("pad");
+    const inputs = [Float32Array.from({ length: 10 }, (_, i) => i / 5)];
+    expectNear(reference(simplify(program), inputs), reference(program, inputs));
   });
 
   it("turns empty reductions and contractions into constants", () => {
