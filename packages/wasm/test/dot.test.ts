@@ -1,4 +1,4 @@
-import type { DotParams, Shape, TensorData } from "@weft/tensor";
+import type { DType, DotParams, Shape, TensorData } from "@weft/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hasRelaxedSimd } from "../src/emitter/features.ts";
@@ -55,7 +55,14 @@ const resultShape = ({ lhs, rhs, params }: Case): Shape => [
 
 const sizeOf = (shape: Shape) => shape.reduce((product, n) => product * n, 1);
 
-function check(example: Case, { relaxed = false, dtype = "f32", cut = 1 } = {}): void {
+interface CheckOptions {
+  readonly relaxed?: boolean;
+  readonly dtype?: DType;
+  /** Tiles per call when the work is split. */
+  readonly cut?: number;
+}
+
+function check(example: Case, { relaxed = false, dtype = "f32", cut = 1 }: CheckOptions = {}): void {
   const kernel = dotKernel({ relaxed })(
     [
       { shape: example.lhs, dtype },

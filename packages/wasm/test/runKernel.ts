@@ -10,7 +10,10 @@ export interface ResultType {
 
 const align = (bytes: number) => Math.ceil(bytes / 64) * 64 + 64;
 
-/** The kernel's result; `splits` are the tile numbers at which the work is cut into separate calls. */
+/**
+ * The kernel's result; `splits` are the tile numbers at which the work is cut into separate calls. Fails if the kernel
+ * writes elsewhere than into its result (and one vector past it) and its scratch space.
+ */
 export function runKernel(
   source: KernelSource,
   operands: readonly TensorData[],
@@ -32,10 +35,22 @@ export function runKernel(
     const view = new Uint8Array(memory.buffer, pointers[i]);
     view.set(new Uint8Array(operand.buffer, operand.byteOffset, operand.byteLength));
   });
+  const before = new Uint8Array(memory.buffer.slice(0));
   const instance = new WebAssembly.Instance(new WebAssembly.Module(source.build()), { env: { memory } });
   const run = instance.exports["run"] as (...args: number[]) => void;
   const cuts = [0, ...splits.map((cut) => Math.min(cut, source.tiles)).sort((a, b) => a - b), source.tiles];
   for (let i = 1; i < cuts.length; i++) run(cuts[i - 1]!, cuts[i]!, end, ...pointers);
   const outputAt = pointers.at(-1)!;
-  return new arrayOf[result.dtype](memory.buffer.slice(outputAt, outputAt + output.byteLength));
+  const outputEnd = outputAt + output.byteLength;
+  const after = new Uint8Array(memory.buffer);
+  for (const [from, to] of [
+    [0, outputAt],
+    [outputEnd + 16, end],
+    [end + source.scratchBytes, after.length],
+  ] as const) {
+    if (Buffer.compare(before.subarray(from, to), after.subarray(from, to)) !== 0) {
+      throw new Error(`${source.key} wrote outside its result and scratch space, between ${from} and ${to}`);
+    }
+  }
+  return new arrayOf[result.dtype](memory.buffer.slice(outputAt, outputEnd));
 }
