@@ -36,8 +36,13 @@ export async function createRun(settings: StoreSettings, { run, name, job, manif
   const database = openDatabase(directory, durability);
   const store = new RunStore({ run, directory, manifest, disk, database, lock, durability, checkpoint, nowMs });
   const flush = durability === "power";
-  await disk.write(at(directory, `${jobFile}.part`), [job], { flush });
-  await disk.rename(at(directory, `${jobFile}.part`), at(directory, jobFile), { flush });
-  store.saveMeta({ name, createdAt: Date.now(), status: "running", detail: "", metrics: {} });
+  try {
+    await disk.write(at(directory, `${jobFile}.part`), [job], { flush });
+    await disk.rename(at(directory, `${jobFile}.part`), at(directory, jobFile), { flush });
+    store.saveMeta({ name, createdAt: Date.now(), status: "running", detail: "", metrics: {} });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return store;
 }

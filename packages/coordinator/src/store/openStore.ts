@@ -44,6 +44,11 @@ export async function openStore(
     return { store: resumed.store, resumed };
   }
   const store = await explained(settings.directory, () => createRun(settings, { ...about, run: newRunId() }));
-  await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+  try {
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return { store, resumed: undefined };
 }

@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { listRuns, loadVersion } from "../src/index.ts";
+import { type FakeWorker, makeJob, startRun, until } from "./harness.ts";
+
+const root = mkdtempSync(join(tmpdir(), "weft-resume-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+const freshDirectory = () => join(root, String(folders++));
+
+const job = makeJob({ stop: { rounds: 5 } });
+const checkpoint = { everyRounds: 3 };
+
+async function undisturbed(): Promise<Float32Array> {
+  const run = await startRun({ job, run: { expectedWorkers: 2 } });
+  run.join();
+  run.join();
+  return (await run.coordinator.finished).weights;
+}
+
+describe("a coordinator that dies in the middle of a round", () => {
+  it("goes on where it was: the finished run has the bits of an undisturbed one", async () => {
+    const directory = freshDirectory();
+    const first = await startRun({ job, store: { directory, checkpoint }, run: { expectedWorkers: 2 } });
+    const workers = [first.join(), first.join()];
+    await until(() => first.of("round").length >= 2 && workers[0]!.of("work").length > 2);
+    await first.coordinator.abort();
+    // The round being committed may have made it to the disk without anyone hearing of it.
+    const committed = listRuns(directory)[0]?.rounds ?? 0;
+    expect(committed).toBeGreaterThanOrEqual(first.of("round").length);
+    expect(listRuns(directory)).toMatchObject([{ status: "interrupted" }]);
+    const store = { directory, checkpoint, resume: first.coordinator.run.slice(0, 4) };
+    const second = await startRun({ job: undefined, store, run: {} });
+    expect(second.of("recovered")).toMatchObject([{ version: committed, warnings: [] }]);
+    // Back in the other order; each resumes its identity and with it its place.
+    const again: FakeWorker[] = [];
+    for (const { resume } of workers.toReversed()) again.push(second.join({ resume }));
+    const outcome = await second.coordinator.finished;
+    expect(outcome).toMatchObject({ reason: "rounds", rounds: 5, version: 5 });
+    expect(again.map(({ worker }) => worker)).toEqual(workers.map(({ worker }) => worker).toReversed());
+    expect(outcome.weights).toEqual(await undisturbed());
+    expect((await loadVersion(directory, first.coordinator.run)).weights).toEqual(outcome.weights);
+    expect(listRuns(directory)).toMatchObject([{ status: "finished", rounds: 5, version: 5, metrics: { loss: 2 } }]);
+  });
+
+  it("goes on at once when it had finished already", async () => {
+    const directory = freshDirectory();
+    const first = await startRun({ job: makeJob({ size: 4, stop: { rounds: 1 } }), store: { directory } });
+    first.join();
+    const { weights, path } = await first.coordinator.finished;
+    expect(path).toContain("version-000001.safetensors");
+    const second = await startRun({ store: { directory, resume: first.coordinator.run } });
+    const outcome = await second.coordinator.finished;
+    expect(outcome).toMatchObject({ reason: "rounds", rounds: 1 });
+    expect(outcome.weights).toEqual(weights);
+  });
+
+  it("cannot be resumed twice at once, nor under an unknown name", async () => {
+    const directory = freshDirectory();
+    const first = await startRun({ store: { directory } });
+    const store = { directory, resume: first.coordinator.run };
+    await expect(startRun({ store })).rejects.toThrow(/in use by another coordinator/);
+    await expect(startRun({ store: { directory, resume: "nope" } })).rejects.toThrow(/no run nope/);
+    await first.coordinator.abort();
+  });
+});
+
+it("a stopped run is resumed with the workers' own streams where they stood", async () => {
+  const directory = freshDirectory();
+  const own = makeJob({ size: 4, examples: 0, stop: { rounds: 4 } });
+  const first = await startRun({ job: own, store: { directory } });
+  const worker = first.join({ ownExamples: 100 });
+  await until(() => first.of("round").length >= 2);
+  await first.coordinator.stop("pause");
+  const positions = worker.of("work").map(({ order }) => order.kind === "gradient" && order.examples);
+  const second = await startRun({ job: undefined, store: { directory, resume: first.coordinator.run } });
+  const again = second.join({ ownExamples: 100, resume: worker.resume });
+  await second.coordinator.finished;
+  const all = [
+    ...positions.slice(0, first.of("round").length),
+    ...again.of("work").map((work) => work.order.kind === "gradient" && work.order.examples),
+  ];
+  expect(all.map((choice) => choice && choice.kind === "own" && choice.position)).toEqual([0, 12, 24, 36]);
+});

@@ -1,0 +1,117 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { connectWebSocket } from "@weft/transport";
+import { afterEach, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { type Coordinator, createCoordinator, type ListenOptions } from "../src/index.ts";
+import { examples, FakeWorker, makeJob } from "./harness.ts";
+
+const open: Coordinator[] = [];
+afterEach(async () => {
+  for (const coordinator of open.splice(0)) await coordinator.abort();
+});
+
+async function listen(options: ListenOptions = {}): Promise<{ coordinator: Coordinator; http: string; url: string }> {
+  const job = makeJob({ size: 100, stop: { rounds: 2 } });
+  const coordinator = await createCoordinator({ job, examples, listen: { port: 0, ...options } });
+  open.push(coordinator);
+  const url = coordinator.url!;
+  return { coordinator, url, http: url.replace("ws:", "http:") };
+}
+
+/** The status with which an upgrade is answered, 101 when it succeeds. */
+function upgradeStatus(url: string, headers: Record<string, string>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, { headers });
+    socket.once("open", () => {
+      resolve(101);
+      socket.terminate();
+    });
+    socket.once("unexpected-response", (sent, response) => {
+      resolve(response.statusCode ?? 0);
+      sent.destroy();
+    });
+    socket.once("error", reject);
+  });
+}
+
+describe("the port", () => {
+  it("carries workers over WebSockets to the end of a run", async () => {
+    const { coordinator, url } = await listen();
+    const worker = new FakeWorker(await connectWebSocket(url, { accepts: "coordinator" }));
+    const outcome = await coordinator.finished;
+    expect(outcome.rounds).toBe(2);
+    expect((await worker.closed).code).toBe(1000);
+    await expect(fetch(url.replace("ws:", "http:"))).rejects.toThrow();
+  });
+
+  it("answers /healthz, given pages, and 404 for the rest", async () => {
+    const { http, coordinator } = await listen({
+      pages: ({ path }) => (path === "/join" ? { status: 200, headers: { "x-page": "1" }, body: "hello" } : undefined),
+    });
+    expect(await (await fetch(`${http}/healthz`)).json()).toMatchObject({
+      status: "ok",
+      run: coordinator.run,
+      workers: 0,
+    });
+    const page = await fetch(`${http}/join?x=1`);
+    expect([page.status, page.headers.get("x-page"), await page.text()]).toEqual([200, "1", "hello"]);
+    expect((await fetch(`${http}/join`, { method: "HEAD" })).status).toBe(200);
+    expect((await fetch(`${http}/other`)).status).toBe(404);
+    expect((await fetch(`${http}/%`)).status).toBe(400);
+  });
+
+  it("answers 500 without a trace of why when a page fails", async () => {
+    const { http } = await listen({ pages: () => Promise.reject(new Error("secret")) });
+    const page = await fetch(`${http}/join`);
+    expect([page.status, await page.text()]).toEqual([500, "internal error"]);
+  });
+
+  it("lets in programs and its own pages, and other origins only by the list", async () => {
+    const { url } = await listen({ allowedOrigins: ["https://friend.example"] });
+    const { port } = new URL(url);
+    expect(await upgradeStatus(url, {})).toBe(101);
+    expect(await upgradeStatus(url, { origin: `http://127.0.0.1:${port}` })).toBe(101);
+    expect(await upgradeStatus(url, { origin: "https://friend.example" })).toBe(101);
+    expect(await upgradeStatus(url, { origin: "https://evil.example" })).toBe(403);
+    // A name of the attacker's that resolves to this machine.
+    expect(await upgradeStatus(url, { origin: `http://evil.example:${port}`, host: `evil.example:${port}` })).toBe(403);
+    expect(await upgradeStatus(`${url}/elsewhere`, {})).toBe(404);
+  });
+
+  it("turns connections beyond its limit away", async () => {
+    const { url, coordinator } = await listen({ maxConnections: 1 });
+    const held = await connectWebSocket(url, { accepts: "coordinator" });
+    expect(await upgradeStatus(url, {})).toBe(503);
+    held.close(1000, "");
+    await coordinator.abort();
+  });
+
+  it("closes a connection that sends what is no frame, and stays up", async () => {
+    const { url, http } = await listen();
+    const socket = new WebSocket(url);
+    const code = await new Promise((resolve) => {
+      socket.once("open", () => {
+        socket.send(new Uint8Array(100).fill(255));
+      });
+      socket.once("close", resolve);
+    });
+    expect(code).toBe(1009);
+    expect((await fetch(`${http}/healthz`)).status).toBe(200);
+  });
+
+  it("beyond loopback needs a token or the word of whoever starts it", async () => {
+    await expect(listen({ host: "0.0.0.0" })).rejects.toThrow(/give a token, or allow it/);
+    const { url } = await listen({ host: "0.0.0.0", token: "secret" });
+    expect(url).not.toContain("0.0.0.0");
+  });
+
+  it("in use is an error that says what to do", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => taken.once("listening", resolve));
+    const { port } = taken.address() as AddressInfo;
+    await expect(listen({ port })).rejects.toThrow(`port ${port} on 127.0.0.1 is in use; choose another`);
+    await new Promise((resolve) => taken.close(resolve));
+    await expect(listen({ host: "192.0.2.1", token: "t" })).rejects.toThrow(/not an address of this machine/);
+  });
+});

@@ -1,0 +1,308 @@
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createManifest } from "@weft/vector";
+import { afterAll, describe, expect, it } from "vitest";
+import { ServerModel } from "../src/model/serverModel.ts";
+import { encodeBroadcast } from "../src/session/broadcast.ts";
+import { createRun } from "../src/store/createRun.ts";
+import { type Disk, nodeDisk } from "../src/store/disk.ts";
+import { resumeRun } from "../src/store/resumeRun.ts";
+import type { RunStore } from "../src/store/runStore.ts";
+import { listRuns, loadVersion, openRun } from "../src/store/runs.ts";
+import { adam, makeJob } from "./harness.ts";
+
+const size = 2000;
+const rounds = 7;
+const manifest = createManifest([
+  { name: "first", shape: [3] },
+  { name: "rest", shape: [size - 3] },
+]);
+const root = mkdtempSync(join(tmpdir(), "weft-store-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+const freshDirectory = () => join(root, String(folders++));
+
+const newModel = () =>
+  ServerModel.create(
+    adam,
+    Float32Array.from({ length: size }, (_, i) => Math.sin(i)),
+  );
+const hashOf = (model: ServerModel) => encodeBroadcast(0, model.weights, "f32").hash;
+const updateOf = (version: number, block: number, out: Float32Array) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.fround(Math.cos(i + 1000 * block) * version);
+};
+
+async function runRound(store: RunStore, model: ServerModel, version: number): Promise<void> {
+  await store.beginRound(version);
+  await model.step(
+    (block, out) => updateOf(version, block, out),
+    (_, update) => store.logBlock(update),
+  );
+  await store.commitRound({
+    round: version,
+    version,
+    attempt: 0,
+    time: 0,
+    ms: 1,
+    cohort: ["a"],
+    updates: 1,
+    examples: 12,
+    bytesUp: 1,
+    bytesDown: 1,
+    metrics: { loss: 1 / version },
+    hash: hashOf(model),
+    progress: { epoch: 0, start: 12 * version, epochs: 0, expected: 1, positions: {} },
+  });
+}
+
+interface Life {
+  readonly directory: string;
+  /** Told after each committed round. */
+  readonly onCommitted?: (version: number) => void;
+  readonly disk?: Disk;
+}
+
+const checkpoint = { everyRounds: 3, keep: 2 };
+const job = makeJob({ size });
+
+async function liveFirst({ directory, disk, onCommitted }: Life): Promise<ServerModel> {
+  const model = await newModel();
+  const store = await createRun({ directory, disk, checkpoint }, { run: "abc123", name: "test", job, manifest });
+  try {
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+    await liveOn(store, model, { from: 1, onCommitted });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return model;
+}
+
+async function liveOn(
+  store: RunStore,
+  model: ServerModel,
+  { from, onCommitted }: { from: number; onCommitted?: ((version: number) => void) | undefined },
+): Promise<void> {
+  for (let version = from; version <= rounds; version++) {
+    await runRound(store, model, version);
+    onCommitted?.(version);
+    if (store.wantsCheckpoint) await store.checkpoint({ version, weights: model.weights, state: model.state });
+  }
+  await store.checkpoint({ version: rounds, weights: model.weights, state: model.state }, { flush: true });
+  await store.close();
+}
+
+async function resume(directory: string) {
+  const model = await newModel();
+  const resumed = await resumeRun(
+    { directory, checkpoint },
+    { run: "abc123", manifest, model, hash: () => hashOf(model) },
+  );
+  return { model, resumed };
+}
+
+class Killed extends Error {}
+
+/**
+ * A disk that dies at its n-th operation: before it, or with half of its bytes written. The directory is copied as it lies
+ * at that instant, which is what a killed process leaves.
+ */
+function dyingDisk(killAt: number, half: boolean, image: { from: string; to: string }): Disk & { operations: number } {
+  let dead = false;
+  const die = (): never => {
+    if (!dead) cpSync(image.from, image.to, { recursive: true });
+    dead = true;
+    throw new Killed();
+  };
+  const turn = (): boolean => {
+    if (dead) throw new Killed();
+    return ++disk.operations === killAt;
+  };
+  const disk: Disk & { operations: number } = {
+    operations: 0,
+    async write(path, parts, options) {
+      if (turn()) {
+        if (half) await nodeDisk.write(path, [parts[0]!.subarray(0, parts[0]!.length / 2)], options);
+        die();
+      }
+      await nodeDisk.write(path, parts, options);
+    },
+    async rename(from, to, options) {
+      if (turn()) die();
+      await nodeDisk.rename(from, to, options);
+    },
+    async remove(path) {
+      if (turn()) die();
+      await nodeDisk.remove(path);
+    },
+    async createLog(path) {
+      if (turn()) die();
+      const file = await nodeDisk.createLog(path);
+      return {
+        ...file,
+        async append(bytes) {
+          if (turn()) {
+            if (half) await file.append(bytes.subarray(0, bytes.length / 2));
+            die();
+          }
+          await file.append(bytes);
+        },
+      };
+    },
+    transaction(database, work) {
+      if (turn()) die();
+      nodeDisk.transaction(database, work);
+    },
+  };
+  return disk;
+}
+
+describe("a kill at any step of writing", () => {
+  it("loses no committed round, and the finished run has the same bits as an undisturbed one", async () => {
+    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory() }));
+    let survived = 0;
+    for (let killAt = 1, finished = false; !finished; killAt++) {
+      for (const half of [false, true]) {
+        const from = freshDirectory();
+        const to = freshDirectory();
+        const disk = dyingDisk(killAt, half, { from, to });
+        let committed = 0;
+        try {
+          await liveFirst({ directory: from, disk, onCommitted: (version) => (committed = version) });
+          finished = true;
+          break;
+        } catch (error) {
+          if (!(error instanceof Killed)) throw error;
+        }
+        if (listRuns(to)[0]?.version === undefined) {
+          // Killed before version 0 was whole: there is nothing to lose yet.
+          expect(committed).toBe(0);
+          continue;
+        }
+        const { model, resumed } = await resume(to);
+        expect(resumed.version).toBeGreaterThanOrEqual(committed);
+        expect(resumed.version).toBeLessThanOrEqual(committed + 1);
+        expect(resumed.warnings).toEqual([]);
+        await liveOn(resumed.store, model, { from: resumed.version + 1 });
+        expect(hashOf(model)).toBe(undisturbed);
+        expect(openRun(to, "abc123").rounds.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+        survived += 1;
+      }
+    }
+    expect(survived).toBeGreaterThan(80);
+  }, 120_000);
+});
+
+describe("damage", () => {
+  /** A run stopped after `rounds`, its last checkpoint at 6. */
+  async function interrupted(): Promise<string> {
+    const from = freshDirectory();
+    const to = freshDirectory();
+    await liveFirst({
+      directory: from,
+      onCommitted: (version) => {
+        if (version === rounds) cpSync(from, to, { recursive: true });
+      },
+    });
+    return to;
+  }
+
+  it("of the newest version is gone round by the checkpoint before and the logs since", async () => {
+    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory() }));
+    const directory = await interrupted();
+    const file = join(directory, "abc123", "version-000006.safetensors");
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 5]! ^= 1;
+    writeFileSync(file, bytes);
+    await expect(loadVersion(directory, "abc123")).rejects.toThrow(/SHA-256/);
+    const { model, resumed } = await resume(directory);
+    expect(resumed).toMatchObject({ version: rounds, checkpoint: 3 });
+    expect(resumed.warnings.join()).toContain("checkpoint 6 is damaged");
+    expect(hashOf(model)).toBe(undisturbed);
+    await resumed.store.close();
+  });
+
+  it("of the log costs the rounds after it, which are run again, and says so", async () => {
+    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory() }));
+    const directory = await interrupted();
+    const log = join(directory, "abc123", "rounds-000006.log");
+    truncateSync(log, 1000);
+    const { model, resumed } = await resume(directory);
+    expect(resumed.version).toBe(6);
+    expect(resumed.warnings.join()).toContain("rounds after 6");
+    expect(resumed.last?.version).toBe(6);
+    await liveOn(resumed.store, model, { from: 7 });
+    expect(hashOf(model)).toBe(undisturbed);
+  });
+
+  it("of every checkpoint is an error that names the files", async () => {
+    const directory = await interrupted();
+    for (const file of readdirSync(join(directory, "abc123"))) {
+      if (file.startsWith("state-")) truncateSync(join(directory, "abc123", file), 20);
+    }
+    await expect(resume(directory)).rejects.toThrow(/none of 3 checkpoints is whole: .*state-000006/);
+  });
+});
+
+describe("stored runs", () => {
+  it("are listed, opened by prefix, and loaded by version", async () => {
+    const directory = freshDirectory();
+    const model = await liveFirst({ directory });
+    expect(listRuns(directory)).toMatchObject([{ run: "abc123", name: "test", rounds, version: rounds }]);
+    expect(openRun(directory, "ab").rounds).toHaveLength(rounds);
+    expect(openRun(directory, "ab").job).toEqual(job);
+    const newest = await loadVersion(directory, "abc");
+    expect(newest).toMatchObject({ version: rounds, run: "abc123" });
+    expect(newest.weights).toEqual(model.weights);
+    expect((await loadVersion(directory, "abc", 6)).version).toBe(6);
+    await expect(loadVersion(directory, "abc", 1)).rejects.toThrow(/keeps versions 7, 6/);
+    expect(() => openRun(directory, "zz")).toThrow(/no run zz/);
+    expect(listRuns(join(directory, "absent"))).toEqual([]);
+  });
+
+  it("that nobody runs any more are shown as interrupted, and only one coordinator may resume them", async () => {
+    const directory = freshDirectory();
+    const model = await newModel();
+    const store = await createRun({ directory }, { run: "abc123", name: "test", job, manifest });
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+    expect(listRuns(directory)[0]?.status).toBe("running");
+    await expect(resume(directory)).rejects.toThrow(/in use by another coordinator/);
+    await store.close();
+    expect(listRuns(directory)[0]?.status).toBe("interrupted");
+  });
+
+  it("keep few checkpoints and no old logs", async () => {
+    const directory = freshDirectory();
+    await liveFirst({ directory });
+    const files = readdirSync(join(directory, "abc123")).filter((file) => /^(version|state|rounds)/.test(file));
+    expect(files.sort()).toEqual([
+      "rounds-000006.log",
+      "rounds-000007.log",
+      "state-000006.safetensors",
+      "state-000007.safetensors",
+      "version-000006.safetensors",
+      "version-000007.safetensors",
+    ]);
+  });
+
+  it("a full disk ends in an error that says so", async () => {
+    const directory = freshDirectory();
+    const full: Disk = {
+      ...nodeDisk,
+      write: () => nodeDisk.write("/dev/full", [new Uint8Array(10)], { flush: false }),
+    };
+    await expect(createRun({ directory, disk: full }, { run: "abc123", name: "test", job, manifest })).rejects.toThrow(
+      /the disk is full; make room/,
+    );
+  });
+});

@@ -1,0 +1,96 @@
+import { decodeJob } from "@weft/protocol";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { type UpdateMessage, Uploads } from "../src/uploads/uploads.ts";
+import { makeJob } from "./harness.ts";
+
+const size = 140_000;
+const { document } = decodeJob(makeJob({ size }));
+
+const message: UpdateMessage = {
+  kind: "update",
+  run: "r",
+  round: 1,
+  attempt: 0,
+  version: 0,
+  codec: "f32",
+  weight: 3,
+  metrics: { loss: 6, accuracy: 1 },
+  computeMs: 1,
+};
+
+const valuesOf = (seed: number) => Float32Array.from({ length: size }, (_, i) => Math.sin(seed * 31 + i) / 7);
+
+function payloadOf(values: Float32Array, chunkBytes: number, breakAt = Infinity) {
+  const bytes = new Uint8Array(values.slice().buffer);
+  return {
+    bytes: bytes.length,
+    async *chunks() {
+      for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
+        if (offset >= breakAt) return;
+        await Promise.resolve();
+        yield bytes.subarray(offset, offset + chunkBytes);
+      }
+    },
+    collect: () => Promise.resolve(bytes),
+    discard: () => undefined,
+  };
+}
+
+async function combined(uploads: Uploads): Promise<Float32Array> {
+  const out = new Float32Array(size);
+  for (let block = 0; block * 65536 < size; block++) {
+    uploads.combine(block, out.subarray(block * 65536, Math.min(size, (block + 1) * 65536)));
+  }
+  return Promise.resolve(out);
+}
+
+async function add(uploads: Uploads, seed: number, chunkBytes = 262_144): Promise<void> {
+  const id = uploads.announce(message);
+  uploads.receive(id);
+  expect(await uploads.read(id, payloadOf(valuesOf(seed), chunkBytes), 10)).toEqual({ kind: "arrived" });
+  uploads.seal(id);
+}
+
+it("an upload taken out half-way leaves the sums as if it had never come, in memory and beyond it", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(0, 300_000, 2 ** 25),
+      fc.constantFrom(1000, 65_537, 262_144),
+      fc.integer({ min: 0, max: size * 4 }),
+      async (budget, chunkBytes, breakAt) => {
+        const uploads = new Uploads(document, size, budget);
+        uploads.open(3, 10);
+        await add(uploads, 1);
+        const half = uploads.announce(message);
+        uploads.receive(half);
+        await uploads.read(half, payloadOf(valuesOf(2), chunkBytes, breakAt), 10);
+        uploads.discard(half);
+        await add(uploads, 3, chunkBytes);
+        const plain = new Uploads(document, size);
+        plain.open(3, 10);
+        await add(plain, 3);
+        await add(plain, 1);
+        expect(await combined(uploads)).toEqual(await combined(plain));
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+it("an upload that is discarded while it arrives is not read to its end", async () => {
+  const uploads = new Uploads(document, size);
+  uploads.open(1, 10);
+  const id = uploads.announce(message);
+  uploads.receive(id);
+  const reading = uploads.read(id, payloadOf(valuesOf(1), 262_144), 10);
+  uploads.discard(id);
+  expect(await reading).toEqual({ kind: "ignored" });
+  expect(() => uploads.combine(0, new Float32Array(65536))).toThrow();
+});
+
+it("means of what workers report are over examples, and left out when one reports nothing", () => {
+  const uploads = new Uploads(document, size);
+  const ids = [uploads.announce(message), uploads.announce({ ...message, weight: 1, metrics: { loss: 4, other: 9 } })];
+  expect(uploads.figures(ids, ["loss", "accuracy"])).toEqual({ examples: 4, metrics: { loss: 2.5 } });
+});
