@@ -7,6 +7,9 @@ import type { V128 } from "../emitter/simd.ts";
 import type { VectorScope } from "./vectorScope.ts";
 
 const log2e = Math.LOG2E;
+/** Added to a small number, it leaves the number's nearest whole in the low bits: quicker than instructions for rounding. */
+const roundingShift = 1.5 * 2 ** 23;
+const roundingShiftBits = 0x4b400000;
 const ln2High = 0.693359375;
 const ln2Low = -2.12194440054690583e-4;
 /** (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2. */
@@ -17,13 +20,13 @@ const logTail = [
 ];
 
 export function exp(s: VectorScope, x: V128): V128 {
-  const { tail, low, high } = reduced(s, f32x4.min(f32x4.max(x, s.float(-104)), s.float(89)));
+  const { tail, low, high } = reduced(s, f32x4.pmin(f32x4.pmax(x, s.float(-104)), s.float(89)));
   const value = s.keep(f32x4.add(tail, s.float(1)));
   return s.keep(f32x4.mul(f32x4.mul(value, low), high));
 }
 
 export function expm1(s: VectorScope, x: V128): V128 {
-  const { tail, low, high, half } = reduced(s, f32x4.min(f32x4.max(x, s.float(-20)), s.float(89)));
+  const { tail, low, high, half } = reduced(s, f32x4.pmin(f32x4.pmax(x, s.float(-20)), s.float(89)));
   // 2^n·(e^r - 1) + 2^n - 1, with 2^n in two factors because it may overflow by itself.
   const inverse = powerOfTwo(s, i32x4.neg(half));
   const sum = f32x4.add(f32x4.mul(tail, low), f32x4.sub(low, inverse));
@@ -33,10 +36,11 @@ export function expm1(s: VectorScope, x: V128): V128 {
 /** x = n ln 2 + r: `tail` is e^r - 1, and 2^n = low · high, where high = 2^half. */
 function reduced(s: VectorScope, clamped: V128): { tail: V128; low: V128; high: V128; half: V128 } {
   const x = s.keep(clamped);
-  const n = s.keep(f32x4.nearest(f32x4.mul(x, s.float(log2e))));
+  const shifted = s.keep(f32x4.add(f32x4.mul(x, s.float(log2e)), s.float(roundingShift)));
+  const n = s.keep(f32x4.sub(shifted, s.float(roundingShift)));
   const r = s.keep(f32x4.sub(f32x4.sub(x, f32x4.mul(n, s.float(ln2High))), f32x4.mul(n, s.float(ln2Low))));
   const tail = s.keep(f32x4.add(f32x4.mul(s.polynomial(r, expTail), f32x4.mul(r, r)), r));
-  const whole = s.keep(i32x4.truncF32x4S(n));
+  const whole = s.keep(i32x4.sub(shifted, s.integer(roundingShiftBits)));
   const half = s.keep(i32x4.shrS(whole, 1));
   return { tail, low: powerOfTwo(s, i32x4.sub(whole, half)), high: powerOfTwo(s, half), half };
 }
@@ -75,7 +79,7 @@ export function log1p(s: VectorScope, x: V128): V128 {
 }
 
 export function tanh(s: VectorScope, x: V128): V128 {
-  const magnitude = s.keep(f32x4.min(f32x4.abs(x), s.float(10)));
+  const magnitude = s.keep(f32x4.pmin(f32x4.abs(x), s.float(10)));
   const t = s.keep(expm1(s, f32x4.add(magnitude, magnitude)));
   const ratio = f32x4.div(t, f32x4.add(t, s.float(2)));
   return withSignOf(s, ratio, x);

@@ -36,6 +36,13 @@ export function applyOperation(s: VectorScope, op: Applied, args: readonly Lanes
     case "shiftLeft":
     case "shiftRight":
       return shiftLanes(s, op.primitive, x, y);
+    case "max":
+    case "min": {
+      // With a bound that is neither NaN nor a zero, one instruction keeps a NaN of x; the general ones take several.
+      const isPlain = x.dtype === "f32" && y.fill !== undefined && Math.abs(y.fill) > 0;
+      if (isPlain) return op.primitive === "max" ? f32x4.pmax(x.value, y.value) : f32x4.pmin(x.value, y.value);
+      break;
+    }
     default:
       break;
   }

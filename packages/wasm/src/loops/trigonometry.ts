@@ -66,7 +66,7 @@ const erfFar = [
 ];
 
 export function erf(s: VectorScope, x: V128): V128 {
-  const t = s.keep(f32x4.min(f32x4.abs(x), s.float(5)));
+  const t = s.keep(f32x4.pmin(f32x4.abs(x), s.float(5)));
   const square = s.keep(f32x4.mul(x, x));
   const near = s.keep(f32x4.add(f32x4.mul(s.polynomial(square, erfNear), x), x));
   const exponent = s.keep(f32x4.sub(f32x4.mul(s.polynomial(t, erfFar), t), t));
