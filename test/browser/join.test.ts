@@ -36,7 +36,6 @@ test.skipIf(skip)("a tab and a Node worker train the digits together to the end 
     "--json",
   ]);
   const { url } = await coordinator.untilEvent("listening");
-  const worker = new WeftProcess(["join", String(url), "--json"]);
   browser = await launchChromium();
   const page = await browser.newPage();
   const complaints: string[] = [];
@@ -48,6 +47,8 @@ test.skipIf(skip)("a tab and a Node worker train the digits together to the end 
   expect(await page.textContent("h1")).toContain("digits");
   expect(await page.textContent("p")).toMatch(/2,410 parameters/);
   await page.click("#start");
+  await coordinator.untilEvent("workerJoined");
+  const worker = new WeftProcess(["join", String(url), "--json"]);
 
   await coordinator.until(({ event, updates }) => event === "round" && updates === 2, "a round of two updates");
   await page.waitForFunction(() => Number(document.getElementById("rounds")?.textContent) > 0);
