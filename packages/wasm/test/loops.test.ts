@@ -140,6 +140,29 @@ describe("determinism", () => {
 const product = (sizes: readonly number[]) => sizes.reduce((size, n) => size * n, 1);
 const keptSizes = ({ sizes, kept }: Loop) => sizes.slice(0, kept);
 
+it("transposed operands of every size are read where they lie", () => {
+  for (const [rows, columns] of [
+    [8, 8],
+    [17, 9],
+    [9, 17],
+    [64, 35],
+    [7, 40],
+  ] as const) {
+    const [x, y] = [randomFloats(3 * rows * columns, rows), randomFloats(3 * rows * columns, columns)];
+    const program = trace(
+      (a, b, c) => a.transpose([0, 2, 1]).mul(c).sub(b),
+      [f32(3, rows, columns), f32(3, columns, rows), f32(rows)],
+    );
+    const scale = randomFloats(rows, 5);
+    const [got] = backend.compile(program).run([x, y, scale]) as [Float32Array];
+    const want = y.map((value, i) => {
+      const [plane, column, row] = [Math.floor(i / (rows * columns)), Math.floor(i / rows) % columns, i % rows];
+      return Math.fround(x[(plane * rows + row) * columns + column]! * scale[row]!) - value;
+    });
+    expect(got).toEqual(want);
+  }
+});
+
 it("a sum of two million terms keeps six digits", () => {
   const x = randomFloats(2_000_000, 3).map((value) => value + 1);
   const exact = x.reduce((sum, value) => sum + value, 0);

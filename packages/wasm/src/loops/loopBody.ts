@@ -52,11 +52,20 @@ export class LoopBody {
     return values;
   }
 
-  /** Evaluates the rest for one vector; the result holds a value for every operation. */
-  vector(pointers: Pointers, at: VectorPosition, invariants: readonly (Lanes | undefined)[]): Lanes[] {
+  /**
+   * Evaluates the rest for one vector; the result holds a value for every operation.
+   *
+   * @param loaded operands that are in registers already, by position
+   */
+  vector(
+    pointers: Pointers,
+    at: VectorPosition,
+    invariants: readonly (Lanes | undefined)[],
+    loaded: ReadonlyMap<number, V128> = new Map(),
+  ): Lanes[] {
     const values = [...invariants];
     this.#nest.loop.ops.forEach((op, i) => {
-      if (this.#varies[i]) values[i] = this.#evaluate(i, op, { pointers, at, values });
+      if (this.#varies[i]) values[i] = this.#evaluate(i, op, { pointers, at, values, loaded });
     });
     return values as Lanes[];
   }
@@ -97,6 +106,8 @@ export class LoopBody {
         return made(dtype === "f32" ? s.float(op.value) : s.integer(bits), op.value);
       }
       case "load": {
+        const inRegister = context.loaded?.get(op.operand);
+        if (inRegister) return made(inRegister);
         const stride = this.#nest.loop.operands[op.operand]!.access.strides[this.#nest.vectorAxis]!;
         return made(s.keep(loadVector(s, { dtype, address: pointers[op.operand]!, stride, ...at })));
       }
@@ -135,6 +146,7 @@ interface EvaluateContext {
   readonly pointers: Pointers;
   readonly at: VectorPosition;
   readonly values: readonly (Lanes | undefined)[];
+  readonly loaded?: ReadonlyMap<number, V128>;
 }
 
 /** Pointers that may be advanced. */

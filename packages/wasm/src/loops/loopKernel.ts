@@ -12,7 +12,8 @@ import type { KernelSource } from "../kernel.ts";
 import type { MovingPointers } from "./loopBody.ts";
 import { LoopBody } from "./loopBody.ts";
 import type { Nest } from "./nest.ts";
-import { planNest } from "./nest.ts";
+import { blockRows, planNest } from "./nest.ts";
+import { writeBlocks } from "./transposedLoop.ts";
 import { writeMap } from "./vectorLoop.ts";
 import { writeColumns, writeRows } from "./reduction.ts";
 import { VectorScope } from "./vectorScope.ts";
@@ -49,7 +50,7 @@ function writeModule(nest: Nest): ModuleBuilder {
   return module;
 }
 
-const rowWriters = { map: writeMap, columns: writeColumns, rows: writeRows } as const;
+const rowWriters = { map: writeMap, blocks: writeBlocks, columns: writeColumns, rows: writeRows } as const;
 
 interface TileContext {
   readonly s: VectorScope;
@@ -72,6 +73,7 @@ function writeTile({ s, nest, body, params, tile }: TileContext): void {
       s,
       nest,
       body,
+      row,
       pointers: pointersAt(f, nest, { params, row, start }),
       span: { start, end },
     });
@@ -85,6 +87,7 @@ function writeTile({ s, nest, body, params, tile }: TileContext): void {
       s,
       nest,
       body,
+      row,
       pointers: pointersAt(f, nest, { params, row, start: i32.const(0) }),
       span: undefined,
     });
@@ -103,10 +106,11 @@ function pointersAt(f: FunctionBuilder, nest: Nest, { params, row, start }: RowP
   const indices = new Map<number, Expression<"i32">>();
   let rest: Expression<"i32"> = row;
   nest.rowAxes.toReversed().forEach((axis, i) => {
-    const size = nest.loop.sizes[axis]!;
+    const count = nest.rowCounts[nest.rowAxes.length - 1 - i]!;
     const outermost = i === nest.rowAxes.length - 1;
-    indices.set(axis, outermost ? rest : f.i32(i32.remU(rest, size)));
-    if (!outermost) rest = f.i32(i32.divU(rest, size));
+    const turn = outermost ? rest : f.i32(i32.remU(rest, count));
+    indices.set(axis, axis === nest.blockAxis ? f.i32(i32.mul(turn, blockRows)) : turn);
+    if (!outermost) rest = f.i32(i32.divU(rest, count));
   });
   if (nest.kind !== "rows") indices.set(nest.vectorAxis, start);
   return nest.streams.map(({ pointer, offset, steps }) => {

@@ -1,5 +1,5 @@
 /** Chooses how a fused loop runs: along which axis its vectors lie, how far it is unrolled, and how it divides into tiles. */
-import type { Access, Loop } from "@weft/tensor";
+import type { Access, Loop, LoopOperand } from "@weft/tensor";
 import { bytesPerElement } from "@weft/tensor";
 import { operationCost } from "./operations.ts";
 
@@ -14,13 +14,19 @@ export interface Stream {
 
 export interface Nest {
   readonly loop: Loop;
-  /** `map`: no reduction. `columns`: vectors along the last kept axis. `rows`: vectors along the last reduced axis. */
-  readonly kind: "map" | "columns" | "rows";
+  /**
+   * `map`: no reduction. `blocks`: none either, and some operand lies across, contiguous along `blockAxis`. `columns`: vectors
+   * along the last kept axis. `rows`: vectors along the last reduced axis.
+   */
+  readonly kind: "map" | "blocks" | "columns" | "rows";
   readonly vectorAxis: number;
   /** Vectors per turn of the innermost loop. */
   readonly unroll: number;
-  /** Kept axes that are walked one index at a time. */
+  /** Walked `blockRows` indices at a time, if defined. */
+  readonly blockAxis: number | undefined;
+  /** Kept axes that are walked index by index, or block by block, and the number of turns of each. */
   readonly rowAxes: readonly number[];
+  readonly rowCounts: readonly number[];
   readonly rows: number;
   readonly rowsPerTile: number;
   /** Elements of the vector axis in one tile, when one row is several tiles; else all of them. */
@@ -31,6 +37,9 @@ export interface Nest {
   readonly streams: readonly Stream[];
 }
 
+/** Rows of a block: two registers of four, half a cache line. */
+export const blockRows = 8;
+
 /** Operations per tile that are worth handing to a thread. */
 const tileWork = 1 << 16;
 
@@ -38,19 +47,27 @@ export function planNest(given: Loop): Nest {
   const loop = given.kept === 0 ? withUnitAxis(given) : given;
   const { sizes, kept } = loop;
   const reducedSize = product(sizes.slice(kept));
-  const kind = kept === sizes.length ? "map" : vectorsLieAlongKept(loop) ? "columns" : "rows";
-  const vectorAxis = kind === "rows" ? sizes.length - 1 : kept - 1;
+  const reduces = kept < sizes.length;
+  const vectorAxis = reduces && !vectorsLieAlongKept(loop) ? sizes.length - 1 : kept - 1;
+  const blockAxis = reduces ? undefined : crossingAxis(loop, vectorAxis);
+  const mapKind = blockAxis === undefined ? "map" : "blocks";
+  const kind = !reduces ? mapKind : vectorAxis < kept ? "columns" : "rows";
   const length = sizes[vectorAxis]!;
-  const rowAxes = sizes.flatMap((_, axis) => (axis < kept && axis !== vectorAxis ? [axis] : []));
-  const rows = product(rowAxes.map((axis) => sizes[axis]!));
+  const plainAxes = sizes.flatMap((_, axis) =>
+    axis < kept && axis !== vectorAxis && axis !== blockAxis ? [axis] : [],
+  );
+  const rowAxes = blockAxis === undefined ? plainAxes : [...plainAxes, blockAxis];
+  const rowCounts = rowAxes.map((axis) => Math.ceil(sizes[axis]! / (axis === blockAxis ? blockRows : 1)));
+  const rows = product(rowCounts);
   const cost = loop.ops.reduce((sum, op) => sum + operationCost(op), 0);
   const unroll = Math.max(1, Math.min(Math.ceil(length / 4), unrollOf(kind, loop, cost)));
 
-  const perElement = cost * (kind === "columns" ? reducedSize : 1);
+  const perElement = cost * (kind === "columns" ? reducedSize : kind === "blocks" ? blockRows : 1);
   const perRow = kind === "rows" ? reducedSize * cost : length * perElement;
   const block = 4 * unroll;
   const wanted = Math.max(1, Math.floor(tileWork / perElement / block)) * block;
-  const chunk = kind !== "rows" && perRow > 2 * tileWork ? Math.min(length, wanted) : length;
+  const divides = kind === "map" || kind === "columns";
+  const chunk = divides && perRow > 2 * tileWork ? Math.min(length, wanted) : length;
   const chunks = Math.ceil(length / chunk);
   const rowsPerTile = chunks > 1 ? 1 : Math.max(1, Math.floor(tileWork / perRow));
   const tiles = chunks > 1 ? rows * chunks : Math.ceil(rows / rowsPerTile);
@@ -59,21 +76,37 @@ export function planNest(given: Loop): Nest {
     kind,
     vectorAxis,
     unroll,
+    blockAxis,
     rowAxes,
+    rowCounts,
     rows,
     rowsPerTile,
     chunk,
-    chunks: kind === "rows" ? 1 : chunks,
+    chunks,
     tiles,
     streams: streamsOf(loop),
   };
 }
 
 function unrollOf(kind: Nest["kind"], loop: Loop, cost: number): number {
-  if (kind === "map") return cost <= 10 ? 4 : cost <= 24 ? 2 : 1;
+  if (kind === "map" || kind === "blocks") return cost <= 10 ? 4 : cost <= 24 ? 2 : 1;
   const reductions = loop.results.filter(({ reduce }) => reduce).length;
   const limit = cost <= 10 ? 8 : cost <= 20 ? 4 : 2;
   return Math.max(1, Math.floor(limit / reductions));
+}
+
+/** An axis along which operands are contiguous that are not along the vector axis; worth a detour through registers. */
+function crossingAxis({ sizes, operands }: Loop, vectorAxis: number): number | undefined {
+  if (sizes[vectorAxis]! < 4) return undefined;
+  const crossing = operands.filter(({ access }) => Math.abs(access.strides[vectorAxis]!) > 1);
+  const axis = sizes.findIndex((size, i) => size >= 4 && crossing.some(({ access }) => access.strides[i] === 1));
+  return axis === -1 ? undefined : axis;
+}
+
+/** Whether an operand is read in blocks that are turned over in registers. */
+export function isCrossing({ vectorAxis, blockAxis }: Nest, { dtype, access }: LoopOperand): boolean {
+  const lies = blockAxis !== undefined && access.strides[blockAxis] === 1 && Math.abs(access.strides[vectorAxis]!) > 1;
+  return lies && dtype !== "bool";
 }
 
 /** Whether more operands are contiguous along the last kept axis than along the last reduced one. */

@@ -11,6 +11,8 @@ export interface LoopContext {
   readonly body: LoopBody;
   /** At the start of the walk; advanced as it goes on. */
   readonly pointers: MovingPointers;
+  /** Number of the row. */
+  readonly row: Expression<"i32">;
   /** Part of the vector axis to walk, from a multiple of a block; undefined for all of it. */
   readonly span: { readonly start: Expression<"i32">; readonly end: Expression<"i32"> } | undefined;
 }
