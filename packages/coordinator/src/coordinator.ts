@@ -191,7 +191,7 @@ async function listen(
       maxMessagesPerSecond: messagesPerSecond,
       onFault: ({ remote, code, reason, cause }) => {
         // Only what is our own fault has more to say than its reason.
-        log.warn({ remote, code, reason, ...(code === 1011 ? { error: cause } : {}) }, "connection closed");
+        log.warn({ remote, code, reason, ...(code === 1011 ? { err: cause } : {}) }, "connection closed");
       },
     },
     connect: (connection) => {

@@ -9,7 +9,7 @@ export function createEvents(log: Logger) {
     try {
       listener(event);
     } catch (error) {
-      log.error({ error, event: event.event }, "a listener failed");
+      log.error({ err: error, event: event.event }, "a listener failed");
     }
   };
   return {

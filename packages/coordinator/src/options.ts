@@ -67,7 +67,10 @@ export interface ListenOptions {
 export interface RunOptions {
   /** Rounds start when this many workers are ready; default 1. */
   readonly expectedWorkers?: number | undefined;
-  /** Rounds start with fewer once at least one worker has waited this long; default 10,000. */
+  /**
+   * Rounds start with fewer once this long nobody has come, or one is gone without a word; default 10,000. A worker that
+   * loses its connection keeps its place in the round for as long.
+   */
   readonly gatherMs?: number | undefined;
   /** Tests put in a virtual one. */
   readonly clock?: Clock | undefined;

@@ -37,7 +37,15 @@ export function prepareJob(encoded: Uint8Array): PreparedJob {
   }
 }
 
-export function planOf({ round, seed, examples, stop }: JobDocument, { gatherMs }: RunOptions = {}): RunPlan {
+/** @throws {CoordinatorOptionsError} for numbers that make no sense */
+export function planOf({ round, seed, examples, stop }: JobDocument, options: RunOptions = {}): RunPlan {
+  const { gatherMs, expectedWorkers = 1 } = options;
+  if (!Number.isInteger(expectedWorkers) || expectedWorkers < 1) {
+    throw new CoordinatorOptionsError(`expectedWorkers is a whole number from 1, got ${expectedWorkers}`);
+  }
+  if (gatherMs !== undefined && !(gatherMs >= 0 && gatherMs < Infinity)) {
+    throw new CoordinatorOptionsError(`gatherMs is a number of milliseconds from 0, got ${gatherMs}`);
+  }
   const { work, cohort, quorum, deadlineMs } = round;
   return { seed, work, cohort, quorum, deadlineMs, examples, stop, gatherMs: gatherMs ?? defaultGatherMs };
 }

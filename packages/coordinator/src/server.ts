@@ -39,7 +39,7 @@ export async function startServer(options: ListenOptions, context: ServerContext
         respond(request, response, page);
       },
       (error: unknown) => {
-        context.log.error({ error, path: request.url }, "a page failed");
+        context.log.error({ err: error, path: request.url }, "a page failed");
         respond(request, response, plain(500, "internal error"));
       },
     );

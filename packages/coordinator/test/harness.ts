@@ -251,7 +251,7 @@ export interface TestRun {
   of<E extends CoordinatorEvent["event"]>(event: E): Extract<CoordinatorEvent, { event: E }>[];
 }
 
-export async function startRun(options: Partial<CoordinatorOptions> & { job?: Uint8Array } = {}): Promise<TestRun> {
+export async function startRun(options: CoordinatorOptions = {}): Promise<TestRun> {
   const clock = new VirtualClock();
   const coordinator = await createCoordinator({
     job: makeJob(),

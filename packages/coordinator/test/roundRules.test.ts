@@ -349,3 +349,13 @@ it("the number of rounds is known where the stop rule fixes it", () => {
   expect(totalRounds({ ...gradient, stop: { epochs: 1, rounds: 100 } })).toBe(100);
   expect(totalRounds({ ...gradient, examples: 0, stop: { epochs: 1 } })).toBeUndefined();
 });
+
+it("before the first round, patience with the missing starts anew with each that comes", () => {
+  const m = machine({}, 3);
+  m.join("a", 0);
+  m.join("b", 250);
+  m.send({ kind: "tick", nowMs: 300 });
+  expect(m.work()).toHaveLength(0);
+  m.send({ kind: "tick", nowMs: 550 });
+  expect(m.work()).toHaveLength(2);
+});

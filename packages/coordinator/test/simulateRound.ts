@@ -176,19 +176,25 @@ class World {
 
   #pass(ms: number): void {
     const untilMs = this.#nowMs + ms;
+    let last = -1;
     while (this.#wakeAtMs !== undefined && this.#wakeAtMs <= untilMs) {
-      this.#nowMs = this.#wakeAtMs;
+      if (this.#wakeAtMs <= last) throw new Error("woken for nothing");
+      last = this.#wakeAtMs;
+      this.#nowMs = last;
       this.#send({ kind: "tick" });
-      if (this.#wakeAtMs !== undefined && this.#wakeAtMs <= this.#nowMs) throw new Error("woken for nothing");
     }
     this.#nowMs = untilMs;
   }
 
   #send(event: RunEvent extends infer E ? (E extends RunEvent ? Omit<E, "nowMs"> : never) : never): void {
     const before = this.state;
-    const { state, effects } = step(before, { ...event, nowMs: this.#nowMs } as RunEvent, {
-      counts: this.#storm.counts ?? countsForQuorum,
-    });
+    const { state, effects } = step(
+      before,
+      { ...event, nowMs: this.#nowMs },
+      {
+        counts: this.#storm.counts ?? countsForQuorum,
+      },
+    );
     this.state = state;
     this.log.push(...effects);
     for (const effect of effects) this.#carryOut(effect, event);

@@ -1,13 +1,4 @@
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createManifest } from "@weft/vector";
@@ -150,12 +141,12 @@ function dyingDisk(killAt: number, half: boolean, image: { from: string; to: str
       const file = await nodeDisk.createLog(path);
       return {
         ...file,
-        async append(bytes) {
+        async write(bytes, position) {
           if (turn()) {
-            if (half) await file.append(bytes.subarray(0, bytes.length / 2));
+            if (half) await file.write(bytes.subarray(0, bytes.length / 2), position);
             die();
           }
-          await file.append(bytes);
+          await file.write(bytes, position);
         },
       };
     },

@@ -7,7 +7,7 @@ import { compileServerStep, type ServerStep } from "./serverStep.ts";
 /** Writes the combined update of a block. */
 export type UpdateSource = (block: number, out: Float32Array) => void;
 
-/** Told of every block's update while it is applied; must not change it, and may keep it until it resolves. */
+/** Told of every block's update; may keep it, but not change it. The next block waits for what it returns. */
 export type UpdateSink = (block: number, update: Float32Array) => Promise<void> | undefined;
 
 /** Vectors of the optimiser are whole; a scalar (shape []) is one value for all blocks. */

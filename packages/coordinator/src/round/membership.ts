@@ -16,6 +16,8 @@ export function join(draft: Draft, { worker: id, slot, ownExamples, position }: 
   const worker = known ?? { ...newWorker(id, freeSlot(draft.state, slot)), position: position ?? 0 };
   // Its share of the data is sent again, for the process behind the connection may be a new one.
   putWorker(draft, { ...worker, ownExamples, awaySinceMs: undefined, holdsPartition: false, benchedUntil: 0 });
+  // While workers keep coming, before the first round, the patience with those missing starts anew.
+  if (!draft.state.started) change(draft, { shortSinceMs: undefined });
   const round = openRound(draft);
   const member = round?.members.get(id);
   if (round === undefined || member?.status !== "working") return;

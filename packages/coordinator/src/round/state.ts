@@ -76,7 +76,7 @@ export interface RunState {
   readonly expected: number;
   /** Whether a round was ever opened since the process started. */
   readonly started: boolean;
-  /** Since when some, but fewer workers than expected have been present. */
+  /** Since when some, but fewer workers than expected have been present; before the first round, since the last came. */
   readonly shortSinceMs: number | undefined;
   /** Partitions the coordinator's set is cut in, for local work. */
   readonly slots: number;

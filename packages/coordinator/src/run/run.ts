@@ -180,7 +180,7 @@ export class Run implements SessionHost {
   failed(error: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    this.#parts.session.log.error({ error }, "the run has failed");
+    this.#parts.session.log.error({ err: error }, "the run has failed");
     void this.#shutDown(1011, "the coordinator has failed").then(
       () => this.#settled.reject(error),
       () => this.#settled.reject(error),
@@ -365,7 +365,7 @@ export class Run implements SessionHost {
       await this.#shutDown(reason === "stopped" ? 1001 : 1000, detail);
       this.#settle(reason, detail, checkpointed?.path);
     } catch (error) {
-      this.#parts.session.log.error({ error }, "the run could not be ended in good order");
+      this.#parts.session.log.error({ err: error }, "the run could not be ended in good order");
       await this.#shutDown(1011, "the coordinator has failed");
       throw error;
     }

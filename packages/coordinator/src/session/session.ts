@@ -44,6 +44,9 @@ const helloMs = 5000;
 /** For compiling the job; a connection that never gets ready does not hold its place for ever. */
 const readyMs = 10 * 60_000;
 const maxQueuedFetches = 4;
+const maxFetchBytes = 4 * 65_536;
+/** The sums' precision is shared with the weightiest worker, whose word is all there is for its number of examples. */
+const maxOwnExamples = 2 ** 24;
 
 type Stage = "hello" | "preparing" | "ready" | "ended";
 
@@ -194,6 +197,10 @@ export class Session {
       this.refuse("data", "this run trains on its workers' own data; bring at least one example");
       return;
     }
+    if (ownExamples !== undefined && ownExamples > maxOwnExamples) {
+      this.refuse("data", `${ownExamples} examples of one worker's own, at most ${maxOwnExamples} are weighed`);
+      return;
+    }
     this.ownExamples = ownExamples;
     this.#stage = "ready";
     this.#cancelDeadline();
@@ -214,6 +221,10 @@ export class Session {
 
   /** Answers one at a time: a worker that asks without reading holds no more than one answer in memory. */
   #queueFetch(request: number, payload: IncomingPayload): void {
+    if (payload.bytes > maxFetchBytes) {
+      this.#violation(`fetch: at most ${maxFetchBytes} bytes of indices expected, got ${payload.bytes}`);
+      return;
+    }
     this.#queuedFetches += 1;
     if (this.#queuedFetches > maxQueuedFetches) {
       this.#violation(`more than ${maxQueuedFetches} fetches at once`);

@@ -10,14 +10,15 @@ export interface Disk {
   /** Puts a file in the place of another, at once. */
   rename(from: string, to: string, options: { readonly flush: boolean }): Promise<void>;
   remove(path: string): Promise<void>;
-  /** An empty file to append to. */
+  /** An empty file to be filled from the front. */
   createLog(path: string): Promise<LogFile>;
   /** All of the work, or none of it. */
   transaction(database: DatabaseSync, work: () => void): void;
 }
 
 export interface LogFile {
-  append(bytes: Uint8Array): Promise<void>;
+  /** Several writes may be under way at once. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
   /** To the device. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -27,7 +28,11 @@ export const nodeDisk: Disk = {
   write: (path, parts, { flush }) =>
     explained(path, async () => {
       await using file = await open(path, "w");
-      for (const part of parts) await writeAll(file, part);
+      let position = 0;
+      for (const part of parts) {
+        await writeAll(file, part, position);
+        position += part.length;
+      }
       if (flush) await file.sync();
     }),
 
@@ -44,7 +49,7 @@ export const nodeDisk: Disk = {
   async createLog(path) {
     const file = await explained(path, () => open(path, "w"));
     return {
-      append: (bytes) => explained(path, () => writeAll(file, bytes)),
+      write: (bytes, position) => explained(path, () => writeAll(file, bytes, position)),
       flush: () => explained(path, () => file.datasync()),
       close: () => file.close(),
     };
@@ -62,9 +67,9 @@ export const nodeDisk: Disk = {
   },
 };
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let offset = 0; offset < bytes.length;) {
-    offset += (await file.write(bytes, offset, bytes.length - offset)).bytesWritten;
+    offset += (await file.write(bytes, offset, bytes.length - offset, position + offset)).bytesWritten;
   }
 }
 

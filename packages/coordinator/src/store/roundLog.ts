@@ -16,10 +16,15 @@ const tailMagic = 0x45525457; // "WTRE"
 /** Bytes of a record for a vector of `elements`. */
 export const recordBytes = (elements: number) => headBytes + 4 * elements + tailBytes;
 
-/** Appends one record block by block, as the combined update is made. */
+/** Blocks that may be on their way to the disk at once: enough to hide its latency behind the optimiser's work. */
+const writesAtOnce = 8;
+
+/** Appends records block by block, as the combined update is made. */
 export class LogWriter {
   readonly #file: LogFile;
   #crc = 0;
+  #bytes = 0;
+  #underway: Promise<void>[] = [];
 
   constructor(file: LogFile) {
     this.#file = file;
@@ -34,18 +39,21 @@ export class LogWriter {
     await this.#append(new Uint8Array(head.buffer));
   }
 
-  /** The values must stay as they are until the promise resolves. */
+  /** Resolves when there is room for another; the values must stay as they are until the record has ended. */
   block(values: Float32Array): Promise<void> {
     return this.#append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
 
+  /** The tail goes out when everything before it has arrived, so a whole tail means a whole record. */
   async end(hash: string): Promise<void> {
     const tail = new Uint8Array(tailBytes);
     tail.set(Buffer.from(hash, "hex"), 8);
     const view = new DataView(tail.buffer);
     view.setUint32(0, crc32(tail.subarray(8), this.#crc), true);
     view.setUint32(4, tailMagic, true);
-    await this.#file.append(tail);
+    await Promise.all(this.#underway.splice(0));
+    await this.#file.write(tail, this.#bytes);
+    this.#bytes += tail.length;
   }
 
   flush(): Promise<void> {
@@ -56,9 +64,14 @@ export class LogWriter {
     return this.#file.close();
   }
 
-  #append(bytes: Uint8Array): Promise<void> {
+  async #append(bytes: Uint8Array): Promise<void> {
     this.#crc = crc32(bytes, this.#crc);
-    return this.#file.append(bytes);
+    const written = this.#file.write(bytes, this.#bytes);
+    // Its failure is met by whoever awaits it, at the latest by the record's end.
+    written.catch(() => undefined);
+    this.#bytes += bytes.length;
+    this.#underway.push(written);
+    if (this.#underway.length >= writesAtOnce) await this.#underway.shift();
   }
 }
 

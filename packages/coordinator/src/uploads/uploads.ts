@@ -37,6 +37,7 @@ export class Uploads {
   #combination: Combination | undefined;
   /** Room for which the combination was opened. */
   #room = "";
+  #maxWeight = 0;
   #last = 0;
 
   /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
@@ -60,6 +61,7 @@ export class Uploads {
       const options = { size: this.#size, contributions, bound: this.#normBound, maxWeight: limit };
       this.#combination = this.#rule.open(options);
       this.#room = room;
+      this.#maxWeight = limit;
     }
     this.#arrivals.clear();
   }
@@ -102,7 +104,7 @@ export class Uploads {
       payload.discard();
       return { kind: "ignored" };
     }
-    const problem = this.#headerProblem(arrival.message, payload.bytes, maxWeight);
+    const problem = this.#headerProblem(arrival.message, payload.bytes, Math.min(maxWeight, this.#maxWeight));
     if (problem !== undefined) {
       payload.discard();
       return { kind: "invalid", reason: problem };
