@@ -15,6 +15,7 @@ type KernelFunction = (...args: number[]) => void;
 export class Engine {
   readonly regions = new MemoryRegions();
   readonly #kernels = new Map<string, KernelFunction>();
+  #bytes = new Uint8Array(this.regions.memory.buffer);
   readonly #host = createReferenceBackend();
 
   /** The elements at an address, as a view that the next growth of the memory detaches. */
@@ -23,7 +24,7 @@ export class Engine {
   }
 
   copy(from: number, to: number, bytes: number): void {
-    if (from !== to) new Uint8Array(this.regions.memory.buffer).copyWithin(to, from, from + bytes);
+    if (from !== to) this.#memoryBytes().copyWithin(to, from, from + bytes);
   }
 
   /** Makes the step into a call; all that can be prepared is prepared here. */
@@ -49,7 +50,14 @@ export class Engine {
 
   write(address: number, data: TensorData): void {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    new Uint8Array(this.regions.memory.buffer, address, bytes.length).set(bytes);
+    this.#memoryBytes().set(bytes, address);
+  }
+
+  /** All of the memory; the view is made anew when the memory has grown. */
+  #memoryBytes(): Uint8Array {
+    const { buffer } = this.regions.memory;
+    if (this.#bytes.buffer !== buffer) this.#bytes = new Uint8Array(buffer);
+    return this.#bytes;
   }
 
   #bindHost({ inputs, outputs }: Extract<PlanStep, { kind: "host" }>, executable: Executable): () => void {

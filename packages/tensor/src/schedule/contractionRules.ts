@@ -1,4 +1,5 @@
 /** Simplifications of reductions and contractions: empty ones become constants, transposed operands are read as they lie. */
+import { isFloat } from "../dtype.ts";
 import type { Instruction } from "../program.ts";
 import type { InstructionOf, Rewriter, Rule, Rules } from "./rewriter.ts";
 
@@ -15,6 +16,26 @@ function reduction(
   const nothing = params.axes.every((axis) => shape[axis] === 1);
   return nothing ? rewriter.emit("reshape", [operand], { shape: type.shape }) : undefined;
 }
+
+/**
+ * The first maximum is the smallest index at which the maximum stands: two reductions, which fuse with their operand. An operand
+ * that holds a NaN has its maximum at the first one.
+ */
+const argmaxByReductions: Rule<"argmax"> = (rewriter, { inputs, params: { axis } }) => {
+  const [operand] = inputs as [number];
+  const { shape, dtype } = rewriter.typeOf(operand);
+  const x = dtype === "bool" ? rewriter.emit("cast", [operand], { dtype: "i32" }) : operand;
+  const largest = rewriter.emit("reduceMax", [x], { axes: [axis] });
+  const axes = shape.flatMap((_, i) => (i === axis ? [] : [i]));
+  const isLargest = rewriter.emit("compare", [x, rewriter.emit("broadcast", [largest], { shape, axes })], { op: "eq" });
+  const isWinner = isFloat(dtype)
+    ? rewriter.emit("or", [isLargest, rewriter.emit("compare", [x, x], { op: "ne" })], {})
+    : isLargest;
+  const type = { shape, dtype: "i32" } as const;
+  const index = rewriter.emit("neg", [rewriter.emit("iota", [], { ...type, axis })], {});
+  const candidates = rewriter.emit("select", [isWinner, index, rewriter.constant(-(2 ** 31), type)], {});
+  return rewriter.emit("neg", [rewriter.emit("reduceMax", [candidates], { axes: [axis] })], {});
+};
 
 /** Without anything to sum, the result is 0. */
 function emptyIsZero(rewriter: Rewriter, { inputs, outputs }: Instruction): number | undefined {
@@ -59,6 +80,7 @@ function untransposed(
 export const contractionRules: Rules = {
   sum: [reduction],
   reduceMax: [reduction],
+  argmax: [argmaxByReductions],
   dot: [emptyIsZero, absorbTranspose],
   conv: [emptyIsZero],
   convInputGradient: [emptyIsZero],
