@@ -1,6 +1,15 @@
 /** Program → Plan: schedules, chooses a kernel for every step, places all buffers in one arena. */
 import type { Program, Schedule, Step, TensorType } from "@weft/tensor";
-import { DTypeError, bytesPerElement, planMemory, schedule, sizeOf, typeText, valueTypes } from "@weft/tensor";
+import {
+  DTypeError,
+  ShapeError,
+  bytesPerElement,
+  planMemory,
+  schedule,
+  sizeOf,
+  typeText,
+  valueTypes,
+} from "@weft/tensor";
 import type { LowerContext } from "./openStep.ts";
 import { lowerStep } from "./lower.ts";
 import { BufferList } from "./openStep.ts";
@@ -21,7 +30,7 @@ export interface PlanOptions {
 
 export function compilePlan(program: Program, options: PlanOptions): Plan {
   const { kernels, aliases = new Map<number, number>(), lasting = 0 } = options;
-  assertSupported(program);
+  assertSupported(program, aliases);
   const scheduled = schedule(program, { aliases });
   const buffers = new BufferList(scheduled.buffers.map(({ dtype, size }) => size * bytesPerElement[dtype]));
   const compile: LowerContext["compile"] = (body, bodyOptions) => compilePlan(body, { ...bodyOptions, kernels });
@@ -71,10 +80,19 @@ function outputsOf(
   });
 }
 
-function assertSupported(program: Program): void {
-  const wide = valueTypes(program).find(({ dtype }) => dtype === "f64");
-  if (!wide) return;
-  throw new DTypeError(
-    `the wasm backend computes in 32 bits, got a program with ${typeText(wide)}; run it on createReferenceBackend(), or cast to f32`,
-  );
+function assertSupported(program: Program, aliases: ReadonlyMap<number, number>): void {
+  const types = valueTypes(program);
+  const wide = types.find(({ dtype }) => dtype === "f64");
+  if (wide) {
+    throw new DTypeError(
+      `the wasm backend computes in 32 bits, got a program with ${typeText(wide)}; run it on createReferenceBackend(), or cast to f32`,
+    );
+  }
+  for (const [output, input] of aliases) {
+    const [result, place] = [types[program.outputs[output]!]!, program.inputs[input]!];
+    if (result.dtype === place.dtype && sizeOf(result.shape) === sizeOf(place.shape)) continue;
+    throw new ShapeError(
+      `aliases: output ${output}, ${typeText(result)}, does not fit the place of input ${input}, ${typeText(place)}; donate an input of its type`,
+    );
+  }
 }

@@ -1,6 +1,6 @@
 /** A Program compiled for the engine: copies inputs in, runs the plan's steps, copies results out. */
 import type { Executable, Resident, TensorData } from "@weft/tensor";
-import { DonatedError, bytesPerElement, isResident } from "@weft/tensor";
+import { DonatedError, ShapeError, arrayOf, bytesPerElement, isResident } from "@weft/tensor";
 import type { Engine } from "./engine.ts";
 import type { PlacedValue, Plan, PlanOutput } from "./plan.ts";
 
@@ -40,6 +40,9 @@ export class WasmExecutable implements Executable {
   }
 
   #copyIn(inputs: readonly (TensorData | Resident)[]): void {
+    if (inputs.length !== this.#plan.inputs.length) {
+      throw new ShapeError(`run: expected ${this.#plan.inputs.length} inputs, got ${inputs.length}; pass one for each`);
+    }
     // A value that lies in this arena, but elsewhere than it is wanted, is saved before anything is overwritten.
     const saved = inputs.map((input, i) => {
       const isOwn = input instanceof WasmResident && this.#lent.includes(input);
@@ -47,14 +50,22 @@ export class WasmExecutable implements Executable {
     });
     saved.forEach((input, i) => {
       const place = this.#place(i);
-      if (!isResident(input)) {
-        this.#engine.write(place.offset, input);
-      } else if (input instanceof WasmResident && input.isIn(this.#engine)) {
+      if (input instanceof WasmResident && input.isIn(this.#engine) && input.fits(place)) {
         this.#engine.copy(input.address, place.offset, place.size * bytesPerElement[place.dtype]);
       } else {
-        this.#engine.write(place.offset, input.read());
+        this.#write(i, isResident(input) ? input.read() : input);
       }
     });
+  }
+
+  #write(input: number, data: TensorData): void {
+    const place = this.#place(input);
+    if (!(data instanceof arrayOf[place.dtype]) || data.length !== place.size) {
+      throw new ShapeError(
+        `run: input ${input} must be a ${arrayOf[place.dtype].name} of ${place.size} elements, got a ${data.constructor.name} of ${data.length}; compile for its type`,
+      );
+    }
+    this.#engine.write(place.offset, data);
   }
 
   #copyOut(output: PlanOutput): TensorData | Resident {
@@ -63,8 +74,7 @@ export class WasmExecutable implements Executable {
   }
 
   #place(input: number): PlacedValue {
-    const place = this.#plan.inputs[input];
-    if (!place) throw new DonatedError(`expected ${this.#plan.inputs.length} inputs, got more`);
+    const place = this.#plan.inputs[input]!;
     return { ...place, offset: place.offset + this.#base };
   }
 }
@@ -87,6 +97,10 @@ class WasmResident implements Resident {
   isIn(engine: Engine): boolean {
     this.#assertKept();
     return this.#engine === engine && this.#state === "in place";
+  }
+
+  fits({ dtype, size }: PlacedValue): boolean {
+    return this.#place.dtype === dtype && this.#place.size === size;
   }
 
   read(): TensorData {

@@ -59,6 +59,16 @@ it("a value left in place survives the disposal of its executable", () => {
   expect([...kept.read()]).toEqual([2, 3, 4]);
 });
 
+it("inputs and donations that do not fit are refused before anything is written", () => {
+  const backend = createWasmBackend();
+  const program = trace((x) => x.sum(), [{ shape: [3], dtype: "f32" }]);
+  const executable = backend.compile(program);
+  expect(() => executable.run([new Float32Array(4)])).toThrow(/must be a Float32Array of 3 elements/);
+  expect(() => executable.run([new Int32Array(3)])).toThrow(/got a Int32Array/);
+  expect(() => executable.run([])).toThrow(/expected 1 inputs, got 0/);
+  expect(() => backend.compile(program, { aliases: new Map([[0, 0]]) })).toThrow(/does not fit the place of input 0/);
+});
+
 it("programs in f64 are refused, with the backend that takes them", () => {
   const program = trace((x) => x.mul(2), [{ shape: [2], dtype: "f64" }]);
   expect(() => createWasmBackend().compile(program)).toThrow(/createReferenceBackend/);
