@@ -1,4 +1,5 @@
 /** Between flat vectors, datasets and tensors: the shapes in which a job's programs take and give values. */
+import type { Batch, DataContract } from "@weft/data";
 import { assembleBatch } from "@weft/data";
 import type { Tensor } from "@weft/tensor";
 import { adopt, tensor } from "@weft/tensor";
@@ -38,10 +39,15 @@ export interface BatchTensors {
 }
 
 export function batchTensors({ dataset, rows }: ExampleRows, batch: number): BatchTensors {
-  const { fields, weights } = assembleBatch(dataset, rows, batch);
+  return tensorsOf(assembleBatch(dataset, rows, batch), dataset.contract);
+}
+
+/** The batch must stay as it is while the tensors are used. */
+export function tensorsOf({ fields, weights }: Batch, contract: DataContract): BatchTensors {
+  const batch = weights.length;
   return {
     exampleWeights: adopt(weights, { shape: [batch], dtype: "f32" }),
-    fields: dataset.contract.fields.map(({ shape, dtype }, i) =>
+    fields: contract.fields.map(({ shape, dtype }, i) =>
       adopt(fields[i] ?? new Float32Array(), { shape: [batch, ...shape], dtype }),
     ),
   };

@@ -1,0 +1,70 @@
+/** A model being trained here: parameters and optimiser state stay on the backend while steps go over batches. */
+import type { Batch } from "@weft/data";
+import { createOptimizer } from "@weft/optim";
+import type { JobRound } from "@weft/protocol";
+import type { Tensor } from "@weft/tensor";
+import { compile } from "@weft/tensor";
+import { flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
+import type { LossInputs } from "./gradientStep.ts";
+import { lossAndGradient } from "./gradientStep.ts";
+import type { CheckedJob, LossProgram } from "./job.ts";
+
+export interface ModelInTraining {
+  /**
+   * One step: gradient and optimiser fused, in place.
+   *
+   * @param batch of the capacity of one of the job's loss programs
+   * @param seed what dropout and the like draw from, with `step` counting within it
+   * @returns the batch's mean loss, then the sum of each metric
+   */
+  step(batch: Batch, random: { readonly seed: number; readonly step: number }): Promise<number[]>;
+  /** A copy of the parameters, flat. */
+  weights(): Promise<Float32Array>;
+  /** Goes on with other settings of the same optimiser; its state stays. */
+  setOptimizer(spec: JobRound["server"]): void;
+}
+
+/** Starts models from flat vectors; all of them share the compiled steps. */
+export type StartTraining = (base: Float32Array, optimizer: JobRound["server"]) => ModelInTraining;
+
+export function createTraining(job: CheckedJob): StartTraining {
+  const steps = new Map<string, ReturnType<typeof compileStep>>();
+  const stepFor = (batch: number, optimizer: JobRound["server"]) => {
+    const name = `${batch} ${JSON.stringify(optimizer)}`;
+    const known = steps.get(name);
+    if (known) return known;
+    const program = job.loss.find((loss) => loss.batch === batch);
+    if (!program) throw new Error(`the job has no loss program at batch ${batch}`);
+    const step = compileStep(program, optimizer);
+    steps.set(name, step);
+    return step;
+  };
+
+  return (base, optimizer) => {
+    let spec = optimizer;
+    let parameters = parameterTensors(job.manifest, base);
+    let state = createOptimizer(spec).init(parameters);
+    return {
+      async step(batch, { seed, step }) {
+        const { exampleWeights, fields } = tensorsOf(batch, job.document.data);
+        const inputs = [keyTensor(seed, step), exampleWeights, ...fields];
+        const next = stepFor(batch.weights.length, spec)(parameters, state, inputs);
+        ({ parameters, state } = next);
+        return readScalars([next.loss, ...next.metrics]);
+      },
+      weights: () => flatten(job.manifest, parameters),
+      setOptimizer: (changed) => (spec = changed),
+    };
+  };
+}
+
+function compileStep(program: LossProgram, spec: JobRound["server"]) {
+  const optimizer = createOptimizer(spec);
+  return compile(
+    (parameters: Tensor[], state: Tensor[], inputs: LossInputs) => {
+      const { loss, metrics, gradient } = lossAndGradient(program, parameters, inputs);
+      return { ...optimizer.update(parameters, gradient, state), loss, metrics };
+    },
+    { donate: [0, 1] },
+  );
+}
