@@ -5,8 +5,15 @@
 import { DataRangeError } from "./errors.ts";
 
 /** What the numbers are for: each purpose has its own sequence under one seed. */
-export type Purpose = "shuffle" | "partition" | "synthetic";
-const purposes: Readonly<Record<Purpose, number>> = { shuffle: 1, partition: 2, synthetic: 3 };
+export type Purpose = "shuffle" | "partition" | "synthetic" | "split" | "augment" | "stream";
+const purposes: Readonly<Record<Purpose, number>> = {
+  shuffle: 1,
+  partition: 2,
+  synthetic: 3,
+  split: 4,
+  augment: 5,
+  stream: 6,
+};
 
 export interface Generator {
   /** The next 32 bits, as an unsigned integer. */
@@ -19,17 +26,25 @@ export interface Generator {
 
 /**
  * @param seed a whole number from 0 to 2^53 − 1
- * @param epoch a whole number from 0 to 2^32 − 1
+ * @param place whole numbers from 0 to 2^32 − 1: the epoch, then what is counted within it; default epoch 0
  */
-export function createGenerator(purpose: Purpose, seed: number, epoch = 0): Generator {
+export function createGenerator(purpose: Purpose, seed: number, ...place: readonly number[]): Generator {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new DataRangeError(`expected a seed from 0 to 2^53 - 1, got ${seed}; use a whole number`);
   }
-  if (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 32) {
-    throw new DataRangeError(`expected an epoch from 0 to 2^32 - 1, got ${epoch}; count epochs from 0`);
+  const [epoch = 0, ...rest] = place;
+  for (const counted of [epoch, ...rest]) {
+    if (Number.isInteger(counted) && counted >= 0 && counted < 2 ** 32) continue;
+    throw new DataRangeError(`expected an epoch from 0 to 2^32 - 1, got ${counted}; count epochs from 0`);
   }
   // Never all zero, from which xoshiro could not move: the four chains start apart and every link is a bijection.
-  let [a = 0, b = 0, c = 0, d = 0] = stateFrom([purposes[purpose], seed >>> 0, Math.floor(seed / 2 ** 32), epoch]);
+  let [a = 0, b = 0, c = 0, d = 0] = stateFrom([
+    purposes[purpose],
+    seed >>> 0,
+    Math.floor(seed / 2 ** 32),
+    epoch,
+    ...rest,
+  ]);
   const bits = () => {
     const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
     const t = b << 9;
@@ -49,6 +64,13 @@ export function createGenerator(purpose: Purpose, seed: number, epoch = 0): Gene
     }
   };
   return { bits, below, unit: () => bits() / 2 ** 32 };
+}
+
+/** Nearly normal, of mean 0 and variance 1: twelve uniform numbers, so that no engine's logarithm shows in the data. */
+export function bell(unit: () => number): number {
+  let sum = -6;
+  for (let i = 0; i < 12; i++) sum += unit();
+  return sum;
 }
 
 const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by));

@@ -10,4 +10,8 @@ export type { SliceOptions } from "./permutation.ts";
 export { partitionIid, partitionShards } from "./partition.ts";
 export { syntheticRegression, xor } from "./synthetic.ts";
 export type { SyntheticRegressionOptions } from "./synthetic.ts";
+export { splitDataset } from "./split.ts";
+export type { SplitOptions } from "./split.ts";
+export { augmentBatch, crop, flip, noise, shift } from "./augment.ts";
+export type { AugmentOptions, Augmentation } from "./augment.ts";
 export { ContractError, DataFileError, DataRangeError } from "./errors.ts";

@@ -1,7 +1,7 @@
 /** Small made-up datasets: exclusive or, and a noisy linear relation. */
 import type { DataContract, Dataset, DatasetSource } from "./contract.ts";
 import { DataRangeError } from "./errors.ts";
-import { createGenerator } from "./generator.ts";
+import { bell, createGenerator } from "./generator.ts";
 
 /** The four rows of exclusive or: x f32[2] → y f32[1]. Training and test data are the same. */
 export function xor(): DatasetSource {
@@ -68,10 +68,3 @@ const regressionContract = (features: number): DataContract => ({
     { name: "y", shape: [1], dtype: "f32", stored: "f32", scale: 1 },
   ],
 });
-
-/** Nearly normal, of mean 0 and variance 1: twelve uniform numbers, so that no engine's logarithm shows in the data. */
-function bell(unit: () => number): number {
-  let sum = -6;
-  for (let i = 0; i < 12; i++) sum += unit();
-  return sum;
-}
