@@ -3,13 +3,18 @@ import type { CoordinatorEvent } from "@weft/coordinator";
 import { bytes, count, duration, figure, metric } from "./format.ts";
 import type { Output, Segment } from "./output.ts";
 
+/** Workers beyond so many are counted, not named, as they join. */
+const namedWorkers = 8;
+
 /** A listener for `coordinator.on`. */
 export function runProgress(output: Output): (event: CoordinatorEvent) => void {
   const progress = new Progress();
   return (event) => {
     output.event(event);
     const text = lineOf(event);
-    if (text !== undefined) output.line(text);
+    const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
+    if (crowd) output.progress([{ rank: 0, text: `${event.workers} workers connected` }]);
+    else if (text !== undefined) output.line(text);
     if (event.event === "round") output.progress(progress.segments(event));
   };
 }
