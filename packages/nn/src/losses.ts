@@ -40,8 +40,8 @@ export function softmaxCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   }
   const classes = logits.shape.at(-1) ?? 0;
   const probabilities = labels ? oneHot(targets, classes, { dtype: logits.dtype }) : targets.cast(logits.dtype);
-  // Any shift near the maximum does; floor has no gradient, so the backward pass is that of the plain formula.
-  const shifted = logits.sub(logits.max({ axis: -1, keepDims: true }).floor());
+  // The loss does not depend on the shift, so it is kept out of the backward pass.
+  const shifted = logits.sub(logits.max({ axis: -1, keepDims: true }).stopGradient());
   const logSum = shifted.exp().sum({ axis: -1 }).log();
   const chosen = shifted.mul(probabilities).sum({ axis: -1 });
   return (labels ? logSum : logSum.mul(probabilities.sum({ axis: -1 }))).sub(chosen).mean();

@@ -55,6 +55,7 @@ function instructionFlops(instruction: Instruction, inputs: readonly TensorType[
     case "constant":
     case "iota":
     case "identity":
+    case "stopGradient":
     case "cast":
     case "reshape":
     case "transpose":

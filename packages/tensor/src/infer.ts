@@ -122,6 +122,10 @@ const rules: { readonly [P in Primitive]: InferRule<P> } = {
     if (key.shape.at(-1) !== 2) throw new ShapeError(`randomBits: a key is u32[..., 2], got ${typeText(key)}`);
     return [{ shape: [...key.shape.slice(0, -1), ...shape], dtype: "u32" }];
   },
+  stopGradient: (inputs, _, name) => {
+    const [x] = only(name, inputs, 1);
+    return [{ shape: x.shape, dtype: x.dtype }];
+  },
   not: (inputs, _, name) => {
     const [x] = only(name, inputs, 1);
     needsDType(name, x, "bool", "the operand");

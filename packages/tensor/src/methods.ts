@@ -23,6 +23,7 @@ const methods = {
   dataSync,
   item,
   itemSync,
+  stopGradient: arithmetic.stopGradient,
   neg: arithmetic.neg,
   abs: arithmetic.abs,
   sign: arithmetic.sign,

@@ -64,6 +64,7 @@ export const opcodes: { readonly [P in Primitive]: number } = {
   argsort: 58,
   cumsum: 59,
   scan: 60,
+  stopGradient: 61,
 };
 
 export const dtypeCodes: { readonly [D in DType]: number } = { f32: 1, f64: 2, i32: 3, u32: 4, bool: 5 };

@@ -108,6 +108,7 @@ export const paramCodecs: { readonly [P in keyof PlainParams]: Codec<PlainParams
   constant: record({ shape: naturals, dtype: dtypeCodec, value: double }),
   iota: record({ shape: naturals, dtype: dtypeCodec, axis: natural }),
   randomBits: record({ shape: naturals }),
+  stopGradient: none,
   not: none,
   compare: record({ op: comparison }),
   select: none,

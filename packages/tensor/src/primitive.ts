@@ -95,6 +95,8 @@ export type PlainParams = { [P in UnaryPrimitive | BinaryPrimitive | BitwisePrim
   iota: { readonly shape: Shape; readonly dtype: DType; readonly axis: number };
   /** (key u32 [B…, 2]) → u32 [B…, ...shape]: threefry-2x32 of the key at counters 0, 1, 2… in row-major order (see random.ts). */
   randomBits: { readonly shape: Shape };
+  /** Its operand, of any dtype; its gradient is zero. */
+  stopGradient: NoParams;
   not: NoParams;
   compare: { readonly op: Comparison };
   /** (condition bool, x, y) → condition ? x : y, all of one shape. */

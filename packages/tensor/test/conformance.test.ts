@@ -12,6 +12,7 @@ const others: Record<Exclude<Primitive, UnaryPrimitive | BinaryPrimitive | Bitwi
   constant: true,
   iota: true,
   randomBits: true,
+  stopGradient: true,
   not: true,
   compare: true,
   select: true,

@@ -145,6 +145,7 @@ export const samples: { readonly [P in Primitive]: readonly Sample<P>[] } = {
   ...tableOf(bitwiseNames, binary(bits)),
   shiftLeft: binary(bits, (shape) => whole(shape, 31)),
   shiftRight: binary(bits, (shape) => whole(shape, 31)),
+  stopGradient: [{ inputs: [bool([2, 3])], params: {} }],
   not: [{ inputs: [bool([2, 3])], params: {} }],
   compare: (["eq", "ne", "lt", "le"] as const).map((op) => ({ inputs: [real([2, 3]), real([2, 3])], params: { op } })),
   select: shapes.map((shape) => ({ inputs: [bool(shape), real(shape), real(shape)], params: {} })),

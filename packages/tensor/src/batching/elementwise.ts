@@ -6,7 +6,9 @@ import type { Primitive, PrimitiveParams } from "../program.ts";
 import type { Batched, BatchingRule } from "./rule.ts";
 import { stacked } from "./rule.ts";
 
-type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | "not" | "compare" | "select" | "cast";
+type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | Other;
+type Other = (typeof others)[number];
+const others = ["stopGradient", "not", "compare", "select", "cast"] as const;
 
 function elementwise<P extends Exclude<Primitive, "scan">>(primitive: P): BatchingRule<P> {
   const rule = ({ inputs, params, size }: { inputs: readonly Batched[]; params: PrimitiveParams[P]; size: number }) =>
@@ -27,5 +29,5 @@ export const elementwiseBatching: { readonly [P in Elementwise]: BatchingRule<P>
   ...tableOf(unaryNames),
   ...tableOf(binaryNames),
   ...tableOf(bitwiseNames),
-  ...tableOf(["not", "compare", "select", "cast"]),
+  ...tableOf(others),
 };

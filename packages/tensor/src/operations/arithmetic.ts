@@ -13,6 +13,8 @@ const binary = (primitive: BinaryPrimitive, name: string) => (x: Tensor, y: Tens
 
 export const neg: (x: Tensor) => Tensor = unary("neg");
 export const abs: (x: Tensor) => Tensor = unary("abs");
+/** `x` itself, which counts as a constant wherever a gradient is taken. */
+export const stopGradient = (x: Tensor): Tensor => bind("stopGradient", [x], {});
 /** -1, 0 or 1. */
 export const sign: (x: Tensor) => Tensor = unary("sign");
 export const floor: (x: Tensor) => Tensor = unary("floor");

@@ -5,7 +5,7 @@ import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph.ts";
 import { bind } from "../graph.ts";
 import { typeText } from "../program.ts";
-import { abs, add, cast, div, exp, floor, log, mul, neg, sqrt, square, sub } from "./arithmetic.ts";
+import { abs, add, cast, div, exp, log, mul, neg, sqrt, square, stopGradient, sub } from "./arithmetic.ts";
 import { axesOf, axisOf } from "./axes.ts";
 import { equal, less, not, notEqual, where, xor } from "./compare.ts";
 import { concat } from "./join.ts";
@@ -61,11 +61,11 @@ export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 /**
- * What to subtract before an exponential: about the maximum along the axes, kept with size 1. Any near value does, so
- * its floor is taken, which has no gradient and keeps the shift out of the backward pass. Infinite maxima become 0.
+ * What to subtract before an exponential: the maximum along the axes, kept with size 1. The result does not depend on it,
+ * so it is kept out of the backward pass. Infinite maxima become 0.
  */
 export function stableShift(x: Tensor, options: ReduceOptions): Tensor {
-  const largest = floor(max(x, { ...options, keepDims: true }));
+  const largest = stopGradient(max(x, { ...options, keepDims: true }));
   return where(less(abs(largest), Infinity), largest, 0);
 }
 

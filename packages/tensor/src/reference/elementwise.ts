@@ -5,7 +5,8 @@ import type { BinaryPrimitive, BitwisePrimitive, Comparison, UnaryPrimitive } fr
 import { erf } from "./erf.ts";
 import type { ReferenceKernel } from "./kernel.ts";
 
-type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | "not" | "compare" | "select" | "cast";
+type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | Other;
+type Other = "stopGradient" | "not" | "compare" | "select" | "cast";
 
 const unary: Readonly<Record<UnaryPrimitive, (x: number) => number>> = {
   identity: (x) => x,
@@ -58,6 +59,7 @@ export const elementwiseKernels = {
   ...kernelsOf(unary, unaryKernel),
   ...kernelsOf(binary, binaryKernel),
   ...kernelsOf(bitwise, binaryKernel),
+  stopGradient: unaryKernel((x) => x),
   not: unaryKernel((x) => Number(x === 0)),
   compare: (results, operands, { op }) => {
     binaryKernel((x, y) => Number(comparisons[op](x, y)))(results, operands);
@@ -71,7 +73,7 @@ export const elementwiseKernels = {
   },
 } satisfies { readonly [P in Elementwise]: ReferenceKernel<P> };
 
-function unaryKernel(fn: (x: number) => number): ReferenceKernel<UnaryPrimitive | "not"> {
+function unaryKernel(fn: (x: number) => number): ReferenceKernel<UnaryPrimitive | "not" | "stopGradient"> {
   return ([result], [x]) => {
     for (let i = 0; i < result!.data.length; i++) result!.data[i] = fn(x!.data[i]!);
   };

@@ -130,11 +130,14 @@ const foldCast: Rule<"cast"> = (rewriter, { inputs, outputs, params }) => {
   return rewriter.constant(params.dtype === "bool" ? Number(value !== 0) : value, outputs[0]!);
 };
 
+const operandItself = (_: Rewriter, { inputs }: { readonly inputs: readonly number[] }) => inputs[0];
+
 /** A rule over the table of one primitive, as every primitive's entry takes it. */
 type AnyRule = (rewriter: Rewriter, instruction: never) => number | undefined;
 
 const special: Readonly<Record<string, readonly AnyRule[]>> = {
-  identity: [(_, { inputs }: { inputs: readonly number[] }) => inputs[0]],
+  identity: [operandItself],
+  stopGradient: [operandItself],
   neg: [doubled("neg")],
   not: [doubled("not")],
   add: [addZero, addNegative("sub"), joinPieces],

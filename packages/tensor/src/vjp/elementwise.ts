@@ -7,7 +7,8 @@ import type { BinaryPrimitive, BitwisePrimitive, UnaryPrimitive } from "../primi
 import type { VjpRule } from "./rule.ts";
 import { noGradient } from "./rule.ts";
 
-type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | "not" | "compare" | "select" | "cast";
+type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | Other;
+type Other = "stopGradient" | "not" | "compare" | "select" | "cast";
 
 const plus = (x: Tensor, value: number) => add(x, fill(x, value));
 const two_over_root_pi = 2 / Math.sqrt(Math.PI);
@@ -60,6 +61,7 @@ export const elementwiseRules: { readonly [P in Elementwise]: VjpRule<P> } = {
   xor: noGradient,
   shiftLeft: noGradient,
   shiftRight: noGradient,
+  stopGradient: noGradient,
   not: noGradient,
   compare: noGradient,
   select: (dy, { inputs: [condition] }) => [

@@ -11,6 +11,12 @@ const chains: readonly Case[] = [
     tolerance: { relative: 1e-5, absolute: 1e-5 },
   },
   {
+    claim: "a value kept from gradients, alone and within a chain",
+    fn: (x, n) => [x.stopGradient(), x.exp().stopGradient().mul(x), n.stopGradient()],
+    inputs: [[sample([3, 5]), sample([4], "i32")]],
+    tolerance: approximate,
+  },
+  {
     claim: "broadcasting chains",
     fn: (x, row, column, scale) => x.mul(scale).add(row).div(column.abs().add(1)).maximum(row),
     inputs: [[sample([7, 9]), sample([9]), sample([7, 1]), sample([])]],
