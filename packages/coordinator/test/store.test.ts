@@ -34,10 +34,10 @@ const updateOf = (version: number, block: number, out: Float32Array) => {
 };
 
 async function runRound(store: RunStore, model: ServerModel, version: number): Promise<void> {
-  await store.beginRound(version);
+  store.beginRound(version);
   await model.step(
     (block, out) => updateOf(version, block, out),
-    (_, update) => store.logBlock(update),
+    (update) => store.logUpdate(update),
   );
   await store.commitRound({
     round: version,
@@ -70,7 +70,7 @@ async function liveFirst({ directory, disk, onCommitted }: Life): Promise<Server
   const model = await newModel();
   const store = await createRun({ directory, disk, checkpoint }, { run: "abc123", name: "test", job, manifest });
   try {
-    await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
     await liveOn(store, model, { from: 1, onCommitted });
   } catch (error) {
     await store.close();
@@ -87,9 +87,9 @@ async function liveOn(
   for (let version = from; version <= rounds; version++) {
     await runRound(store, model, version);
     onCommitted?.(version);
-    if (store.wantsCheckpoint) await store.checkpoint({ version, weights: model.weights, state: model.state });
+    if (store.wantsCheckpoint) await store.checkpoint({ version, weights: model.weights, state: model.state() });
   }
-  await store.checkpoint({ version: rounds, weights: model.weights, state: model.state }, { flush: true });
+  await store.checkpoint({ version: rounds, weights: model.weights, state: model.state() }, { flush: true });
   await store.close();
 }
 
@@ -265,7 +265,7 @@ describe("stored runs", () => {
     const directory = freshDirectory();
     const model = await newModel();
     const store = await createRun({ directory }, { run: "abc123", name: "test", job, manifest });
-    await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
     expect(listRuns(directory)[0]?.status).toBe("running");
     await expect(resume(directory)).rejects.toThrow(/in use by another coordinator/);
     await store.close();

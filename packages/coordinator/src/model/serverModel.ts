@@ -1,41 +1,60 @@
-/** The model as the coordinator holds it: one flat vector and the server optimiser's state, stepped block by block. */
-import type { TensorData } from "@weft/tensor";
-import { blockCount, blockElements, blockRange } from "@weft/vector";
+/** The model as the coordinator holds it: one flat vector and the server optimiser's state, stepped in runs of blocks. */
+import { isResident, type TensorData } from "@weft/tensor";
+import { blockElements } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
-import { compileServerStep, type ServerStep } from "./serverStep.ts";
+import { compileServerStep, type ServerStep, type StepValue } from "./serverStep.ts";
 
 /** Writes the combined update of a block. */
 export type UpdateSource = (block: number, out: Float32Array) => void;
 
-/** Told of every block's update; may keep it, but not change it. The next block waits for what it returns. */
-export type UpdateSink = (block: number, update: Float32Array) => Promise<void> | undefined;
+/** Told of the update of a run of elements, in order; it stays as it is until the promise resolves. */
+export type UpdateSink = (update: Float32Array) => Promise<void> | undefined;
 
-/** Vectors of the optimiser are whole; a scalar (shape []) is one value for all blocks. */
+/** The optimiser's state by part; a part is a vector over all parameters, or a scalar. */
 export type OptimizerState = readonly TensorData[];
+
+/**
+ * Elements stepped at once. A model that fits in one run keeps parameters and state in the backend's memory from step to
+ * step; of larger ones only as much is there at a time, so that their size is not held twice.
+ */
+const runElements = 16 * blockElements;
+
+interface ModelRun {
+  readonly start: number;
+  readonly end: number;
+  readonly step: ServerStep;
+  /** The parameters as the last step left them in the backend's memory, when they stay there. */
+  parameters: StepValue | undefined;
+  state: readonly StepValue[];
+}
 
 export class ServerModel {
   readonly size: number;
-  readonly #steps: ReadonlyMap<number, ServerStep>;
+  readonly #runs: readonly ModelRun[];
+  /** Two, so that one can be written out while the next is filled. */
+  readonly #updates: readonly [Float32Array, Float32Array];
   #weights: Float32Array;
-  #state: OptimizerState;
 
-  private constructor(steps: ReadonlyMap<number, ServerStep>, weights: Float32Array, state: OptimizerState) {
+  private constructor(runs: readonly ModelRun[], weights: Float32Array) {
     this.size = weights.length;
-    this.#steps = steps;
+    this.#runs = runs;
     this.#weights = weights;
-    this.#state = state;
+    const [first, second] = runs.map(({ start, end }) => new Float32Array(end - start));
+    const none = new Float32Array();
+    this.#updates = [first ?? none, second ?? none];
   }
 
   /** @throws {OptimizerError} for a specification that names no optimiser */
   static async create(spec: unknown, weights: Float32Array): Promise<ServerModel> {
     const steps = new Map<number, ServerStep>();
-    for (let block = 0; block < blockCount(weights.length); block++) {
-      const { start, end } = blockRange(weights.length, block);
-      if (!steps.has(end - start)) steps.set(end - start, compileServerStep(spec, end - start));
+    const runs: ModelRun[] = [];
+    for (let start = 0; start < weights.length; start += runElements) {
+      const end = Math.min(start + runElements, weights.length);
+      const step = steps.get(end - start) ?? compileServerStep(spec, end - start, weights.length <= runElements);
+      steps.set(end - start, step);
+      runs.push({ start, end, step, parameters: undefined, state: await step.initialize() });
     }
-    const model = new ServerModel(steps, weights, []);
-    model.#state = await model.#initialState();
-    return model;
+    return new ServerModel(runs, weights);
   }
 
   /** The vector of the present version. Never changed in place: a step makes another, so that it can be sent meanwhile. */
@@ -43,78 +62,72 @@ export class ServerModel {
     return this.#weights;
   }
 
-  /** Changed in place by the next step. */
-  get state(): OptimizerState {
-    return this.#state;
+  /** A copy. */
+  state(): OptimizerState {
+    const types = this.#runs[0]?.step.stateTypes ?? [];
+    return types.map(({ shape }, part) => {
+      const values = this.#runs.map(({ state }) => read(state[part]));
+      const [first] = values;
+      if (first === undefined || shape.length === 0 || values.length === 1) return first ?? new Float32Array();
+      const whole = new Float32Array(this.size);
+      for (const [i, { start }] of this.#runs.entries()) whole.set(values[i] ?? [], start);
+      return whole;
+    });
   }
 
   /** Puts a stored version in place. */
   restore(weights: Float32Array, state: OptimizerState): void {
-    const fits =
-      weights.length === this.size &&
-      state.length === this.#state.length &&
-      state.every((values, i) => sameKind(values, this.#state[i]));
-    if (!fits) {
-      throw new CoordinatorOptionsError(
-        "the stored version or optimiser state does not fit the job; was a file of another run put in its place?",
-      );
+    if (weights.length !== this.size) {
+      throw new CoordinatorOptionsError(`a stored version of ${weights.length} elements, the job has ${this.size}`);
+    }
+    for (const run of this.#runs) {
+      const types = run.step.stateTypes;
+      const fits = types.every(({ shape }, part) => state[part]?.length === (shape.length === 0 ? 1 : this.size));
+      if (!fits || state.length !== types.length) {
+        throw new CoordinatorOptionsError("the stored optimiser state does not fit the job's server optimiser");
+      }
+      run.parameters = undefined;
+      run.state = types.map(({ shape }, part) => {
+        const values = state[part] ?? new Float32Array();
+        return shape.length === 0 ? values : values.slice(run.start, run.end);
+      });
     }
     this.#weights = weights;
-    this.#state = state;
   }
 
   /** Steps to the next version. */
   async step(source: UpdateSource, sink?: UpdateSink): Promise<void> {
-    const next = new Float32Array(this.size);
-    const scalars = new Map<number, TensorData>();
-    for (let block = 0; block < blockCount(this.size); block++) {
-      const { start, end } = blockRange(this.size, block);
-      const update = new Float32Array(end - start);
-      source(block, update);
-      const kept = sink?.(block, update);
-      const step = this.#stepFor(end - start);
-      const before = this.#state.map((values, i) => (isScalar(step, i) ? values : values.subarray(start, end)));
-      const { parameters, state } = await step.run(this.#weights.subarray(start, end), update, before);
-      next.set(parameters, start);
-      state.forEach((values, i) => {
-        if (isScalar(step, i)) scalars.set(i, values);
-        else this.#state[i]?.set(values, start);
-      });
-      await kept;
+    const [only, another] = this.#runs;
+    const next = only !== undefined && another === undefined ? undefined : new Float32Array(this.size);
+    let stepped: TensorData | undefined;
+    const kept: (Promise<void> | undefined)[] = [];
+    for (const [index, run] of this.#runs.entries()) {
+      const { start, end } = run;
+      await kept[index - 2];
+      const update = (this.#updates[index % 2] ?? new Float32Array()).subarray(0, end - start);
+      for (let at = start; at < end; at += blockElements) {
+        source(at / blockElements, update.subarray(at - start, Math.min(at + blockElements, end) - start));
+      }
+      kept.push(sink?.(update));
+      const before = run.parameters ?? this.#weights.subarray(start, end);
+      const { parameters, state } = await run.step.run(before, update, run.state);
+      run.parameters = isResident(parameters) ? parameters : undefined;
+      run.state = state;
+      stepped = read(parameters);
+      next?.set(stepped, start);
     }
-    this.#weights = next;
-    this.#state = this.#state.map((values, i) => scalars.get(i) ?? values);
+    for (const written of kept) await written;
+    const weights = next ?? stepped;
+    if (!(weights instanceof Float32Array)) throw new Error("an optimiser gave parameters of another type than f32");
+    this.#weights = weights;
   }
 
   dispose(): void {
-    for (const step of this.#steps.values()) step.dispose();
-  }
-
-  async #initialState(): Promise<OptimizerState> {
-    const whole: TensorData[] = [];
-    for (let block = 0; block < blockCount(this.size); block++) {
-      const { start, end } = blockRange(this.size, block);
-      const step = this.#stepFor(end - start);
-      for (const [i, values] of (await step.initialize()).entries()) {
-        if (isScalar(step, i)) whole[i] = values;
-        else {
-          if (!(values instanceof Float32Array)) throw new Error("an optimiser keeps vectors of another type than f32");
-          const vector = (whole[i] ??= new Float32Array(this.size));
-          vector.set(values, start);
-        }
-      }
-    }
-    return whole;
-  }
-
-  #stepFor(elements: number): ServerStep {
-    const step = this.#steps.get(elements);
-    if (step === undefined) throw new Error(`no step for ${elements} of ${blockElements} elements`);
-    return step;
+    for (const { step } of this.#runs) step.dispose();
   }
 }
 
-const isScalar = (step: ServerStep, index: number) => step.stateTypes[index]?.shape.length === 0;
-
-const sameKind = (a: TensorData, b: TensorData | undefined) =>
-  a.constructor === b?.constructor && a.length === b.length;
+function read(value: StepValue | undefined): TensorData {
+  if (value === undefined) return new Float32Array();
+  return isResident(value) ? value.read() : value;
+}

@@ -1,50 +1,59 @@
 /**
- * The server optimiser over one block of the flat vector: an `optim` update traced and compiled like any Program. Every
- * optimiser there works element by element, so block by block gives the bits of the whole at once, in the memory of a block.
+ * The server optimiser over one run of elements of the flat vector: an `optim` update traced and compiled like any Program.
+ * Every optimiser there works element by element, so run by run gives the bits of the whole at once.
  */
 import { createOptimizer } from "@weft/optim";
 import {
   currentBackend,
-  type Executable,
-  isResident,
   placeholder,
+  type Resident,
   type Tensor,
   type TensorData,
   type TensorType,
   toProgram,
 } from "@weft/tensor";
 
+export type StepValue = TensorData | Resident;
+
 export interface ServerStep {
-  /** Types of the optimiser's state for a vector of `elements`. */
+  /** Types of the optimiser's state for `elements`. */
   readonly stateTypes: readonly TensorType[];
   /** The state before the first step. */
-  initialize(): Promise<readonly TensorData[]>;
-  /** @returns the parameters and the state after one step; inputs stay as they are */
+  initialize(): Promise<readonly StepValue[]>;
+  /** One step. What it returns is handed back at the next: when it is donated, it never leaves the backend's memory. */
   run(
-    parameters: Float32Array,
+    parameters: StepValue,
     gradient: Float32Array,
-    state: readonly TensorData[],
-  ): Promise<{ readonly parameters: TensorData; readonly state: readonly TensorData[] }>;
+    state: readonly StepValue[],
+  ): Promise<{ readonly parameters: StepValue; readonly state: readonly StepValue[] }>;
   dispose(): void;
 }
 
-/** Compiles the step for blocks of `elements` on the current backend. */
-export function compileServerStep(spec: unknown, elements: number): ServerStep {
+/**
+ * Compiles the step for `elements` on the current backend.
+ *
+ * @param donate parameters and state are updated in place; only for a step that serves one run of elements alone
+ */
+export function compileServerStep(spec: unknown, elements: number, donate: boolean): ServerStep {
   const optimizer = createOptimizer(spec);
-  const backend = currentBackend();
   const type: TensorType = { shape: [elements], dtype: "f32" };
-  const parameter = placeholder(type);
   const gradient = placeholder(type);
+  const parameter = placeholder(type);
   const initial = optimizer.init([parameter]);
   const stateTypes = initial.map(({ shape, dtype }): TensorType => ({ shape, dtype }));
   const state = stateTypes.map(placeholder);
   const next = optimizer.update([parameter], [gradient], state);
-  const step = backend.compile(toProgram([...next.parameters, ...next.state], [parameter, gradient, ...state]));
+  // Output i takes the place of input i: first the parameters, then each part of the state.
+  const aliases = new Map([0, ...stateTypes.map((_, i) => i + 1)].map((place) => [place, place]));
+  const program = toProgram([...next.parameters, ...next.state], [parameter, ...state, gradient]);
+  const step = currentBackend().compile(program, donate ? { aliases } : {});
   return {
     stateTypes,
     initialize: () => computeOnce(initial, [parameter], [new Float32Array(elements)]),
     async run(parameters, update, before) {
-      const [stepped, ...after] = await runOn(step, [parameters, update, ...before]);
+      const answer = step.run([parameters, ...before, update]);
+      // A synchronous backend answers at once; awaiting it would cost a turn of the queue.
+      const [stepped, ...after] = answer instanceof Promise ? await answer : answer;
       if (stepped === undefined) throw new Error("an optimiser gave no parameters");
       return { parameters: stepped, state: after };
     },
@@ -55,23 +64,14 @@ export function compileServerStep(spec: unknown, elements: number): ServerStep {
 }
 
 /** Runs a graph that is needed once. */
-export async function computeOnce(
+async function computeOnce(
   outputs: readonly Tensor[],
   inputs: readonly Tensor[],
   values: readonly TensorData[],
-): Promise<readonly TensorData[]> {
+): Promise<readonly StepValue[]> {
   if (outputs.length === 0) return [];
   const executable = currentBackend().compile(toProgram(outputs, inputs));
-  try {
-    return await runOn(executable, values);
-  } finally {
-    executable.dispose();
-  }
-}
-
-async function runOn(executable: Executable, values: readonly TensorData[]): Promise<TensorData[]> {
-  const answer = executable.run(values);
-  // A synchronous backend answers at once; awaiting it would cost a turn of the queue per block.
-  const outputs = answer instanceof Promise ? await answer : answer;
-  return outputs.map((output) => (isResident(output) ? output.read() : output));
+  const computed = await executable.run(values);
+  executable.dispose();
+  return computed;
 }

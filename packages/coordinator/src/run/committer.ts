@@ -64,12 +64,12 @@ export class Committer {
     const { model, uploads, store, document } = this.#parts;
     const { round, attempt, cohort, progress } = effect;
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
-    await store?.beginRound(round);
+    store?.beginRound(round);
     await model.step(
       (block, out) => {
         uploads.combine(block, out);
       },
-      (_, update) => store?.logBlock(update),
+      (update) => store?.logUpdate(update),
     );
     const broadcast = encodeBroadcast(round, model.weights, document.codec);
     const record: RoundRecord = {
@@ -96,9 +96,14 @@ export class Committer {
     const { store, model } = this.#parts;
     if (store === undefined || (when === "due" && !store.wantsCheckpoint)) return undefined;
     const startedMs = performance.now();
-    const { weights, state } = model;
-    const path = await store.checkpoint({ version: this.version, weights, state }, { flush: when === "always" });
+    const whole = { version: this.version, weights: model.weights, state: model.state() };
+    const path = await store.checkpoint(whole, { flush: when === "always" });
     return { path, ms: performance.now() - startedMs };
+  }
+
+  /** Whether the newest version has been evaluated already. */
+  get evaluated(): boolean {
+    return this.#evaluated?.version === this.version;
   }
 
   /** Metrics of the newest version on held-out data; undefined when there is no one to ask. */

@@ -343,9 +343,9 @@ export class Run implements SessionHost {
 
   async #evaluate(): Promise<Readonly<Record<string, number>> | undefined> {
     const { committer, emit } = this.#parts;
-    const { version } = committer;
+    const { version, evaluated } = committer;
     const metrics = await committer.evaluate();
-    if (metrics !== undefined) emit({ event: "evaluated", round: version, version, metrics });
+    if (metrics !== undefined && !evaluated) emit({ event: "evaluated", round: version, version, metrics });
     return metrics;
   }
 

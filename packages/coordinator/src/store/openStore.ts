@@ -45,7 +45,7 @@ export async function openStore(
   }
   const store = await explained(settings.directory, () => createRun(settings, { ...about, run: newRunId() }));
   try {
-    await store.checkpoint({ version: 0, weights: model.weights, state: model.state });
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
   } catch (error) {
     await store.close();
     throw error;

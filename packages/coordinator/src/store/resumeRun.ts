@@ -56,7 +56,7 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
     });
     const store = new RunStore({ run, directory, manifest, disk, database, lock, durability, checkpoint, nowMs });
     // A fresh start for the log: what an interrupted round left at its end is behind us.
-    await store.checkpoint({ version, weights: options.model.weights, state: options.model.state });
+    await store.checkpoint({ version, weights: options.model.weights, state: options.model.state() });
     return {
       store,
       version,

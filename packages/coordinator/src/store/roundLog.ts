@@ -16,10 +16,7 @@ const tailMagic = 0x45525457; // "WTRE"
 /** Bytes of a record for a vector of `elements`. */
 export const recordBytes = (elements: number) => headBytes + 4 * elements + tailBytes;
 
-/** Blocks that may be on their way to the disk at once: enough to hide its latency behind the optimiser's work. */
-const writesAtOnce = 8;
-
-/** Appends records block by block, as the combined update is made. */
+/** Appends records part by part, as the combined update is made. */
 export class LogWriter {
   readonly #file: LogFile;
   #crc = 0;
@@ -30,17 +27,17 @@ export class LogWriter {
     this.#file = file;
   }
 
-  async begin(version: number, elements: number): Promise<void> {
+  begin(version: number, elements: number): void {
     const head = new DataView(new ArrayBuffer(headBytes));
     head.setUint32(0, headMagic, true);
     head.setUint32(4, version, true);
     head.setFloat64(8, elements, true);
     this.#crc = 0;
-    await this.#append(new Uint8Array(head.buffer));
+    void this.#append(new Uint8Array(head.buffer));
   }
 
-  /** Resolves when there is room for another; the values must stay as they are until the record has ended. */
-  block(values: Float32Array): Promise<void> {
+  /** The values must stay as they are until the promise resolves. */
+  part(values: Float32Array): Promise<void> {
     return this.#append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
 
@@ -64,14 +61,14 @@ export class LogWriter {
     return this.#file.close();
   }
 
-  async #append(bytes: Uint8Array): Promise<void> {
+  #append(bytes: Uint8Array): Promise<void> {
     this.#crc = crc32(bytes, this.#crc);
     const written = this.#file.write(bytes, this.#bytes);
-    // Its failure is met by whoever awaits it, at the latest by the record's end.
+    // Its failure is met by the record's end.
     written.catch(() => undefined);
     this.#bytes += bytes.length;
     this.#underway.push(written);
-    if (this.#underway.length >= writesAtOnce) await this.#underway.shift();
+    return written;
   }
 }
 

@@ -45,16 +45,16 @@ export class RunStore {
     this.#lastCheckpointMs = parts.nowMs();
   }
 
-  /** Opens the record of the next round; its blocks follow through `logBlock`. */
-  async beginRound(version: number): Promise<void> {
-    await this.#log?.begin(version, this.#parts.manifest.size);
+  /** Opens the record of the next round; the parts of its update follow through `logUpdate`. */
+  beginRound(version: number): void {
+    this.#log?.begin(version, this.#parts.manifest.size);
   }
 
-  logBlock(update: Float32Array): Promise<void> | undefined {
-    return this.#log?.block(update);
+  logUpdate(update: Float32Array): Promise<void> | undefined {
+    return this.#log?.part(update);
   }
 
-  /** Commits the round whose blocks were logged. Once this resolves, no crash undoes it. */
+  /** Commits the round whose update was logged. Once this resolves, no crash undoes it. */
   async commitRound(record: RoundRecord): Promise<void> {
     const { disk, database, durability } = this.#parts;
     await this.#log?.end(record.hash);

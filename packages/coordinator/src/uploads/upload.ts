@@ -1,6 +1,6 @@
 /** One update on its way in: cut into blocks, checked, folded into the sums as each block arrives, taken out again on demand. */
 import type { Combination } from "@weft/aggregate";
-import { allFinite, blockCount, blockRange, type Codec, squaredNorm } from "@weft/vector";
+import { allFinite, blockCount, blockRange, type Codec, squaredNorm, WeftError as VectorError } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import { Keep, type KeepBudget } from "./keep.ts";
 
@@ -10,6 +10,8 @@ export interface UploadTarget {
   /** Elements of the flat vector. */
   readonly size: number;
   readonly normBound: number;
+  /** Room for the values of one block, shared by all uploads: they are only looked at while a block is folded. */
+  readonly scratch: Float32Array;
 }
 
 export class Upload {
@@ -81,18 +83,28 @@ export class Upload {
     const block = this.#blocks;
     const values = this.#decode(block, bytes);
     const { normBound, combination } = this.#target;
-    if (!allFinite(values)) {
-      return { code: "value", text: `block ${block} holds NaN or infinity; lower the learning rate or check the data` };
-    }
     this.#squaredNorm += squaredNorm(values);
-    if (this.#squaredNorm > normBound * normBound) {
+    // Written so that NaN fails; what passes is finite and within the bound, element by element.
+    if (!(this.#squaredNorm <= normBound * normBound)) {
+      if (!allFinite(values)) {
+        return {
+          code: "value",
+          text: `block ${block} holds NaN or infinity; lower the learning rate or check the data`,
+        };
+      }
       const norm = Math.sqrt(this.#squaredNorm).toPrecision(4);
       return {
         code: "norm",
         text: `the update's norm is at least ${norm}, at most ${normBound} is accepted; lower the learning rate or raise round.normBound`,
       };
     }
-    combination.add(block, values, this.#weight);
+    try {
+      combination.add(block, values, this.#weight);
+    } catch (error) {
+      // Whatever the sums cannot hold exactly is the sender's fault, never the run's.
+      if (error instanceof VectorError) return { code: error.code, text: error.message };
+      throw error;
+    }
     this.#keep.push(bytes);
     this.#blocks += 1;
     return undefined;
@@ -105,7 +117,7 @@ export class Upload {
 
   #decode(block: number, bytes: Uint8Array): Float32Array {
     const { start, end } = blockRange(this.#target.size, block);
-    const values = new Float32Array(end - start);
+    const values = this.#target.scratch.subarray(0, end - start);
     this.#target.codec.decode(bytes, values);
     return values;
   }

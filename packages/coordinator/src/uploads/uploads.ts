@@ -2,7 +2,7 @@
 import { type CombineRule, type Combination, meanRule, uniformMeanRule } from "@weft/aggregate";
 import type { JobDocument, MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
-import { type Codec, codecOf } from "@weft/vector";
+import { blockElements, type Codec, codecOf } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import { KeepBudget } from "./keep.ts";
 import { Upload } from "./upload.ts";
@@ -37,12 +37,14 @@ export class Uploads {
   #combination: Combination | undefined;
   /** Room for which the combination was opened. */
   #room = "";
+  readonly #scratch: Float32Array;
   #maxWeight = 0;
   #last = 0;
 
   /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
   constructor({ round, codec }: JobDocument, size: number, budgetBytes = keepBytes) {
     this.#size = size;
+    this.#scratch = new Float32Array(Math.min(size, blockElements));
     this.#codec = codecOf(codec);
     this.#rule = round.weighting === "examples" ? meanRule : uniformMeanRule;
     this.#normBound = round.normBound;
@@ -82,6 +84,7 @@ export class Uploads {
       codec: this.#codec,
       size: this.#size,
       normBound: this.#normBound,
+      scratch: this.#scratch,
     };
     arrival.upload = new Upload(target, arrival.message.weight, this.#budget);
   }
