@@ -57,7 +57,7 @@ test.skipIf(skip)("a tab and a Node worker train the digits together to the end 
 
   expect(await coordinator.exited).toBe(0);
   expect(await worker.exited).toBe(0);
-  await page.waitForFunction(() => document.getElementById("status")?.textContent?.includes("finished") === true);
+  await page.waitForFunction(() => document.getElementById("status")?.textContent.includes("finished") === true);
   expect(await page.textContent("#loss")).toMatch(/^\d+\.\d{4}$/);
   const together = coordinator.events.filter(({ event, updates }) => event === "round" && updates === 2);
   expect(together.length).toBeGreaterThan(300);

@@ -56,7 +56,7 @@ describe("100 rounds of data-parallel training", () => {
     }
     const flat = new Float32Array(manifest.size);
     for (const [i, { offset }] of manifest.entries.entries()) {
-      flat.set((await parameters[i]!.data()) as Float32Array, offset);
+      flat.set(await parameters[i]!.data(), offset);
     }
     return flat;
   }

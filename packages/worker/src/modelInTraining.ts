@@ -20,6 +20,8 @@ export interface ModelInTraining {
   step(batch: Batch, random: { readonly seed: number; readonly step: number }): Promise<number[]>;
   /** A copy of the parameters, flat. */
   weights(): Promise<Float32Array>;
+  /** Goes on from these parameters; the optimiser's state stays. The vector is not copied. */
+  setWeights(flat: Float32Array): void;
   /** Goes on with other settings of the same optimiser; its state stays. */
   setOptimizer(spec: JobRound["server"]): void;
 }
@@ -53,6 +55,7 @@ export function createTraining(job: CheckedJob): StartTraining {
         return readScalars([next.loss, ...next.metrics]);
       },
       weights: () => flatten(job.manifest, parameters),
+      setWeights: (flat) => (parameters = parameterTensors(job.manifest, flat)),
       setOptimizer: (changed) => (spec = changed),
     };
   };

@@ -18,56 +18,149 @@ interface Base {
   readonly values: Float32Array;
 }
 
-export interface Orders {
-  begin(trainer: Trainer): void;
-  /** A version is on its way; orders on it wait for it. */
-  weights(message: MessageOf<"weights">, payload: Promise<Uint8Array>): void;
-  partition(indices: Uint32Array): void;
-  examples(request: number, payload: Uint8Array): void;
-  /** Resolves when the update was sent or the order declined; a newer order supersedes one under way. */
-  carryOut(work: Work): Promise<void>;
-  /** The session is over: whatever waits gives up. */
-  abandon(): void;
-}
+/** Sockets and timers get a turn this often while a worker trains locally. */
+const yieldEveryMs = 20;
 
-export function createOrders(connection: Connection, context: SessionContext): Orders {
-  const { identity, emit } = context;
-  const bases = new Map<number, Promise<Base>>();
-  const requests = new Map<number, PromiseWithResolvers<Uint8Array>>();
-  let nextRequest = 0;
-  let latest: Work | undefined;
-  let trainer: Trainer | undefined;
+export class Orders {
+  readonly #connection: Connection;
+  readonly #context: SessionContext;
+  readonly #bases = new Map<number, Promise<Base>>();
+  readonly #requests = new Map<number, PromiseWithResolvers<Uint8Array>>();
+  #nextRequest = 0;
+  #latest: Work | undefined;
+  #trainer: Trainer | undefined;
 
-  const fetchRows = async (indices: Uint32Array) => {
-    const request = nextRequest++;
-    const answer = Promise.withResolvers<Uint8Array>();
-    requests.set(request, answer);
-    // The indices travel as raw little-endian bytes; every platform that runs WebAssembly is little-endian.
-    await connection.send({ kind: "fetch", request }, new Uint8Array(indices.slice().buffer));
-    return answer.promise;
-  };
-
-  const served = (data: Trainer["job"]["document"]["data"]) => (identity.served ??= new ExampleStore(data));
-
-  /** The worker's own share: data it brought, or its partition of the coordinator's set. */
-  async function ownShare({ job }: Trainer): Promise<ExampleRows> {
-    if (identity.ownData) return allRows(identity.ownData);
-    if (!identity.partition) {
-      throw new OrderDeclinedError(
-        "no-data",
-        "this order is for a worker's own share, and none was assigned or brought",
-      );
-    }
-    return served(job.document.data).rows(identity.partition, fetchRows);
+  constructor(connection: Connection, context: SessionContext) {
+    this.#connection = connection;
+    this.#context = context;
   }
 
-  async function chosenExamples(active: Trainer, choice: ExampleChoice): Promise<ExampleRows> {
-    if (choice.kind === "slice") {
-      const { document } = active.job;
-      const indices = shuffledSlice(document.examples, choice.seed, choice);
-      return served(document.data).rows(indices, fetchRows);
+  begin(trainer: Trainer): void {
+    this.#trainer = trainer;
+  }
+
+  /** A version is on its way; orders on it wait for it. Only the newest two are kept. */
+  weights({ version, codec, hash }: MessageOf<"weights">, payload: Promise<Uint8Array>): void {
+    const decoded = payload.then(async (bytes) => {
+      const actual = await sha256(bytes);
+      if (actual !== hash) {
+        throw new OrderDeclinedError("base-hash", `version ${version} hashes to ${actual}, ${hash} was announced`);
+      }
+      const values = new Float32Array(this.#trainer?.job.manifest.size ?? 0);
+      codecOf(codec).decode(bytes, values);
+      return { hash, values };
+    });
+    decoded.catch(() => undefined); // reported to the order that waits for it
+    for (const held of this.#bases.keys()) if (held < version - 1) this.#bases.delete(held);
+    this.#bases.set(version, decoded);
+  }
+
+  /** This worker's share of the coordinator's examples. */
+  partition(indices: Uint32Array): void {
+    this.#context.identity.partition = indices;
+  }
+
+  examples(request: number, payload: Uint8Array): void {
+    this.#requests.get(request)?.resolve(payload);
+    this.#requests.delete(request);
+  }
+
+  /** Resolves when the update was sent or the order declined; a newer order supersedes one under way. */
+  async carryOut(work: Work): Promise<void> {
+    this.#latest = work;
+    const { run, round, attempt } = work;
+    try {
+      await this.#sendUpdate(work);
+    } catch (error) {
+      if (!(error instanceof OrderDeclinedError)) throw error;
+      this.#context.emit({ event: "declined", round, code: error.reasonCode, reason: error.message });
+      const reason = error.message.slice(0, 2000);
+      await this.#connection.send({ kind: "decline", run, round, attempt, code: error.reasonCode, reason });
     }
-    const { dataset, rows } = await ownShare(active);
+  }
+
+  /** The session is over: whatever waits gives up. */
+  abandon(): void {
+    this.#latest = undefined;
+    for (const { reject } of this.#requests.values()) {
+      reject(new ConnectionError("closed", "the session ended while examples were on their way"));
+    }
+    this.#requests.clear();
+  }
+
+  async #sendUpdate(work: Work): Promise<void> {
+    if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
+    const startedAt = performance.now();
+    const { values, weight, metrics } = await this.#train(this.#trainer, work);
+    const computeMs = performance.now() - startedAt;
+    const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
+    if (broken) {
+      const [name, value] = broken;
+      throw new OrderDeclinedError(
+        "non-finite",
+        `the ${name} became ${value}; lower the learning rate or check the data`,
+      );
+    }
+    const { codec } = this.#trainer.job.document;
+    const { run, round, attempt, version } = work;
+    const update = { kind: "update", run, round, attempt, version, codec, weight, metrics, computeMs } as const;
+    await this.#connection.send(update, codecOf(codec).encode(values));
+    this.#context.emit({
+      event: "update",
+      round,
+      loss: (metrics["loss"] ?? NaN) / Math.max(1, weight),
+      examples: weight,
+      computeMs,
+    });
+  }
+
+  async #train(trainer: Trainer, work: Work): Promise<ExampleSums & { values: Float32Array }> {
+    const base = await this.#baseOf(work);
+    const { order } = work;
+    if (order.kind === "gradient") {
+      const examples = await this.#chosenExamples(trainer, order.examples);
+      const { gradient, ...sums } = await trainer.gradient(base, examples, order.seed);
+      return { ...sums, values: gradient };
+    }
+    const { round } = trainer.job.document;
+    if (round.work.kind !== "local") throw new OrderDeclinedError("not-in-job", "the job has no local training");
+    const { change, ...sums } = await trainer.train(base, await this.#ownShare(trainer), {
+      ...order,
+      optimizer: round.work.optimizer,
+      onStep: this.#betweenSteps(work),
+    });
+    return { ...sums, values: change };
+  }
+
+  /** Gives up on an order that a newer one has superseded, and lets sockets and timers run now and then. */
+  #betweenSteps(work: Work): () => Promise<void> {
+    let yieldedAt = performance.now();
+    return async () => {
+      if (this.#latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
+      if (performance.now() - yieldedAt < yieldEveryMs) return;
+      await yieldToEvents();
+      yieldedAt = performance.now();
+    };
+  }
+
+  async #baseOf({ version, versionHash }: Work): Promise<Float32Array> {
+    const base = await this.#bases.get(version);
+    if (!base) throw new OrderDeclinedError("no-base", `version ${version} was never sent to this worker`);
+    if (base.hash !== versionHash) {
+      throw new OrderDeclinedError(
+        "base-hash",
+        `version ${version} hashes to ${base.hash}, the order says ${versionHash}`,
+      );
+    }
+    return base.values;
+  }
+
+  async #chosenExamples(trainer: Trainer, choice: ExampleChoice): Promise<ExampleRows> {
+    if (choice.kind === "slice") {
+      const indices = shuffledSlice(trainer.job.document.examples, choice.seed, choice);
+      return this.#served(trainer).rows(indices, (asked) => this.#fetch(asked));
+    }
+    const { dataset, rows } = await this.#ownShare(trainer);
     const start = choice.position % rows.length;
     const count = Math.min(choice.count, rows.length - start);
     const epoch = Math.floor(choice.position / rows.length);
@@ -75,97 +168,29 @@ export function createOrders(connection: Connection, context: SessionContext): O
     return { dataset, rows: picked.map((i) => rows[i] ?? 0) };
   }
 
-  async function baseOf(work: Work): Promise<Float32Array> {
-    const base = await bases.get(work.version);
-    if (!base) throw new OrderDeclinedError("no-base", `version ${work.version} was never sent to this worker`);
-    if (base.hash !== work.versionHash) {
+  /** Data the worker brought, or its partition of the coordinator's set. */
+  async #ownShare(trainer: Trainer): Promise<ExampleRows> {
+    const { identity } = this.#context;
+    if (identity.ownData) return allRows(identity.ownData);
+    if (!identity.partition) {
       throw new OrderDeclinedError(
-        "base-hash",
-        `version ${work.version} hashes to ${base.hash}, the order says ${work.versionHash}`,
+        "no-data",
+        "this order is for a worker's own share, and none was assigned or brought",
       );
     }
-    return base.values;
+    return this.#served(trainer).rows(identity.partition, (asked) => this.#fetch(asked));
   }
 
-  async function train(active: Trainer, work: Work): Promise<ExampleSums & { values: Float32Array }> {
-    const base = await baseOf(work);
-    if (work.order.kind === "gradient") {
-      const examples = await chosenExamples(active, work.order.examples);
-      const { gradient, ...sums } = await active.gradient(base, examples, work.order.seed);
-      return { ...sums, values: gradient };
-    }
-    const { round } = active.job.document;
-    if (round.work.kind !== "local") throw new OrderDeclinedError("not-in-job", "the job has no local training");
-    let yieldedAt = performance.now();
-    const { change, ...sums } = await active.train(base, await ownShare(active), {
-      ...work.order,
-      optimizer: round.work.optimizer,
-      onStep: async () => {
-        if (latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
-        if (performance.now() - yieldedAt < 20) return;
-        await yieldToEvents();
-        yieldedAt = performance.now();
-      },
-    });
-    return { ...sums, values: change };
+  #served({ job }: Trainer): ExampleStore {
+    return (this.#context.identity.served ??= new ExampleStore(job.document.data));
   }
 
-  async function carryOut(work: Work): Promise<void> {
-    latest = work;
-    const { run, round, attempt, version } = work;
-    try {
-      if (!trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
-      const startedAt = performance.now();
-      const { values, weight, metrics } = await train(trainer, work);
-      const computeMs = performance.now() - startedAt;
-      const loss = (metrics["loss"] ?? NaN) / weight;
-      const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
-      if (broken) {
-        const [name, value] = broken;
-        throw new OrderDeclinedError(
-          "non-finite",
-          `the ${name} became ${value}; lower the learning rate or check the data`,
-        );
-      }
-      const { codec } = trainer.job.document;
-      const update = { kind: "update", run, round, attempt, version, codec, weight, metrics, computeMs } as const;
-      await connection.send(update, codecOf(codec).encode(values));
-      emit({ event: "update", round, loss, examples: weight, computeMs });
-    } catch (error) {
-      if (!(error instanceof OrderDeclinedError)) throw error;
-      emit({ event: "declined", round, code: error.reasonCode, reason: error.message });
-      const reason = error.message.slice(0, 2000);
-      await connection.send({ kind: "decline", run, round, attempt, code: error.reasonCode, reason });
-    }
+  async #fetch(indices: Uint32Array): Promise<Uint8Array> {
+    const request = this.#nextRequest++;
+    const answer = Promise.withResolvers<Uint8Array>();
+    this.#requests.set(request, answer);
+    // The indices travel as raw little-endian bytes; every platform that runs WebAssembly is little-endian.
+    await this.#connection.send({ kind: "fetch", request }, new Uint8Array(indices.slice().buffer));
+    return answer.promise;
   }
-
-  return {
-    carryOut,
-    begin: (prepared) => (trainer = prepared),
-    partition: (indices) => (identity.partition = indices),
-    weights({ version, codec, hash }, payload) {
-      const decoded = payload.then(async (bytes) => {
-        const actual = await sha256(bytes);
-        if (actual !== hash) {
-          throw new OrderDeclinedError("base-hash", `version ${version} hashes to ${actual}, ${hash} was announced`);
-        }
-        const values = new Float32Array(trainer?.job.manifest.size ?? 0);
-        codecOf(codec).decode(bytes, values);
-        return { hash, values };
-      });
-      decoded.catch(() => undefined); // reported to the order that waits for it
-      for (const held of bases.keys()) if (held < version - 1) bases.delete(held);
-      bases.set(version, decoded);
-    },
-    examples(request, payload) {
-      requests.get(request)?.resolve(payload);
-      requests.delete(request);
-    },
-    abandon() {
-      latest = undefined;
-      for (const { reject } of requests.values())
-        reject(new ConnectionError("closed", "the session ended while examples were on their way"));
-      requests.clear();
-    },
-  };
 }

@@ -5,7 +5,7 @@ import type { Connection, IncomingPayload } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
 import { JobRefusedError } from "./errors.ts";
 import type { WorkerOutcome } from "./events.ts";
-import { createOrders } from "./orders.ts";
+import { Orders } from "./orders.ts";
 import { prepareJob } from "./preparedJobs.ts";
 import type { Trainer } from "./training.ts";
 import type { SessionContext } from "./options.ts";
@@ -25,13 +25,13 @@ class Session {
   private readonly connection: Connection;
   private readonly context: SessionContext;
   private readonly ended = Promise.withResolvers<SessionEnd>();
-  private readonly orders;
+  private readonly orders: Orders;
   private expectedJobHash = "";
 
   constructor(connection: Connection, context: SessionContext) {
     this.connection = connection;
     this.context = context;
-    this.orders = createOrders(connection, context);
+    this.orders = new Orders(connection, context);
   }
 
   async run(): Promise<SessionEnd> {

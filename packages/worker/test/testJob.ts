@@ -4,7 +4,7 @@ import type { JobDraft } from "@weft/protocol";
 import { encodeJob } from "@weft/protocol";
 import type { Program, TensorType } from "@weft/tensor";
 import { encode, normal, tensor, trace } from "@weft/tensor";
-import { Tensor } from "@weft/tensor";
+import type { Tensor } from "@weft/tensor";
 import { sha256 } from "../src/hash.ts";
 
 const features = 3;

@@ -10,13 +10,21 @@ import type { RoundRule } from "./round.ts";
 import { tracePrograms } from "./programs.ts";
 
 /** Examples per call when evaluating or predicting: enough to fill the kernels, little enough for a tab. */
-const evaluationBatch = 250;
+export const defaultEvaluationBatch = 250;
 /** Loss programs are traced for the shares of a batch among up to this many workers; more pad the smallest share. */
 const tracedShares = 16;
 
+export interface BuildJobOptions {
+  /** Batch sizes of the loss programs, ascending; default: the shares of a batch among 1 to 16 workers. */
+  readonly lossBatches?: readonly number[];
+  /** Examples per call of the evaluate and predict programs; default 250. */
+  readonly evaluationBatch?: number;
+}
+
 /** @throws {JobError} when model, loss and data do not fit together, with the shapes that clash */
-export function buildJob(job: Job, data: { readonly train: Dataset }): Uint8Array {
+export function buildJob(job: Job, data: { readonly train: Dataset }, options: BuildJobOptions = {}): Uint8Array {
   const { definition } = job;
+  const { evaluationBatch = defaultEvaluationBatch } = options;
   const { contract, size } = data.train;
   if (contract.fields.length !== 2) {
     throw new JobError(
@@ -28,7 +36,9 @@ export function buildJob(job: Job, data: { readonly train: Dataset }): Uint8Arra
     const packed = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
     const programs: JobPrograms = {
       initialize: packed(0, traced.initialize),
-      loss: lossBatches(definition.round.work, size).map((batch) => packed(batch, traced.loss(batch))),
+      loss: (options.lossBatches ?? lossBatches(definition.round.work, size)).map((batch) =>
+        packed(batch, traced.loss(batch)),
+      ),
       evaluate: packed(evaluationBatch, traced.evaluate(evaluationBatch)),
       predict: packed(evaluationBatch, traced.predict(evaluationBatch)),
     };
@@ -69,7 +79,7 @@ function wireRound({ work, cohort, quorum, deadlineMs, weighting, server, normBo
 }
 
 /** Batch sizes a worker may be asked for, ascending: the shares of a batch among 1, 2, 3… workers. */
-function lossBatches(work: JobDocument["round"]["work"], examples: number): number[] {
+export function lossBatches(work: JobDocument["round"]["work"], examples: number): number[] {
   const batch = Math.min(work.batchSize, Math.max(1, examples));
   if (work.kind === "local") return [batch];
   const shares = Array.from({ length: Math.min(tracedShares, batch) }, (_, i) => Math.ceil(batch / (i + 1)));

@@ -1,8 +1,8 @@
 /** Traces a definition into the Programs of a job document (their signatures are given in protocol's job.ts). */
 import type { DataContract } from "@weft/data";
 import { apply, initialize } from "@weft/nn";
-import type { Program, TensorType } from "@weft/tensor";
-import { Tensor, maximum, trace, vmap } from "@weft/tensor";
+import type { Program, Tensor, TensorType } from "@weft/tensor";
+import { maximum, trace, vmap } from "@weft/tensor";
 import type { BatchMean, JobDefinition } from "./defineJob.ts";
 
 export interface NamedParameter {
