@@ -111,7 +111,9 @@ function rescue(lent: ReadonlyMap<number, Tensor>, given: ReadonlySet<Tensor>): 
   }
 }
 
-const isLent = ({ node }: Tensor): boolean => node.kind === "data" && isResident(node.value);
+/** What was given to another step in the meantime has no value any more. */
+const isLent = ({ node }: Tensor): boolean =>
+  node.kind === "data" && isResident(node.value) && node.value !== givenAway;
 
 /** Stands for the value of a tensor that was donated. */
 const givenAway: Resident = {
