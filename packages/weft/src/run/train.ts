@@ -1,13 +1,9 @@
 /** Trains a job on this machine from a program: a coordinator here, workers in processes of their own. */
-import { writeFile } from "node:fs/promises";
 import type { CoordinatorEvent, Outcome } from "@weft/coordinator";
-import type { Dataset } from "@weft/data";
-import type { Tensor } from "@weft/tensor";
 import type { Job } from "../job/defineJob.ts";
-import { predictTensor } from "./predict.ts";
-import type { HostedRun } from "./hostRun.ts";
 import { hostRun } from "./hostRun.ts";
-import { weightsFile } from "./storedModel.ts";
+import type { TrainedModel } from "./trainedModel.ts";
+import { trainedModel } from "./trainedModel.ts";
 import { startWorkerProcesses } from "./workerProcesses.ts";
 
 export interface TrainOptions {
@@ -23,17 +19,8 @@ export interface TrainOptions {
 }
 
 /** A finished run. */
-export interface Run {
+export interface Run extends TrainedModel {
   readonly outcome: Outcome;
-  /** Means of loss and metrics over a dataset, by default the job's test set. */
-  evaluate(dataset?: Dataset): Promise<Record<string, number>>;
-  /**
-   * @param inputs [batch, …], as the job's first field
-   * @returns predictions [batch, …]
-   */
-  predict(inputs: Tensor): Promise<Tensor>;
-  /** Writes the weights as safetensors, by parameter name. */
-  save(path: string): Promise<void>;
 }
 
 export async function train(job: Job, options: TrainOptions = {}): Promise<Run> {
@@ -58,14 +45,5 @@ export async function train(job: Job, options: TrainOptions = {}): Promise<Run> 
   );
   const outcome = await coordinator.finished;
   await children.exited;
-  return finishedRun(hosted, outcome);
-}
-
-function finishedRun({ trainer, test }: HostedRun, outcome: Outcome): Run {
-  return {
-    outcome,
-    evaluate: (dataset = test) => trainer.evaluate(outcome.weights, dataset),
-    predict: (inputs) => predictTensor(trainer, outcome.weights, inputs),
-    save: (path) => writeFile(path, weightsFile(trainer, outcome.weights)),
-  };
+  return { outcome, ...trainedModel(hosted, outcome.weights) };
 }
