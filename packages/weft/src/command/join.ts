@@ -4,7 +4,7 @@ import { loadPath } from "@weft/data";
 import { connectWebSocket } from "@weft/transport";
 import type { WorkerEvent, WorkerHandle, WorkerOutcome } from "@weft/worker";
 import { defaultPolicy, startWorker } from "@weft/worker";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { useEngine } from "../run/engine.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { count, figure } from "./format.ts";
@@ -35,7 +35,7 @@ export function joinCommand(finish: Finish): Command {
     .option("--max-memory <MiB>", "refuse jobs whose steps need more", wholeNumber(1, 1e6), 2048)
     .option("--patience <seconds>", "give up after so long without a coordinator", wholeNumber(0, 1e9), 600)
     .addOption(jsonOption())
-    .option("--child", "end when the process that started this one ends")
+    .addOption(new Option("--child", "end when the process that started this one ends").hideHelp())
     .addHelpText(
       "after",
       `

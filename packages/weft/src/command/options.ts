@@ -4,8 +4,7 @@ import { InvalidArgumentError, Option } from "commander";
 
 export const runsOption = () => new Option("--runs <dir>", "where runs are kept").default("runs");
 export const jsonOption = () => new Option("--json", "one JSON object a line, for programs").default(false);
-export const tokenOption = () =>
-  new Option("--token <token>", "what workers must present (also: environment WEFT_TOKEN)").env("WEFT_TOKEN");
+export const tokenOption = () => new Option("--token <token>", "what workers must present").env("WEFT_TOKEN");
 export const portOption = () =>
   new Option("--port <port>", "port to listen on; 0 takes a free one").argParser(wholeNumber(0, 65535));
 export const hostOption = () =>

@@ -26,8 +26,10 @@ export function runsCommand(finish: Finish): Command {
     });
 }
 
+/** One line of at most 80 columns for names of usual length. */
 function rowOf({ run, name, status, rounds, updatedAt, metrics }: RunSummary): string {
   const when = new Date(updatedAt).toISOString().slice(0, 16).replace("T", " ");
-  const figures = metricsText(metrics);
-  return [run, when, status.padEnd(11), `${name}  ${count(rounds)} rounds`, figures].filter(Boolean).join("  ");
+  const { loss, ...others } = metrics;
+  const shown = Object.keys(others).length > 0 || loss === undefined ? others : { loss };
+  return [run, when, status.padEnd(11), name, `${count(rounds)} rounds`, metricsText(shown)].filter(Boolean).join("  ");
 }

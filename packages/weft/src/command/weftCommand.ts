@@ -22,9 +22,10 @@ export async function weftCommand(args: readonly string[]): Promise<number> {
     .addHelpText(
       "after",
       `
-Exit codes: 0 finished · 2 usage · 3 job · 4 data · 5 network · 6 refused or without result · 7 store
-            · 130 interrupted · 1 a defect of weft
-Environment: WEFT_LOG=info or WEFT_LOG=round,wire:debug writes structured logs to standard error`,
+Exit codes: 0 finished · 2 usage · 3 job · 4 data · 5 network · 6 refused or
+            without result · 7 store · 130 interrupted · 1 a defect of weft
+Environment: WEFT_LOG=info, or by topics as in WEFT_LOG=round,wire:debug, writes
+            structured logs to standard error`,
     );
   for (const subcommand of subcommands) program.addCommand(subcommand(finish).exitOverride());
   try {
