@@ -1,6 +1,7 @@
 import { createOptimizer } from "@weft/optim";
-import { tensor } from "@weft/tensor";
+import { tensor, trace } from "@weft/tensor";
 import { describe, expect, it } from "vitest";
+import { checkElementwise } from "../src/model/checkElementwise.ts";
 import { ServerModel, type UpdateSource } from "../src/model/serverModel.ts";
 
 const valueAt = (i: number, salt: number) => Math.fround(Math.sin(i * 0.37 + salt));
@@ -59,4 +60,20 @@ describe("the server model", () => {
     expect(() => model.restore(vector(10, 0), other.state())).toThrow(/does not fit the job's server optimiser/);
     expect(() => model.restore(vector(9, 0), model.state())).toThrow(/9 elements, the job has 10/);
   });
+});
+
+it("an optimiser that takes a norm of the whole is refused with what to use instead", () => {
+  const type = { shape: [8], dtype: "f32" } as const;
+  const normed = trace(
+    (weights, gradient) => weights.sub(gradient.div(gradient.mul(gradient).sum().sqrt())),
+    [type, type],
+  );
+  expect(() => checkElementwise(normed, 8, "lamb")).toThrow(
+    /lamb looks at more than one element .*such as sgd or adam/,
+  );
+  const plain = trace(
+    (weights, gradient, rate) => weights.sub(gradient.mul(rate.add(1))),
+    [type, type, { shape: [], dtype: "f32" }],
+  );
+  expect(() => checkElementwise(plain, 8, "sgd")).not.toThrow();
 });

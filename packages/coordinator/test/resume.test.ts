@@ -84,3 +84,15 @@ it("a stopped run is resumed with the workers' own streams where they stood", as
   ];
   expect(all.map((choice) => choice && choice.kind === "own" && choice.position)).toEqual([0, 12, 24, 36]);
 });
+
+it("a disk that fails ends the run with an error that says so, and closes everything", async () => {
+  const directory = freshDirectory();
+  const run = await startRun({ job: makeJob({ size: 4 }), store: { directory, checkpoint: { everyRounds: 1 } } });
+  run.coordinator.on((event) => {
+    if (event.event === "round") rmSync(run.coordinator.directory!, { recursive: true });
+  });
+  const worker = run.join();
+  await expect(run.coordinator.finished).rejects.toThrow(/the directory is not there; was the run removed/);
+  expect((await worker.closed).code).toBe(1011);
+  expect(run.clock.pending).toBe(0);
+});

@@ -12,6 +12,7 @@ import {
   type TensorType,
   toProgram,
 } from "@weft/tensor";
+import { checkElementwise } from "./checkElementwise.ts";
 
 export type StepValue = TensorData | Resident;
 
@@ -32,6 +33,8 @@ export interface ServerStep {
 /**
  * Compiles the step for `elements` on the current backend.
  *
+ * @throws {OptimizerError} for a specification that names no optimiser
+ * @throws {CoordinatorOptionsError} for an optimiser that does not work element by element
  * @param donate parameters and state are updated in place; only for a step that serves one run of elements alone
  */
 export function compileServerStep(spec: unknown, elements: number, donate: boolean): ServerStep {
@@ -46,6 +49,7 @@ export function compileServerStep(spec: unknown, elements: number, donate: boole
   // Output i takes the place of input i: first the parameters, then each part of the state.
   const aliases = new Map([0, ...stateTypes.map((_, i) => i + 1)].map((place) => [place, place]));
   const program = toProgram([...next.parameters, ...next.state], [parameter, ...state, gradient]);
+  checkElementwise(program, elements, optimizer.spec.name);
   const step = currentBackend().compile(program, donate ? { aliases } : {});
   return {
     stateTypes,
