@@ -85,7 +85,7 @@ export class Engine {
   #kernelOf(source: KernelSource): KernelFunction {
     const known = this.#kernels.get(source.key);
     if (known) return known;
-    const module = new WebAssembly.Module(source.build());
+    const module = new WebAssembly.Module(source.build().toBytes());
     const instance = new WebAssembly.Instance(module, { env: { memory: this.regions.memory } });
     const run = instance.exports["run"] as KernelFunction;
     this.#kernels.set(source.key, run);

@@ -1,5 +1,6 @@
 /** What a kernel is: the contract between the kernels, the plan that strings them together and the executor that runs it. */
 import type { Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
+import type { ModuleBuilder } from "./emitter/moduleBuilder.ts";
 
 /**
  * A kernel specialised to its shapes: code, how its work divides, and what scratch each thread needs.
@@ -12,7 +13,7 @@ import type { Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
 export interface KernelSource {
   /** Equal keys mean equal code; compiled modules are cached by it. */
   readonly key: string;
-  readonly build: () => Uint8Array<ArrayBuffer>;
+  readonly build: () => ModuleBuilder;
   /** Work items. */
   readonly tiles: number;
   /** Scratch memory each thread needs. */

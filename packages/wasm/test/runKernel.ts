@@ -36,7 +36,7 @@ export function runKernel(
     view.set(new Uint8Array(operand.buffer, operand.byteOffset, operand.byteLength));
   });
   const before = new Uint8Array(memory.buffer.slice(0));
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(source.build()), { env: { memory } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(source.build().toBytes()), { env: { memory } });
   const run = instance.exports["run"] as (...args: number[]) => void;
   const cuts = [0, ...splits.map((cut) => Math.min(cut, source.tiles)).sort((a, b) => a - b), source.tiles];
   for (let i = 1; i < cuts.length; i++) run(cuts[i - 1]!, cuts[i]!, end, ...pointers);

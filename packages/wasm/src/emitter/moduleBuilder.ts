@@ -1,5 +1,5 @@
 /** A WebAssembly module in the making: it imports `env.memory`, defines functions and exports some by name. */
-import { ByteWriter } from "./bytes.ts";
+import { ByteWriter, leb128 } from "./bytes.ts";
 import type { Local, ValueType } from "./expression.ts";
 import { localOf, typeCode } from "./expression.ts";
 import type { FunctionHandle } from "./functionBuilder.ts";
@@ -22,6 +22,9 @@ interface FunctionEntry extends FunctionHandle {
 
 const section = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
 
+/** Pages of the largest memory that 32 bits can address; a shared memory has to name its limit. */
+export const largestPages = 65536;
+
 export class ModuleBuilder {
   readonly #functions: FunctionEntry[] = [];
 
@@ -43,8 +46,8 @@ export class ModuleBuilder {
     return handle;
   }
 
-  /** The binary module; valid input for `new WebAssembly.Module`. */
-  toBytes(): Uint8Array<ArrayBuffer> {
+  /** The binary module; valid input for `new WebAssembly.Module`. A shared memory must be imported as one. */
+  toBytes({ shared = false }: { readonly shared?: boolean } = {}): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
     writeSection(out, section.type, this.#functions, (entry, { params, options }) => {
@@ -55,7 +58,7 @@ export class ModuleBuilder {
     writeSection(out, section.import, ["memory"], (entry, name) => {
       entry.name("env");
       entry.name(name);
-      entry.bytes([0x02, 0x00, 0x00]);
+      entry.bytes(shared ? [0x02, 0x03, 0x00, ...leb128(largestPages)] : [0x02, 0x00, 0x00]);
     });
     writeSection(out, section.function, this.#functions, (entry, { index }) => entry.u32(index));
     const exported = this.#functions.filter(({ options }) => options.export !== undefined);

@@ -94,7 +94,7 @@ function build(
   geometry: ConvGeometry,
   layout: WeightLayout,
   { plan, relaxed }: { readonly plan: Plan } & KernelOptions,
-): Uint8Array<ArrayBuffer> {
+): ModuleBuilder {
   const { axes, groups, channelsIn } = geometry;
   const { image, rows, bands, resultStrides } = plan;
   const module = new ModuleBuilder();
@@ -135,7 +135,7 @@ function build(
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 /** Defines panels(image, weights, result): one row of the result, all channels. */

@@ -83,7 +83,7 @@ function planOf(geometry: ConvGeometry, relaxed: boolean): Plan {
   };
 }
 
-function build(plan: Plan): Uint8Array<ArrayBuffer> {
+function build(plan: Plan): ModuleBuilder {
   const { geometry, image, groups, channels, width } = plan;
   const { batch, axes, channelsIn } = geometry;
   const module = new ModuleBuilder();
@@ -132,7 +132,7 @@ function build(plan: Plan): Uint8Array<ArrayBuffer> {
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 const minimum = (x: Expression<"i32">, y: number) => select(i32.ltS(x, y), x, i32.const(y));

@@ -49,7 +49,7 @@ const paddingOf = ({ taps, dilation, low }: ConvAxis) => (taps - 1) * dilation -
 const extent = (axis: ConvAxis) =>
   Math.max((axis.source - 1) * axis.spacing + (axis.taps - 1) * axis.dilation + 1, paddingOf(axis) + axis.result);
 
-function build(scatter: Scatter, layout: WeightLayout): Uint8Array<ArrayBuffer> {
+function build(scatter: Scatter, layout: WeightLayout): ModuleBuilder {
   const { geometry, panels, extents } = scatter;
   const { axes, groups, channelsIn } = geometry;
   const { width, channels, panelsPerGroup } = panels;
@@ -87,7 +87,7 @@ function build(scatter: Scatter, layout: WeightLayout): Uint8Array<ArrayBuffer> 
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 interface TapAddition {

@@ -58,7 +58,7 @@ function scratchLayout({ m, n, k, tile }: Blocking) {
   return { left, right, edge, total: edge + 16 * tile.rows * tile.vectors };
 }
 
-function buildPacked(contraction: Contraction, blocking: Blocking): Uint8Array<ArrayBuffer> {
+function buildPacked(contraction: Contraction, blocking: Blocking): ModuleBuilder {
   const { lhs, rhs, m, n, k } = contraction;
   const scratchAt = scratchLayout(blocking);
   const { rows, vectors } = blocking.tile;
@@ -109,7 +109,7 @@ function buildPacked(contraction: Contraction, blocking: Blocking): Uint8Array<A
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 const minimum = (x: Expression<"i32">, y: Expression<"i32">) => select(i32.ltS(x, y), x, y);

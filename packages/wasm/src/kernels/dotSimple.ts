@@ -16,7 +16,7 @@ export function simpleDot(contraction: Contraction): KernelSource {
   };
 }
 
-function build({ lhs, rhs, m, n, k }: Contraction): Uint8Array<ArrayBuffer> {
+function build({ lhs, rhs, m, n, k }: Contraction): ModuleBuilder {
   const module = new ModuleBuilder();
   module.function(
     ["i32", "i32", "i32", "i32", "i32", "i32"],
@@ -42,5 +42,5 @@ function build({ lhs, rhs, m, n, k }: Contraction): Uint8Array<ArrayBuffer> {
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }

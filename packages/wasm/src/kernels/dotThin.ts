@@ -74,7 +74,7 @@ interface Tile {
 
 type WriteTile = (f: FunctionBuilder, thin: Thin, tile: Tile) => void;
 
-function build(shape: Thin, writeTile: WriteTile): Uint8Array<ArrayBuffer> {
+function build(shape: Thin, writeTile: WriteTile): ModuleBuilder {
   const { rows, vectors } = shape;
   const blocks = Math.ceil(rows / rowsPerTile);
   const module = new ModuleBuilder();
@@ -97,7 +97,7 @@ function build(shape: Thin, writeTile: WriteTile): Uint8Array<ArrayBuffer> {
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 /** Wide rows lie side by side: lanes are rows. */

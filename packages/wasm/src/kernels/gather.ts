@@ -43,7 +43,7 @@ export const gatherKernel: KernelFactory<"gather"> = ([operand, indices], params
   };
 };
 
-function buildGather(shape: Indexed, rows: number): Uint8Array<ArrayBuffer> {
+function buildGather(shape: Indexed, rows: number): ModuleBuilder {
   const module = new ModuleBuilder();
   const rowBytes = shape.inner * shape.elementBytes;
   module.function(
@@ -62,7 +62,7 @@ function buildGather(shape: Indexed, rows: number): Uint8Array<ArrayBuffer> {
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 function clampedIndex(f: FunctionBuilder, { length }: Indexed, address: Expression<"i32">): Local<"i32"> {
@@ -109,7 +109,7 @@ export const scatterAddKernel: KernelFactory<"scatterAdd"> = ([operand, indices]
   };
 };
 
-function buildScatterAdd(shape: Indexed, isFloat: boolean): Uint8Array<ArrayBuffer> {
+function buildScatterAdd(shape: Indexed, isFloat: boolean): ModuleBuilder {
   const module = new ModuleBuilder();
   const rowBytes = shape.inner * shape.elementBytes;
   const planeBytes = shape.length * rowBytes;
@@ -131,7 +131,7 @@ function buildScatterAdd(shape: Indexed, isFloat: boolean): Uint8Array<ArrayBuff
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 /** Adds a row into another and leaves `from` after it. */

@@ -26,7 +26,7 @@ export const randomBitsKernel: KernelFactory<"randomBits"> = ([key], { shape }) 
   };
 };
 
-function build(words: number, groups: number, tilesPerKey: number): Uint8Array<ArrayBuffer> {
+function build(words: number, groups: number, tilesPerKey: number): ModuleBuilder {
   const module = new ModuleBuilder();
   module.function(
     ["i32", "i32", "i32", "i32", "i32"],
@@ -67,7 +67,7 @@ function build(words: number, groups: number, tilesPerKey: number): Uint8Array<A
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 /** The two words of four blocks whose counters are (index, 0). */

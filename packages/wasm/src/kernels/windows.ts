@@ -119,7 +119,7 @@ function build(
   name: Windowed,
   geometry: WindowGeometry,
   { ops, bodyOf }: { readonly ops: LaneOps; readonly bodyOf: (context: BodyContext) => WindowBody },
-): Uint8Array<ArrayBuffer> {
+): ModuleBuilder {
   const scatters = name === "windowScatter";
   const rows = scatters ? 1 : geometry.axes[0]!.result;
   const operands = scatters || name === "windowGather" ? 2 : 1;
@@ -143,7 +143,7 @@ function build(
     },
     { export: "run" },
   );
-  return module.toBytes();
+  return module;
 }
 
 const load = (pointer: Local<"i32">, { base, offset }: Cell): V128 => v128.load(i32.add(pointer, base), offset);

@@ -24,7 +24,7 @@ export function loopKernel(loop: Loop): KernelSource {
     key: `loop ${loopKey(loop)}`,
     tiles: nest.tiles,
     scratchBytes: 0,
-    build: () => writeModule(nest).toBytes(),
+    build: () => writeModule(nest),
   };
 }
 
