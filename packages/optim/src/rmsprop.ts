@@ -1,12 +1,13 @@
 /** RMSprop (Tieleman and Hinton 2012), with Graves' centred form and momentum as PyTorch has them; no bias correction. */
-import type { Tensor } from "@weft/tensor";
-import { elementwise } from "./elementwise.ts";
+import type { DecayOptions } from "./decay.ts";
+import { decayRanges } from "./decay.ts";
+import { average } from "./means.ts";
 import type { Optimizer } from "./optimizer.ts";
-import { checkSettings, fraction, nonNegative, positive } from "./settings.ts";
+import { perParameter } from "./perParameter.ts";
+import { checkSettings, flag, fraction, positive } from "./settings.ts";
 import type { RmspropSpec } from "./spec.ts";
 
-export interface RmspropOptions {
-  readonly learningRate: number;
+export interface RmspropOptions extends DecayOptions {
   /** Share of the running mean of squares that is kept. */
   readonly decay?: number;
   /** Added to the root. */
@@ -24,21 +25,26 @@ export interface RmspropOptions {
  */
 export function rmsprop(options: RmspropOptions): Optimizer<RmspropSpec> {
   const { learningRate, decay = 0.99, epsilon = 1e-8, momentum = 0, centered = false } = options;
-  const spec: RmspropSpec = { name: "rmsprop", learningRate, decay, epsilon, momentum, centered };
-  checkSettings(spec, { learningRate: nonNegative, decay: fraction, epsilon: positive, momentum: fraction });
-  const average = (mean: Tensor, value: Tensor) => mean.mul(decay).add(value.mul(1 - decay));
-  return elementwise(spec, {
-    slots: 1 + (centered ? 1 : 0) + (momentum > 0 ? 1 : 0),
-    countsSteps: false,
-    update({ parameter, gradient, slots: [squares = gradient, second = gradient, third = second] }) {
-      const meanSquare = average(squares, gradient.mul(gradient));
-      const mean = centered ? average(second, gradient) : undefined;
+  const { weightDecay = 0, decoupledDecay = false } = options;
+  const own = { decay, epsilon, momentum, centered };
+  const spec: RmspropSpec = { name: "rmsprop", learningRate, ...own, weightDecay, decoupledDecay };
+  checkSettings(spec, { ...decayRanges, decay: fraction, epsilon: positive, momentum: fraction, centered: flag });
+  return perParameter(spec, {
+    slots: [0, ...(centered ? [0] : []), ...(momentum > 0 ? [0] : [])],
+    update({
+      parameter,
+      gradient,
+      slots: [squares = gradient, second = gradient, third = second],
+      learningRate: rate,
+    }) {
+      const meanSquare = average(squares, gradient.mul(gradient), decay);
+      const mean = centered ? average(second, gradient, decay) : undefined;
       // Rounding can leave the variance a little below zero.
       const spread = mean ? meanSquare.sub(mean.mul(mean)).maximum(0) : meanSquare;
-      const step = gradient.div(spread.sqrt().add(epsilon));
-      const velocity = momentum > 0 ? (centered ? third : second).mul(momentum).add(step) : undefined;
+      const change = gradient.div(spread.sqrt().add(epsilon));
+      const velocity = momentum > 0 ? (centered ? third : second).mul(momentum).add(change) : undefined;
       return {
-        parameter: parameter.sub((velocity ?? step).mul(learningRate)),
+        parameter: parameter.sub((velocity ?? change).mul(rate)),
         slots: [meanSquare, ...(mean ? [mean] : []), ...(velocity ? [velocity] : [])],
       };
     },
