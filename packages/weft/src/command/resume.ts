@@ -1,44 +1,28 @@
 /** `weft resume`: goes on with a stored run where its last committed round left it. */
 import { Command } from "commander";
 import { hostCommand, readSource } from "./hostCommand.ts";
-import type { ListenFlags } from "./options.ts";
-import {
-  hostOption,
-  jsonOption,
-  listenOptions,
-  openOption,
-  portOption,
-  runsOption,
-  tokenOption,
-  workersOption,
-} from "./options.ts";
+import type { HostFlags } from "./options.ts";
+import { addHostOptions, listenOptions, workersOption } from "./options.ts";
 import { createOutput } from "./output.ts";
 import type { Finish } from "./exitCodes.ts";
 
-interface ResumeFlags extends ListenFlags {
+interface ResumeFlags extends HostFlags {
   readonly job?: string;
   readonly workers?: number;
-  readonly runs: string;
-  readonly json: boolean;
 }
 
 export function resumeCommand(finish: Finish): Command {
-  return new Command("resume")
+  const command = new Command("resume")
     .description("go on with a stored run from its last committed round")
     .argument("<run>", "the run's id, or enough of its beginning to be unique")
     .option("--job <file>", "job file to take the data from (default: the one the run was started with)")
-    .addOption(workersOption("workers expected (default: as before)"))
-    .addOption(runsOption())
-    .addOption(portOption().default(7700))
-    .addOption(hostOption())
-    .addOption(tokenOption())
-    .addOption(openOption())
-    .addOption(jsonOption())
+    .addOption(workersOption("workers expected (default: as before)"));
+  return addHostOptions(command, { defaultPort: 7700 })
     .addHelpText(
       "after",
       `
-A run started by "weft train" gets its own workers again; one started by "weft serve" waits for its
-workers, which come back by themselves.
+A run started by "weft train" gets its own workers again; one started by
+"weft serve" waits for its workers, which come back by themselves.
 
 Examples:
   $ weft runs

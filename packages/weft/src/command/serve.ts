@@ -1,37 +1,21 @@
 /** `weft serve`: a coordinator for workers that join from elsewhere. */
 import { Command } from "commander";
 import { hostCommand } from "./hostCommand.ts";
-import type { ListenFlags } from "./options.ts";
-import {
-  hostOption,
-  jsonOption,
-  listenOptions,
-  openOption,
-  portOption,
-  runsOption,
-  tokenOption,
-  workersOption,
-} from "./options.ts";
+import type { HostFlags } from "./options.ts";
+import { addHostOptions, listenOptions, workersOption } from "./options.ts";
 import { createOutput } from "./output.ts";
 import type { Finish } from "./exitCodes.ts";
 
-interface ServeFlags extends ListenFlags {
+interface ServeFlags extends HostFlags {
   readonly workers: number;
-  readonly runs: string;
-  readonly json: boolean;
 }
 
 export function serveCommand(finish: Finish): Command {
-  return new Command("serve")
+  const command = new Command("serve")
     .description("coordinate a job for workers that join from other processes, machines or browsers")
     .argument("<job>", "job file: a module whose default export is made by defineJob")
-    .addOption(workersOption("rounds start once so many workers are there").default(1))
-    .addOption(runsOption())
-    .addOption(portOption().default(7700))
-    .addOption(hostOption())
-    .addOption(tokenOption())
-    .addOption(openOption())
-    .addOption(jsonOption())
+    .addOption(workersOption("rounds start once so many workers are there").default(1));
+  return addHostOptions(command, { defaultPort: 7700 })
     .addHelpText(
       "after",
       `

@@ -1,40 +1,23 @@
 /** `weft train`: coordinator and workers on this machine. */
 import { Command } from "commander";
 import { hostCommand } from "./hostCommand.ts";
-import type { ListenFlags } from "./options.ts";
-import {
-  hostOption,
-  jsonOption,
-  listenOptions,
-  openOption,
-  portOption,
-  processesOption,
-  runsOption,
-  tokenOption,
-  workersOption,
-} from "./options.ts";
+import type { HostFlags } from "./options.ts";
+import { addHostOptions, listenOptions, processesOption, workersOption } from "./options.ts";
 import { createOutput } from "./output.ts";
 import type { Finish } from "./exitCodes.ts";
 
-interface TrainFlags extends ListenFlags {
+interface TrainFlags extends HostFlags {
   readonly workers: number;
   readonly processes?: number;
-  readonly runs: string;
-  readonly json: boolean;
 }
 
 export function trainCommand(finish: Finish): Command {
-  return new Command("train")
+  const command = new Command("train")
     .description("train a job here: a coordinator and its workers on this machine")
     .argument("<job>", "job file: a module whose default export is made by defineJob")
     .addOption(workersOption("workers to start").default(1))
-    .addOption(processesOption())
-    .addOption(runsOption())
-    .addOption(portOption().default(0))
-    .addOption(hostOption())
-    .addOption(tokenOption())
-    .addOption(openOption())
-    .addOption(jsonOption())
+    .addOption(processesOption());
+  return addHostOptions(command, { defaultPort: 0 })
     .addHelpText(
       "after",
       `
