@@ -9,8 +9,9 @@ type Bench = (filter: string) => AsyncIterable<Figure>;
 
 /** Loaded when they are run, so that one bench does not wait for what another needs. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
-  "engine-matmul": async () => (await import("./engineMatmul.ts")).engineMatmul,
-  "engine-cnn": async () => (await import("./engineCnn.ts")).engineCnn,
+  "engine-steps": async () => (await import("./engine/benches.ts")).engineSteps,
+  "engine-matmul": async () => (await import("./engine/benches.ts")).engineMatmul,
+  "engine-elementwise": async () => (await import("./engine/benches.ts")).engineElementwise,
   federated: async () => (await import("./federated.ts")).federated,
 };
 

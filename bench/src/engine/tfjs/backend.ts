@@ -7,16 +7,20 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 
-export const tfjsName = `tfjs-backend-wasm ${tf.version_core}`;
+export interface BackendOptions {
+  /**
+   * Makes every matrix product of a transposed operand of a transpose and a plain product. As shipped only plain products are
+   * fast, so this is how an expert would tune the peer; gradients of products are all transposed.
+   */
+  readonly transposesFirst: boolean;
+}
 
-export async function startTfjs(): Promise<typeof tf> {
-  if (tf.getBackend() === "wasm") return tf;
-  const require = createRequire(import.meta.url);
-  // The gradients are not in the package's main file, and the file that has them only resolves its imports as CommonJS.
-  require("@tensorflow/tfjs-core/dist/register_all_gradients.js");
-  setWasmPaths(`${dirname(require.resolve("@tensorflow/tfjs-backend-wasm"))}/`);
+export async function startBackend({ transposesFirst }: BackendOptions): Promise<void> {
+  const { resolve } = createRequire(import.meta.url);
+  setWasmPaths(`${dirname(resolve("@tensorflow/tfjs-backend-wasm"))}/`);
   setThreadsCount(1);
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
   tf.registerKernel({
@@ -32,27 +36,11 @@ export async function startTfjs(): Promise<typeof tf> {
   });
   await tf.setBackend("wasm");
   await tf.ready();
-  lendTransposes();
-  return tf;
+  if (transposesFirst) putTransposesFirst();
 }
 
-let transposesFirst = false;
-
-/**
- * Runs `work` with every matrix product of a transposed operand made of a transpose and a plain product. As shipped only
- * plain products are fast, so this is how an expert would tune the peer; gradients of products are all transposed.
- */
-export function withTransposesFirst<T>(work: () => T): T {
-  transposesFirst = true;
-  try {
-    return work();
-  } finally {
-    transposesFirst = false;
-  }
-}
-
-/** Replaces the kernel of matrix products by one that heeds `transposesFirst`. */
-function lendTransposes(): void {
+/** Replaces the kernel of matrix products. */
+function putTransposesFirst(): void {
   const original = tf.getKernel("BatchMatMul", "wasm");
   const transpose = tf.getKernel("Transpose", "wasm");
   tf.unregisterKernel("BatchMatMul", "wasm");
@@ -60,7 +48,7 @@ function lendTransposes(): void {
     ...original,
     kernelFunc: (params) => {
       const attrs = params.attrs as { transposeA: boolean; transposeB: boolean };
-      if (!transposesFirst || !(attrs.transposeA || attrs.transposeB)) return original.kernelFunc(params);
+      if (!(attrs.transposeA || attrs.transposeB)) return original.kernelFunc(params);
       const backend = params.backend as { disposeData: (id: object) => void };
       const plain = (x: tf.TensorInfo, transposed: boolean) => {
         const axes = x.shape.map((_, axis) => axis);
@@ -87,14 +75,16 @@ interface FilterAttributes {
   readonly pad: string | number;
 }
 
-/** [height, width, in, out] for a convolution without padding and with stride 1: all that the bench needs. */
+/** [height, width, in, out] for a convolution with stride 1, and with an odd kernel where it pads: all that the bench needs. */
 function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, { filterShape, strides, pad }: FilterAttributes): tf.Tensor {
-  if (pad !== "valid" || [strides].flat().some((stride) => stride !== 1)) throw new Error("only valid, stride 1");
+  if ([strides].flat().some((stride) => stride !== 1)) throw new Error("only stride 1");
   const [height, width, channels, features] = filterShape;
   const [batch, rows, columns] = dy.shape;
+  const [up, left] = pad === "same" ? [(height - 1) / 2, (width - 1) / 2] : [0, 0];
+  const padded = pad === "same" ? tf.pad(x, [[0, 0], [up, up], [left, left], [0, 0]]) : x;
   const pixels = batch * rows * columns;
   const taps = Array.from({ length: height * width }, (_, tap) => {
-    const window = tf.slice(x, [0, Math.floor(tap / width), tap % width, 0], [batch, rows, columns, channels]);
+    const window = tf.slice(padded, [0, Math.floor(tap / width), tap % width, 0], [batch, rows, columns, channels]);
     const flat = tf.reshape(window, [pixels, channels]);
     return channels === 1 ? tf.reshape(flat, [1, pixels]) : tf.transpose(flat);
   });

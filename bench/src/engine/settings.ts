@@ -1,0 +1,52 @@
+/** Every engine, and every setting of it that might be its best. */
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { bundleChild } from "./bundle.ts";
+import type { Setting } from "./contestant.ts";
+
+export const ownProduct = "weft";
+
+const cores = availableParallelism();
+
+export async function allSettings(): Promise<readonly Setting[]> {
+  const [weft, tfjs, jax] = await Promise.all(["weft", "tfjs", "jax"].map(bundleChild));
+  const node = (product: string, setting: string, args: readonly (string | undefined)[]): Setting => ({
+    product,
+    setting,
+    command: process.execPath,
+    args: args.filter((arg) => arg !== undefined),
+  });
+  return [
+    node(ownProduct, "WebAssembly, 1 thread", [weft]),
+    node("tfjs", "1 thread", [tfjs]),
+    node("tfjs, tuned", "1 thread, transposes before products", [tfjs, "--transposes-first"]),
+    node("jax-js", "1 thread", [jax]),
+    ...(cores > 1 ? [node("jax-js", `${cores} threads`, [jax, "--threads"])] : []),
+    ...(cores > 1 ? [1, cores] : [1]).map(torch),
+  ];
+}
+
+/** Debian's python3-torch. Its OpenBLAS knows no Zen 5 and picks AVX2 kernels; those for AVX-512 run twice as fast. */
+function torch(threads: number): Setting {
+  const script = fileURLToPath(new URL("./torch/torchEngine.py", import.meta.url));
+  return {
+    product: "PyTorch",
+    setting: threads === 1 ? "1 thread" : `${threads} threads`,
+    command: "/usr/bin/python3",
+    args: [script, "--threads", `${threads}`],
+    env: {
+      OMP_NUM_THREADS: `${threads}`,
+      OPENBLAS_NUM_THREADS: `${threads}`,
+      ...(hasAvx512() ? { OPENBLAS_CORETYPE: "SKYLAKEX" } : {}),
+    },
+  };
+}
+
+function hasAvx512(): boolean {
+  try {
+    return readFileSync("/proc/cpuinfo", "utf8").includes(" avx512f ");
+  } catch {
+    return false;
+  }
+}
