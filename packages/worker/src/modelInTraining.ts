@@ -50,9 +50,9 @@ export function createTraining(job: CheckedJob): StartTraining {
       async step(batch, { seed, step }) {
         const { exampleWeights, fields } = tensorsOf(batch, job.document.data);
         const inputs = [keyTensor(seed, step), exampleWeights, ...fields];
-        const next = stepFor(batch.weights.length, spec)(parameters, state, inputs);
+        const [next, figures] = stepFor(batch.weights.length, spec)(parameters, state, inputs);
         ({ parameters, state } = next);
-        return readScalars([next.loss, ...next.metrics]);
+        return readScalars(figures);
       },
       weights: () => flatten(job.manifest, parameters),
       setWeights: (flat) => (parameters = parameterTensors(job.manifest, flat)),
@@ -61,12 +61,16 @@ export function createTraining(job: CheckedJob): StartTraining {
   };
 }
 
+/**
+ * What follows from the gradient comes first and the figures last, as in a step that gives the gradient itself: the order
+ * of results decides which loops are fused, and with it how sums are rounded. So both steps give the same bits.
+ */
 function compileStep(program: LossProgram, spec: JobRound["server"]) {
   const optimizer = createOptimizer(spec);
   return compile(
     (parameters: Tensor[], state: Tensor[], inputs: LossInputs) => {
       const { loss, metrics, gradient } = lossAndGradient(program, parameters, inputs);
-      return { ...optimizer.update(parameters, gradient, state), loss, metrics };
+      return [optimizer.update(parameters, gradient, state), [loss, ...metrics]] as const;
     },
     { donate: [0, 1] },
   );
