@@ -1,6 +1,7 @@
 /** What a kernel is: the contract between the kernels, the plan that strings them together and the executor that runs it. */
 import type { Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
 import type { ModuleBuilder } from "./emitter/moduleBuilder.ts";
+import type { NativeKernel } from "./native/products.ts";
 
 /**
  * A kernel specialised to its shapes: code, how its work divides, and what scratch each thread needs.
@@ -20,8 +21,11 @@ export interface KernelSource {
   readonly scratchBytes: number;
 }
 
+/** Code, or products for native BLAS. */
+export type Kernel = KernelSource | NativeKernel;
+
 /** Chooses and shapes the kernel of one primitive for operands of the given types. */
-export type KernelFactory<P extends Primitive> = (
+export type KernelFactory<P extends Primitive, K extends Kernel = KernelSource> = (
   inputs: readonly TensorType[],
   params: PrimitiveParams[P],
-) => KernelSource;
+) => K;

@@ -9,20 +9,22 @@ export type BlasChoice = "off" | "auto" | (string & {});
 
 /** `cblas_sgemm`; pointers are addresses. */
 export type Sgemm = (
-  order: number,
-  transposeA: number,
-  transposeB: number,
-  m: number,
-  n: number,
-  k: number,
-  alpha: number,
-  a: number,
-  lda: number,
-  b: number,
-  ldb: number,
-  beta: number,
-  c: number,
-  ldc: number,
+  ...args: [
+    order: number,
+    transposeA: number,
+    transposeB: number,
+    m: number,
+    n: number,
+    k: number,
+    alpha: number,
+    a: number,
+    lda: number,
+    b: number,
+    ldb: number,
+    beta: number,
+    c: number,
+    ldc: number,
+  ]
 ) => void;
 
 export interface Blas {

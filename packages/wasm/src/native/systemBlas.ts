@@ -1,11 +1,12 @@
 /** Finds the BLAS library of the system that Node runs on and opens it with koffi; both may be absent. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { LibraryHandle } from "koffi";
+import type * as koffiModule from "koffi";
 import type { Blas, BlasChoice, Sgemm } from "./blas.ts";
 import { BlasError } from "./blas.ts";
 
-type Koffi = typeof import("koffi");
+type Koffi = typeof koffiModule;
+type LibraryHandle = koffiModule.LibraryHandle;
 
 const opened = new Map<string, Blas>();
 let searched: { readonly found: Blas | undefined } | undefined;
@@ -21,7 +22,7 @@ export function findBlas(choice: BlasChoice): Blas | undefined {
 
 function search(): Blas | undefined {
   const koffi = loadKoffi();
-  if (koffi === undefined || koffi instanceof Error) return undefined;
+  if (koffi instanceof Error) return undefined;
   for (const path of candidates[process.platform] ?? []) {
     const blas = tryOpen(koffi, path);
     if (!(blas instanceof Error)) return blas;
