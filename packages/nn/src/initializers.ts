@@ -1,12 +1,25 @@
-/** First values of parameters. Fans and gains as in Glorot and Bengio 2010 and He et al. 2015. */
+/** First values of parameters. Fans and gains as in Glorot and Bengio 2010, He et al. 2015 and LeCun et al. 1998. */
 import type { Shape, Tensor } from "@weft/tensor";
 import { full, normal as drawNormal, uniform as drawUniform } from "@weft/tensor";
+import { ModelError } from "./errors.ts";
+import { drawTruncatedNormal, truncatedStd } from "./truncatedNormal.ts";
 
 /** f32 values of `shape`, drawn from `key`. */
 export type Initializer = (key: Tensor, shape: Shape) => Tensor;
 
-export function normal({ std, mean = 0 }: { readonly std: number; readonly mean?: number }): Initializer {
+export interface NormalOptions {
+  readonly std: number;
+  /** Default 0. */
+  readonly mean?: number;
+}
+
+export function normal({ std, mean = 0 }: NormalOptions): Initializer {
   return (key, shape) => drawNormal(key, shape, { std, mean });
+}
+
+/** Normal, but never farther than two `std` from the mean: what lies there is drawn again. Its deviation is 0.88 · std. */
+export function truncatedNormal({ std, mean = 0 }: NormalOptions): Initializer {
+  return (key, shape) => drawTruncatedNormal(key, shape).mul(std).add(mean);
 }
 
 /** Uniform in [min, max). */
@@ -21,23 +34,49 @@ export function constant(value: number): Initializer {
 export const zeros = (): Initializer => constant(0);
 export const ones = (): Initializer => constant(1);
 
+export interface VarianceScalingOptions {
+  /** Default 1. */
+  readonly scale?: number;
+  /** Numbers that meet in one output (the default), outputs that one number reaches, or the mean of both. */
+  readonly fan?: "in" | "out" | "average";
+  /** Default `normal`; `truncatedNormal` is widened so that its deviation is right after the cut. */
+  readonly distribution?: "uniform" | "normal" | "truncatedNormal";
+}
+
+/** Variance scale / fan: what all of the following are cases of. */
+export function varianceScaling(options: VarianceScalingOptions = {}): Initializer {
+  const { scale = 1, fan = "in", distribution = "normal" } = options;
+  if (!(scale > 0)) throw new ModelError(`varianceScaling: scale must be above 0, got ${scale}`);
+  return (key, shape) => {
+    const std = Math.sqrt(scale / fansOf(shape)[fan]);
+    switch (distribution) {
+      case "uniform":
+        return uniform({ min: -Math.sqrt(3) * std, max: Math.sqrt(3) * std })(key, shape);
+      case "normal":
+        return normal({ std })(key, shape);
+      case "truncatedNormal":
+        return truncatedNormal({ std: std / truncatedStd })(key, shape);
+    }
+  };
+}
+
 export interface GainOptions {
-  /** What the activation that follows asks for; default 1. */
+  /** What the activation that follows asks for (`gainFor`); default 1. */
   readonly gain?: number;
 }
 
 /** std = gain·√(2 / (fanIn + fanOut)), uniform. */
 export function glorotUniform({ gain = 1 }: GainOptions = {}): Initializer {
-  return scaledUniform((fans) => glorotStd(fans, gain));
+  return varianceScaling({ scale: gain * gain, fan: "average", distribution: "uniform" });
 }
 
 /** std = gain·√(2 / (fanIn + fanOut)), normal. */
 export function glorotNormal({ gain = 1 }: GainOptions = {}): Initializer {
-  return scaledNormal((fans) => glorotStd(fans, gain));
+  return varianceScaling({ scale: gain * gain, fan: "average" });
 }
 
 export interface HeOptions {
-  /** What the activation that follows asks for; default √2, for ReLU. With 1 this is LeCun's initialisation. */
+  /** What the activation that follows asks for (`gainFor`); default √2, for ReLU. */
   readonly gain?: number;
   /** Which fan keeps its variance; default `in`. */
   readonly fan?: "in" | "out";
@@ -45,39 +84,34 @@ export interface HeOptions {
 
 /** std = gain / √fan, uniform. */
 export function heUniform({ gain = Math.SQRT2, fan = "in" }: HeOptions = {}): Initializer {
-  return scaledUniform((fans) => gain / Math.sqrt(fans[fan]));
+  return varianceScaling({ scale: gain * gain, fan, distribution: "uniform" });
 }
 
 /** std = gain / √fan, normal. */
 export function heNormal({ gain = Math.SQRT2, fan = "in" }: HeOptions = {}): Initializer {
-  return scaledNormal((fans) => gain / Math.sqrt(fans[fan]));
+  return varianceScaling({ scale: gain * gain, fan });
 }
 
-/** Numbers that meet in one output, and outputs that one number reaches. */
-interface Fans {
-  readonly in: number;
-  readonly out: number;
-}
+/** std = 1 / √fanIn, uniform. */
+export const lecunUniform = (): Initializer => varianceScaling({ distribution: "uniform" });
 
-const glorotStd = (fans: Fans, gain: number) => gain * Math.sqrt(2 / (fans.in + fans.out));
+/** std = 1 / √fanIn, normal. */
+export const lecunNormal = (): Initializer => varianceScaling();
 
-function scaledUniform(stdOf: (fans: Fans) => number): Initializer {
-  return (key, shape) => {
-    const limit = Math.sqrt(3) * stdOf(fansOf(shape));
-    return uniform({ min: -limit, max: limit })(key, shape);
-  };
-}
+const gains = { linear: 1, sigmoid: 1, tanh: 5 / 3, relu: Math.SQRT2, selu: 3 / 4 } as const;
 
-function scaledNormal(stdOf: (fans: Fans) => number): Initializer {
-  return (key, shape) => normal({ std: stdOf(fansOf(shape)) })(key, shape);
+/** The gain that keeps the variance through an activation, as PyTorch's `calculate_gain`; for `leakyRelu` by its slope. */
+export function gainFor(activation: keyof typeof gains | "leakyRelu", slope = 0.01): number {
+  return activation === "leakyRelu" ? Math.sqrt(2 / (1 + slope * slope)) : gains[activation];
 }
 
 /** For [in, out] and [...spatial, in / groups, out]: all sizes but the last, and all but the last but one. */
-function fansOf(shape: Shape): Fans {
+function fansOf(shape: Shape): Readonly<Record<"in" | "out" | "average", number>> {
   const product = (sizes: Shape) =>
     Math.max(
       1,
       sizes.reduce((size, n) => size * n, 1),
     );
-  return { in: product(shape.slice(0, -1)), out: product([...shape.slice(0, -2), ...shape.slice(-1)]) };
+  const fans = { in: product(shape.slice(0, -1)), out: product([...shape.slice(0, -2), ...shape.slice(-1)]) };
+  return { ...fans, average: (fans.in + fans.out) / 2 };
 }

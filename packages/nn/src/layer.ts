@@ -1,21 +1,21 @@
 /** What a layer is: a definition that takes its parameters from a scope and gives a function of tensors. */
-import type { Shape, Tensor } from "@weft/tensor";
+import type { DType, Shape, Tensor } from "@weft/tensor";
 import type { Initializer } from "./initializers.ts";
 
 export type TensorFunction = (x: Tensor) => Tensor;
 
 /**
  * A model, or part of one: it holds no values. `initialize` makes its parameters, `apply` runs it with them; both call
- * `build` once.
+ * `build` once. The function of a layer may take further, optional arguments and have methods of its own.
  */
-export interface Layer {
+export interface Layer<F extends TensorFunction = TensorFunction> {
   /** What it is, for names and summaries: `dense`. */
   readonly kind: string;
-  readonly build: (scope: Scope) => TensorFunction;
+  readonly build: (scope: Scope) => F;
 }
 
 /** A layer, or a function without parameters, such as `relu`, as it stands. */
-export type LayerLike = Layer | TensorFunction;
+export type LayerLike<F extends TensorFunction = TensorFunction> = Layer<F> | F;
 
 /** What a definition is given. */
 export interface Scope {
@@ -27,10 +27,32 @@ export interface Scope {
    * function, where the shape of the input is known.
    */
   readonly parameter: (name: string, shape: Shape, initializer: Initializer) => Tensor;
+  /**
+   * A parameter that training measures rather than learns, such as a running mean. It stands among the parameters;
+   * `applyWithState` gives its updated value, which `apply` drops.
+   */
+  readonly statistic: (name: string, shape: Shape, initializer: Initializer) => Variable;
+  /**
+   * What the layer remembers from one part of a sequence to the next. Undefined when the caller keeps no state, as in
+   * `apply`: the sequence is whole then.
+   */
+  readonly state: (name: string, type: StateType) => Variable | undefined;
   /** A layer within this one, by a name that no other layer here has. */
-  readonly layer: (name: string, layer: LayerLike) => TensorFunction;
+  readonly layer: <F extends TensorFunction>(name: string, layer: LayerLike<F>) => F;
   /** A random key that no other call gets; while training only. */
   readonly key: () => Tensor;
+}
+
+/** A value that a layer reads and replaces. The caller gets the new value as a result; nothing changes in place. */
+export interface Variable {
+  readonly value: Tensor;
+  readonly update: (next: Tensor) => void;
+}
+
+export interface StateType {
+  /** `length` stands for the number of positions that a cache holds, which `initialState` is told. */
+  readonly shape: readonly (number | "length")[];
+  readonly dtype: DType;
 }
 
 /**
@@ -43,7 +65,10 @@ export interface Scope {
  * });
  * ```
  */
-export function define(build: (scope: Scope) => TensorFunction, options: { readonly kind?: string } = {}): Layer {
+export function define<F extends TensorFunction = TensorFunction>(
+  build: (scope: Scope) => F,
+  options: { readonly kind?: string } = {},
+): Layer<F> {
   return { kind: options.kind ?? "layer", build };
 }
 

@@ -3,7 +3,7 @@ import type { Shape, Tensor } from "@weft/tensor";
 import { foldIn } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import type { Initializer } from "./initializers.ts";
-import type { LayerLike, Scope, TensorFunction } from "./layer.ts";
+import type { LayerLike, Scope, StateType, TensorFunction, Variable } from "./layer.ts";
 import { kindOf } from "./layer.ts";
 
 export interface Run {
@@ -11,6 +11,8 @@ export interface Run {
   /** What dropout and the like draw from; they refuse to run without it. */
   readonly key?: Tensor | undefined;
   readonly parameter: (path: string, shape: Shape, initializer: Initializer) => Tensor;
+  readonly statistic: (path: string, shape: Shape, initializer: Initializer) => Variable;
+  readonly state: (path: string, type: StateType) => Variable | undefined;
   /** Told of every call of a layer, inner ones first. */
   readonly called?: (call: LayerCall) => void;
 }
@@ -19,11 +21,11 @@ export interface LayerCall {
   /** Names joined by dots; empty for the model itself. */
   readonly path: string;
   readonly kind: string;
-  readonly input: Shape;
-  readonly output: Shape;
+  readonly input: Tensor;
+  readonly output: Tensor;
 }
 
-export function buildModel(model: LayerLike, run: Run): TensorFunction {
+export function buildModel<F extends TensorFunction>(model: LayerLike<F>, run: Run): F {
   return build(model, { run, path: "", keys: counter() });
 }
 
@@ -34,15 +36,18 @@ interface Place {
   readonly keys: () => number;
 }
 
-function build(layer: LayerLike, place: Place): TensorFunction {
+function build<F extends TensorFunction>(layer: LayerLike<F>, place: Place): F {
   const { run, path } = place;
   const kind = kindOf(layer);
   const body = typeof layer === "function" ? layer : layer.build(scopeOf(kind, place));
-  return (x) => {
-    const result = body(x);
-    run.called?.({ path, kind, input: x.shape, output: result.shape });
-    return result;
+  const fn: (x: Tensor, ...rest: readonly unknown[]) => Tensor = body;
+  const call = (x: Tensor, ...rest: readonly unknown[]) => {
+    const output = fn(x, ...rest);
+    run.called?.({ path, kind, input: x, output });
+    return output;
   };
+  // The methods of the function, such as the `run` of a recurrent layer, come along.
+  return Object.assign(call, body);
 }
 
 function scopeOf(kind: string, place: Place): Scope {
@@ -51,6 +56,8 @@ function scopeOf(kind: string, place: Place): Scope {
   return {
     training: run.training,
     parameter: (name, shape, initializer) => run.parameter(joined(path, checked(name)), shape, initializer),
+    statistic: (name, shape, initializer) => run.statistic(joined(path, checked(name)), shape, initializer),
+    state: (name, type) => run.state(joined(path, checked(name)), type),
     layer(name, layer) {
       if (names.has(checked(name))) {
         throw new ModelError(`${joined(path, name)}: two layers have this name; give each its own, such as "${name}2"`);

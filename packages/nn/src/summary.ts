@@ -1,9 +1,11 @@
 /** What a model looks like: each layer's kind, output shape and parameters, found by running the definition on types alone. */
 import type { Shape, TensorType } from "@weft/tensor";
-import { placeholder, zeros } from "@weft/tensor";
+import { placeholder } from "@weft/tensor";
 import type { LayerLike } from "./layer.ts";
 import type { LayerCall } from "./run.ts";
+import { shapesOnly } from "./model.ts";
 import { buildModel } from "./run.ts";
+import { stateless } from "./state.ts";
 
 export interface LayerSummary {
   /** Empty when the model is a single layer. */
@@ -29,14 +31,16 @@ export interface ModelSummary {
 export function summarize(model: LayerLike, input: TensorType): ModelSummary {
   const sizes = new Map<string, number>();
   const calls: LayerCall[] = [];
+  const types = shapesOnly(input);
   const run = buildModel(model, {
-    training: false,
-    parameter(path, shape) {
+    ...types,
+    ...stateless,
+    parameter(path, shape, initializer) {
       sizes.set(
         path,
         shape.reduce((size, n) => size * n, 1),
       );
-      return zeros(shape, { dtype: input.dtype === "f64" ? "f64" : "f32" });
+      return types.parameter(path, shape, initializer);
     },
     called: (call) => calls.push(call),
   });
@@ -50,8 +54,8 @@ export function summarize(model: LayerLike, input: TensorType): ModelSummary {
       return {
         path,
         kind,
-        input: from.slice(1),
-        output: to.slice(1),
+        input: from.shape.slice(1),
+        output: to.shape.slice(1),
         parameters: own.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0),
       };
     }),

@@ -1,4 +1,5 @@
 import { createReferenceBackend } from "@weft/tensor";
 import { testTrainingTraces } from "./trainingTraces.ts";
 
-testTrainingTraces(createReferenceBackend, ["f64", "f32"]);
+testTrainingTraces(createReferenceBackend, { dtypes: ["f64"], models: ["mlp", "cnn", "autoencoder", "lstm"] });
+testTrainingTraces(createReferenceBackend, { dtypes: ["f64"], models: ["transformer"], steps: 2 });

@@ -126,6 +126,7 @@ const methods = {
   maxPool2d: pool.maxPool2d,
   maxPool1d: pool.maxPool1d,
   avgPool2d: pool.avgPool2d,
+  avgPool1d: pool.avgPool1d,
   globalAvgPool2d: pool.globalAvgPool2d,
   upsampleNearest2d: pool.upsampleNearest2d,
   take: gather.take,

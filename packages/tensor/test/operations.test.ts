@@ -252,6 +252,9 @@ describe("convolution and pooling", () => {
     expect(values(image.avgPool2d({ window: 3, stride: 3, padding: 1, countIncludePad: false }).at(0, 0, 0))).toEqual([
       2.5,
     ]);
+    const row = image.reshape([1, 8, 2]);
+    expect(values(row.avgPool1d({ window: 4 }))).toEqual([3, 4, 11, 12]);
+    expect(values(row.avgPool1d({ window: 3, stride: 8, padding: 1, countIncludePad: false }))).toEqual([1, 2]);
     expect(values(image.globalAvgPool2d())).toEqual([7.5]);
     expect(values(image.at(0, [0, 2], [0, 2]).expandDims(0).upsampleNearest2d(2))).toEqual([
       0, 0, 1, 1, 0, 0, 1, 1, 4, 4, 5, 5, 4, 4, 5, 5,
@@ -267,6 +270,31 @@ describe("convolution and pooling", () => {
     const forward = y.mul(dy).sum().itemSync();
     // <conv x, dy> = <x, convTranspose dy>, for one channel with the same kernel
     expect(dy.convTranspose1d(kernel, options).mul(x).sum().itemSync()).toBeCloseTo(forward, 12);
+  });
+
+  it.each([
+    [3, 2],
+    [4, 2],
+    [5, 3],
+    [2, 3],
+    [3, 1],
+  ])("transposed convolution of kernel %i and stride %i keeps what `same` means", (width, stride) => {
+    const x = f64(Array.from({ length: 4 * stride }, (_, i) => Math.sin(i))).reshape([1, 4 * stride, 1]);
+    const kernel = f64(Array.from({ length: width }, (_, i) => i - 1.25)).reshape([width, 1, 1]);
+    const options = { stride, padding: "same" } as const;
+    const y = x.conv1d(kernel, options);
+    const dy = f64([1, -2, 3, 0.5]).reshape([1, 4, 1]);
+    expect(y.shape).toEqual(dy.shape);
+    const back = dy.convTranspose1d(kernel, options);
+    expect(back.shape).toEqual(x.shape);
+    expect(back.mul(x).sum().itemSync()).toBeCloseTo(y.mul(dy).sum().itemSync(), 12);
+  });
+
+  it("transposed convolution crops each end as told", () => {
+    const spread = f64([1, 2]).reshape([1, 2, 1]);
+    const kernel = f64([1, 10, 100]).reshape([3, 1, 1]);
+    expect(values(spread.convTranspose1d(kernel, { stride: 2 }))).toEqual([1, 10, 102, 20, 200]);
+    expect(values(spread.convTranspose1d(kernel, { stride: 2, padding: [[1, 2]] }))).toEqual([10, 102]);
   });
 });
 

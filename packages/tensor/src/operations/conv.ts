@@ -33,8 +33,8 @@ export function conv1d(x: Tensor, kernel: Tensor, options: ConvOptions = {}): Te
 
 export interface ConvTransposeOptions {
   readonly stride?: number | readonly number[];
-  /** Cropped from both ends of each axis. */
-  readonly padding?: number | readonly number[];
+  /** Cropped from the ends of each axis: what the convolution that this one undoes would add. `same`: to size · stride. */
+  readonly padding?: Padding;
   /** Added at the bottom and right. */
   readonly outputPadding?: number | readonly number[];
   readonly dilation?: number | readonly number[];
@@ -95,12 +95,15 @@ function convTranspose(
 ): Tensor {
   const rank = spatialRank(name, x, kernel);
   const [strides, dilation] = [perAxis(options.stride, rank, 1), perAxis(options.dilation, rank, 1)];
-  const [crop, extra] = [perAxis(options.padding, rank, 0), perAxis(options.outputPadding, rank, 0)];
-  const inputSpatial = strides.map((stride, i) => {
-    const extent = (dilation[i] ?? 1) * ((kernel.shape[i] ?? 1) - 1);
-    return ((x.shape[i + 1] ?? 1) - 1) * stride - 2 * (crop[i] ?? 0) + extent + (extra[i] ?? 0) + 1;
+  const extra = perAxis(options.outputPadding, rank, 0);
+  const extents = dilation.map((by, i) => by * ((kernel.shape[i] ?? 1) - 1) + 1);
+  const stretched = strides.map((stride, i) => (x.shape[i + 1] ?? 1) * stride);
+  const padding = paddingPairs(options.padding, { sizes: stretched, extents, strides });
+  const inputSpatial = stretched.map((size, i) => {
+    const [before, after] = padding[i] ?? [0, 0];
+    const whole = size - (strides[i] ?? 1) + (extents[i] ?? 1) + (extra[i] ?? 0);
+    return options.padding === "same" ? size : whole - before - after;
   });
-  const padding = crop.map((n): PadPair => [n, n]);
   // The primitive takes the kernel of the convolution that this one transposes: out and in exchanged.
   const operands = [x, swapAxes(kernel, -1, -2)];
   return bind("convInputGradient", operands, { strides, padding, dilation, groups: 1, inputSpatial });

@@ -29,23 +29,19 @@ export function maxPool1d(x: Tensor, options: PoolOptions): Tensor {
   return bind("windowMax", [x], windows("maxPool1d", x, options));
 }
 
-/** Mean of each window; `countIncludePad: false` (default true) divides by the cells inside the image. */
-export function avgPool2d(x: Tensor, options: PoolOptions & { readonly countIncludePad?: boolean }): Tensor {
-  const params = windows("avgPool2d", x, options);
-  const total = bind("windowSum", [x], params);
-  const padded = params.padding.some(([before, after]) => before + after > 0);
-  if (options.countIncludePad === false && padded) {
-    const cells = full(
-      x.shape.map((size, axis) => (axis === 1 || axis === 2 ? size : 1)),
-      1,
-      { dtype: x.dtype },
-    );
-    return div(total, bind("windowSum", [cells], params));
-  }
-  return div(
-    total,
-    params.window.reduce((size, n) => size * n, 1),
-  );
+export interface AvgPoolOptions extends PoolOptions {
+  /** False divides by the cells inside the image alone. Default true. */
+  readonly countIncludePad?: boolean;
+}
+
+/** Mean of each window of x [batch, height, width, channels]. */
+export function avgPool2d(x: Tensor, options: AvgPoolOptions): Tensor {
+  return avgPool(x, windows("avgPool2d", x, options), options);
+}
+
+/** Mean of each window of x [batch, time, channels]. */
+export function avgPool1d(x: Tensor, options: AvgPoolOptions): Tensor {
+  return avgPool(x, windows("avgPool1d", x, options), options);
 }
 
 /** [batch, height, width, channels] → [batch, channels]. */
@@ -60,7 +56,23 @@ export function upsampleNearest2d(x: Tensor, scale: number): Tensor {
   return repeat(repeat(x, scale, 1), scale, 2);
 }
 
-function windows(name: "maxPool1d" | "maxPool2d" | "avgPool2d", x: Tensor, options: PoolOptions): WindowParams {
+function avgPool(x: Tensor, params: WindowParams, { countIncludePad = true }: AvgPoolOptions): Tensor {
+  const total = bind("windowSum", [x], params);
+  if (countIncludePad || params.padding.every(([before, after]) => before + after === 0)) {
+    return div(
+      total,
+      params.window.reduce((size, n) => size * n, 1),
+    );
+  }
+  const spatial = x.shape.map((size, axis) => (axis === 0 || axis === x.rank - 1 ? 1 : size));
+  return div(total, bind("windowSum", [full(spatial, 1, { dtype: x.dtype })], params));
+}
+
+function windows(
+  name: "maxPool1d" | "maxPool2d" | "avgPool1d" | "avgPool2d",
+  x: Tensor,
+  options: PoolOptions,
+): WindowParams {
   const rank = name.endsWith("1d") ? 1 : 2;
   expectRank(name, x, rank + 2);
   const window = perAxis(options.window, rank, 1);

@@ -1,0 +1,23 @@
+/** The simple recurrent layer (Elman 1990). */
+import type { Layer, TensorFunction } from "./layer.ts";
+import { tanh } from "./activations.ts";
+import type { RecurrentFunction, RecurrentOptions } from "./recurrent.ts";
+import { recurrent } from "./recurrent.ts";
+
+export interface RnnOptions extends RecurrentOptions {
+  /** Default tanh. */
+  readonly activation?: TensorFunction;
+}
+
+/** h ← tanh(x·kernel + h·recurrent + bias) along the time of x [batch, time, in]. State: `h`. */
+export function rnn({ activation = tanh, ...options }: RnnOptions): Layer<RecurrentFunction> {
+  return recurrent(
+    {
+      kind: "rnn",
+      blocks: 1,
+      state: ["h"],
+      step: ({ sum }) => ({ h: activation(sum(0)) }),
+    },
+    options,
+  );
+}
