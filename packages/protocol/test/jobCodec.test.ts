@@ -1,6 +1,14 @@
 /** Job documents: packed and unpacked unchanged, and refused when they contradict themselves. */
 import { expect, test } from "vitest";
-import { decodeFrame, decodeJob, encodeFrame, encodeJob, type JobDocument, type JobDraft } from "@weft/protocol";
+import {
+  decodeFrame,
+  decodeJob,
+  encodeFrame,
+  encodeJob,
+  type JobDocument,
+  type JobDraft,
+  type OptimizerSetting,
+} from "@weft/protocol";
 import { draft, programs } from "./samples.ts";
 
 test("a job survives the way there and back, with its programs", () => {
@@ -27,6 +35,29 @@ test("a job may have more parameters than a message has room for", () => {
     kind: "weight" as const,
   }));
   expect(decodeJob(encodeJob({ ...draft, parameters }, programs)).document.parameters).toEqual(parameters);
+});
+
+/** `depth` records, one within the other. */
+const nested = (depth: number): OptimizerSetting => (depth === 0 ? 1 : { inner: nested(depth - 1) });
+
+test("an optimiser carries schedules and other optimisers, to a limited depth", () => {
+  const server = {
+    name: "clipByGlobalNorm",
+    maxNorm: 1,
+    optimizer: {
+      name: "partition",
+      groups: [{ indices: [0, 2], optimizer: { name: "sgd", learningRate: { name: "cosine", from: 1, steps: 5 } } }],
+    },
+  };
+  const withServer = (optimizer: JobDraft["round"]["server"]) => ({
+    ...draft,
+    round: { ...draft.round, server: optimizer },
+  });
+  expect(decodeJob(encodeJob(withServer(server), programs)).document.round.server).toEqual(server);
+  expect(() => encodeJob(withServer({ deep: nested(12) }), programs)).not.toThrow();
+  expect(() => encodeJob(withServer({ deep: nested(13) }), programs)).toThrow("round.server");
+  const absent = { name: null } as unknown as JobDraft["round"]["server"];
+  expect(() => encodeJob(withServer(absent), programs)).toThrow("round.server");
 });
 
 const twice = <T>(list: readonly T[]): T[] => [...list, ...list];

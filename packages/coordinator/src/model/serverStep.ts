@@ -12,6 +12,7 @@ import {
   type TensorType,
   toProgram,
 } from "@weft/tensor";
+import { CoordinatorOptionsError } from "../errors.ts";
 import { checkElementwise } from "./checkElementwise.ts";
 
 export type StepValue = TensorData | Resident;
@@ -39,6 +40,13 @@ export interface ServerStep {
  */
 export function compileServerStep(spec: unknown, elements: number, donate: boolean): ServerStep {
   const optimizer = createOptimizer(spec);
+  // What depends on the shape of a parameter, as Muon does, cannot be seen in the program of a flat vector.
+  if (!optimizer.elementwise) {
+    throw new CoordinatorOptionsError(
+      `server optimiser ${optimizer.spec.name} looks at the shapes or norms of whole parameters; the coordinator steps one flat ` +
+        "vector: use one that works element by element, such as sgd or adam, and normBound in place of clipping by norm",
+    );
+  }
   const type: TensorType = { shape: [elements], dtype: "f32" };
   const gradient = placeholder(type);
   const parameter = placeholder(type);

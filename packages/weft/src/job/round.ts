@@ -75,4 +75,4 @@ const knobs = ({ quorum, deadline, normBound }: SharedKnobs) => ({
 });
 
 /** A specification is plain JSON data: the form in which optimisers travel. */
-const specOf = ({ spec }: Optimizer): JobRound["server"] => ({ ...spec });
+const specOf = ({ spec }: Optimizer): JobRound["server"] => ({ ...spec }) as unknown as JobRound["server"];
