@@ -4,7 +4,7 @@ import type { DType } from "./dtype.ts";
 import type { Resident } from "./backend.ts";
 import { infer } from "./infer.ts";
 import type { Shape } from "./primitive.ts";
-import type { Primitive, PrimitiveParams } from "./program.ts";
+import type { OneResult, Primitive, PrimitiveParams } from "./program.ts";
 import type { TensorType } from "./program.ts";
 import { sizeOf } from "./program.ts";
 
@@ -72,14 +72,22 @@ export function bindAll<P extends Primitive>(
 }
 
 /** `bindAll` for the primitives with one result. */
-export function bind<P extends Exclude<Primitive, "scan">>(
-  primitive: P,
-  inputs: readonly Tensor[],
-  params: PrimitiveParams[P],
-): Tensor {
+export function bind<P extends OneResult>(primitive: P, inputs: readonly Tensor[], params: PrimitiveParams[P]): Tensor {
   const [result] = bindAll(primitive, inputs, params);
   if (!result) throw new Error(`${primitive} has no result`);
   return result;
+}
+
+/**
+ * Gives a loop's node further results after those it has, computed by a body that has them as well: what a gradient asks of
+ * the loop that it differentiates. Tensors that name the earlier results stay valid, and tracing drops what nobody reads.
+ */
+export function extendLoop(node: Node, body: PrimitiveParams["scan"]["body"]): Tensor[] {
+  if (node.kind !== "operation" || node.primitive !== "scan") throw new Error("only loops are extended");
+  const params = { ...node.params, body };
+  const outputs = infer("scan", node.inputs, params);
+  Object.assign(node, { params, outputs });
+  return outputs.map((type, index) => new Tensor(type, node, index));
 }
 
 /** An argument of a function that is being traced. */

@@ -27,6 +27,10 @@ export type PrimitiveParams = PlainParams & { readonly scan: ScanParams };
 
 export type Primitive = keyof PrimitiveParams;
 
+/** The primitives that hold a Program; they have as many results as it gives. All others have one. */
+export type ManyResults = "scan";
+export type OneResult = Exclude<Primitive, ManyResults>;
+
 /** One primitive applied to earlier values; its results take the next value numbers (only `scan` has several). */
 export type Instruction = {
   readonly [P in Primitive]: {

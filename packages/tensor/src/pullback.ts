@@ -3,11 +3,11 @@ import { isFloat } from "./dtype.ts";
 import { add } from "./elementary.ts";
 import type { Node, OperationNode } from "./graph.ts";
 import { Tensor } from "./graph.ts";
-import type { Primitive } from "./program.ts";
+import type { ManyResults, OneResult } from "./program.ts";
 import { contractionRules } from "./vjp/contraction.ts";
 import { elementwiseRules } from "./vjp/elementwise.ts";
 import { reductionRules } from "./vjp/reduction.ts";
-import type { VjpRule } from "./vjp/rule.ts";
+import type { ManyVjpRule, VjpRule } from "./vjp/rule.ts";
 import { scanRule } from "./vjp/scan.ts";
 import { shapeRules } from "./vjp/shape.ts";
 import { windowRules } from "./vjp/window.ts";
@@ -45,7 +45,7 @@ export function pullback(
     const results = arrived.get(node);
     if (!results || node.kind !== "operation") continue;
     arrived.delete(node);
-    cotangentsOfInputs(node, results).forEach((cotangent, i) => {
+    cotangentsOfInputs(node, results, node.inputs.map(flows)).forEach((cotangent, i) => {
       send(node.inputs[i], cotangent);
     });
   }
@@ -54,22 +54,21 @@ export function pullback(
 
 export type Pullback = typeof pullback;
 
-function cotangentsOfInputs(node: OperationNode, results: readonly (Tensor | undefined)[]) {
-  if (node.primitive === "scan") {
-    const output = node.outputs.map((type, i) => new Tensor(type, node, i));
-    return rules.scan(results, { inputs: node.inputs, params: node.params, output });
-  }
+function cotangentsOfInputs(
+  node: OperationNode,
+  results: readonly (Tensor | undefined)[],
+  wanted: readonly boolean[],
+): readonly (Tensor | undefined)[] {
+  if (node.primitive === "scan") return rules.scan(results, { inputs: node.inputs, params: node.params, node, wanted });
   const [dy] = results;
   const [type] = node.outputs;
   if (!dy || !type) return [];
-  const rule = rules[node.primitive] as VjpRule<Single>;
+  const rule = rules[node.primitive] as VjpRule<OneResult>;
   const { inputs, params } = node;
   return rule(dy, { inputs, params, output: new Tensor(type, node) });
 }
 
-type Single = Exclude<Primitive, "scan">;
-
-const rules: { readonly [P in Primitive]: VjpRule<P> } = {
+const rules: { readonly [P in OneResult]: VjpRule<P> } & { readonly [P in ManyResults]: ManyVjpRule<P> } = {
   ...elementwiseRules,
   ...reductionRules,
   ...shapeRules,

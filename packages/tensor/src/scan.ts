@@ -1,11 +1,9 @@
 /** Loops over tensors, as one primitive: traced once, whatever the number of steps. */
-import { capturedBy } from "./capture.ts";
 import { ShapeError, TraceError } from "./errors.ts";
 import type { Tensor } from "./graph.ts";
 import { placeholder } from "./graph.ts";
-import { bindLoop } from "./loop.ts";
+import { bindLoop } from "./loop/bindLoop.ts";
 import { typeText } from "./program.ts";
-import { toProgram } from "./trace.ts";
 import type { FlatTree } from "./tree.ts";
 import { flatten, structureText, unflatten } from "./tree.ts";
 
@@ -46,20 +44,16 @@ export function scan<Carry, X, Y>(
   const [was, is] = [textOf(first), textOf(carryOut)];
   if (was !== is) throw new TraceError(`scan: the carry enters as ${was} and leaves as ${is}; keep its structure`);
 
-  const results = [...carryOut.leaves, ...given.leaves];
-  const constants = capturedBy(results, [...carryIn, ...sliceIn]);
-  const loop = bindLoop(
-    {
-      body: toProgram(results, [...constants, ...carryIn, ...sliceIn]),
-      length: steps,
-      constants: constants.length,
-      carry: carryIn.length,
-      reverse,
-    },
-    [...constants, ...first.leaves, ...slices.leaves],
-  );
-  const outputs = loop.slice(carryIn.length, results.length);
-  return [rebuild(first, loop.slice(0, carryIn.length)) as Carry, rebuild(given, outputs) as Y];
+  const loop = bindLoop({
+    constants: [],
+    carry: carryIn.map((inside, i) => ({ inside, outside: first.leaves[i] as Tensor })),
+    slices: sliceIn.map((inside, i) => ({ inside, outside: slices.leaves[i] as Tensor })),
+    next: carryOut.leaves,
+    outputs: given.leaves,
+    length: steps,
+    reverse,
+  });
+  return [rebuild(first, loop.carry) as Carry, rebuild(given, loop.outputs) as Y];
 }
 
 interface OptionalTree {

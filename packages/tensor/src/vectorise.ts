@@ -4,41 +4,51 @@ import { elementwiseBatching } from "./batching/elementwise.ts";
 import type { Batched, BatchingRule } from "./batching/rule.ts";
 import { scanBatching } from "./batching/scan.ts";
 import { shapeBatching } from "./batching/shape.ts";
-import type { Node, OperationNode } from "./graph.ts";
+import type { OperationNode } from "./graph.ts";
 import type { Tensor } from "./graph.ts";
-import type { Primitive } from "./program.ts";
+import { bindAll } from "./graph.ts";
+import type { OneResult, Primitive } from "./program.ts";
+import { TensorMap } from "./tensorMap.ts";
 import { nodesBehind } from "./walk.ts";
 
 /**
  * `outputs` for every example of a batch.
  *
- * @param mapped each placeholder that stands for one example, with the tensor of all examples along its axis 0
+ * @param mapped each tensor that stands for one example, with what stands for all: with a batch axis in front, or shared
  * @param size number of examples
  */
 export function vectorise(
   outputs: readonly Tensor[],
-  mapped: readonly (readonly [example: Tensor, batch: Tensor])[],
+  mapped: readonly (readonly [example: Tensor, all: Batched])[],
   size: number,
 ): Batched[] {
-  const results = new Map<Node, readonly Batched[]>();
-  for (const [example, batch] of mapped) results.set(example.node, [{ tensor: batch, batched: true }]);
-  const batchedOf = (tensor: Tensor): Batched =>
-    results.get(tensor.node)?.[tensor.output] ?? { tensor, batched: false };
-  for (const node of nodesBehind(outputs, ({ node: leaf }) => results.has(leaf))) {
+  const results = new TensorMap<Batched>();
+  const find = (tensor: Tensor) => results.get(tensor);
+  for (const [example, all] of mapped) results.set(example, all);
+  const batchedOf = (tensor: Tensor): Batched => find(tensor) ?? { tensor, batched: false };
+  for (const node of nodesBehind(outputs, (tensor) => find(tensor) !== undefined)) {
     if (node.kind !== "operation") continue;
     const inputs = node.inputs.map(batchedOf);
-    if (inputs.some(({ batched }) => batched)) results.set(node, batchNode(node, inputs, size));
+    const isBatched = inputs.some(({ batched }) => batched);
+    if (!isBatched && inputs.every(({ tensor }, i) => tensor === node.inputs[i])) continue;
+    (isBatched ? batchNode(node, inputs, size) : replaced(node, inputs)).forEach((result, output) => {
+      if (!results.get({ node, output })) results.set({ node, output }, result);
+    });
   }
   return outputs.map(batchedOf);
 }
 
 function batchNode(node: OperationNode, inputs: readonly Batched[], size: number): readonly Batched[] {
   if (node.primitive === "scan") return rules.scan({ inputs, params: node.params, size });
-  const rule = rules[node.primitive] as BatchingRule<Single>;
+  const rule = rules[node.primitive] as BatchingRule<OneResult>;
   return [{ tensor: rule({ inputs, params: node.params, size }), batched: true }];
 }
 
-type Single = Exclude<Primitive, "scan">;
+/** The node on other operands, which no example has for itself. */
+function replaced({ primitive, params }: OperationNode, inputs: readonly Batched[]): Batched[] {
+  const operands = inputs.map(({ tensor }) => tensor);
+  return bindAll(primitive, operands, params).map((tensor) => ({ tensor, batched: false }));
+}
 
 const rules: { readonly [P in Primitive]: BatchingRule<P> } = {
   ...elementwiseBatching,

@@ -51,7 +51,11 @@ export function vmap<Args extends readonly unknown[], R>(
     const result: unknown = fn(...(examples as unknown as Args));
     const { leaves, structure } = flatten(result, "vmap: the result");
     const outAxes = resultAxes(result, options.out);
-    const batched = vectorise(leaves, mapped, size);
+    const batched = vectorise(
+      leaves,
+      mapped.map(([example, tensor]) => [example, { tensor, batched: true }]),
+      size,
+    );
     return unflatten(
       structure,
       batched.map((leaf, i) => place(leaf, outAxes[i] ?? null, size)),

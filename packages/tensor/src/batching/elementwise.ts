@@ -2,7 +2,7 @@
 import { bind } from "../graph.ts";
 import type { BinaryPrimitive, BitwisePrimitive, UnaryPrimitive } from "../primitive.ts";
 import { binaryNames, bitwiseNames, unaryNames } from "../primitive.ts";
-import type { Primitive, PrimitiveParams } from "../program.ts";
+import type { OneResult, PrimitiveParams } from "../program.ts";
 import type { Batched, BatchingRule } from "./rule.ts";
 import { stacked } from "./rule.ts";
 
@@ -10,7 +10,7 @@ type Elementwise = UnaryPrimitive | BinaryPrimitive | BitwisePrimitive | Other;
 type Other = (typeof others)[number];
 const others = ["stopGradient", "not", "compare", "select", "cast"] as const;
 
-function elementwise<P extends Exclude<Primitive, "scan">>(primitive: P): BatchingRule<P> {
+function elementwise<P extends OneResult>(primitive: P): BatchingRule<P> {
   const rule = ({ inputs, params, size }: { inputs: readonly Batched[]; params: PrimitiveParams[P]; size: number }) =>
     bind(
       primitive,
@@ -20,7 +20,7 @@ function elementwise<P extends Exclude<Primitive, "scan">>(primitive: P): Batchi
   return rule as unknown as BatchingRule<P>;
 }
 
-const tableOf = <P extends Exclude<Primitive, "scan">>(primitives: readonly P[]) =>
+const tableOf = <P extends OneResult>(primitives: readonly P[]) =>
   Object.fromEntries(primitives.map((primitive) => [primitive, elementwise(primitive)])) as unknown as {
     readonly [Q in P]: BatchingRule<Q>;
   };

@@ -10,7 +10,7 @@ import { stacked } from "./rule.ts";
 
 type Vectorise = (
   outputs: readonly Tensor[],
-  mapped: readonly (readonly [example: Tensor, batch: Tensor])[],
+  mapped: readonly (readonly [example: Tensor, all: Batched])[],
   size: number,
 ) => readonly Batched[];
 
@@ -49,7 +49,7 @@ function batchBody({ body, constants, carry }: ScanParams, { vectorise, size, fl
   const current = [...flags];
   for (;;) {
     const inputs = examples.map((example, i) => (current[i] === true ? placeholder(batchOf(example, size)) : example));
-    const pairs = examples.map((example, i) => [example, inputs[i] as Tensor] as const);
+    const pairs = examples.map((example, i) => [example, { tensor: inputs[i] as Tensor, batched: true }] as const);
     const vectorised = vectorise(
       results,
       pairs.filter((_, i) => current[i] === true),

@@ -1,7 +1,7 @@
 /** Batching of the primitives that move elements, and of reductions and orders: the batch axis stays in front. */
 import { broadcast, fill, moveAxis, select } from "../elementary.ts";
 import { bind } from "../graph.ts";
-import type { Primitive } from "../program.ts";
+import type { OneResult } from "../program.ts";
 import type { BatchedApplication, BatchingRule } from "./rule.ts";
 import { shifted, stacked } from "./rule.ts";
 
@@ -83,7 +83,7 @@ function gatherBatching({ inputs: [x, indices], params: { axis, batchDims }, siz
 }
 
 /** Primitives without operands are the same for every example. */
-function unreachable<P extends Exclude<Primitive, "scan">>(primitive: P): BatchingRule<P> {
+function unreachable<P extends OneResult>(primitive: P): BatchingRule<P> {
   return () => {
     throw new Error(`${primitive} has no operand to be batched`);
   };

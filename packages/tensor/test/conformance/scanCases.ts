@@ -1,6 +1,6 @@
 /** Loops: carries, slices, constants, both directions, loops in loops. */
 import type { ScanParams, Tensor, TensorType } from "@weft/tensor";
-import { bind, bindAll, trace } from "@weft/tensor";
+import { bind, bindAll, scan as scanOf, trace, valueAndGrad } from "@weft/tensor";
 import type { Case } from "./case.ts";
 import { accumulated, sample } from "./case.ts";
 
@@ -96,6 +96,23 @@ export const scanCases: readonly Case[] = [
     ),
     inputs: [[sample([]), sample([3, 4])]],
     tolerance: accumulated,
+  },
+  {
+    claim: "scan with its gradient by weights, state and input",
+    fn: (wx, wh, b, h, xs) => {
+      const loss = (...[kx, kh, bias, start, rows]: readonly Tensor[]) => {
+        const step = (state: Tensor, x: Tensor) => {
+          const next = x.matmul(kx!).add(state.matmul(kh!)).add(bias!).tanh();
+          return [next, next.mul(state)] as const;
+        };
+        const [last, all] = scanOf(step, start!, rows!);
+        return last.sum().add(all.square().sum());
+      };
+      const [value, gradients] = valueAndGrad(loss, { argument: [0, 1, 2, 3, 4] })(wx, wh, b, h, xs);
+      return [value, ...gradients];
+    },
+    inputs: [[sample([4, 5]), sample([5, 5]), sample([5]), sample([2, 5]), sample([6, 2, 4])]],
+    tolerance: { relative: 1e-4, absolute: 1e-4 },
   },
   {
     claim: "scan between other work",
