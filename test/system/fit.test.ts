@@ -3,12 +3,16 @@ import { digits } from "@weft/data";
 import { conv2d, dense, dropout, flatten, maxPool2d, relu, sequential } from "@weft/nn";
 import type { Optimizer } from "@weft/optim";
 import { adagrad, adam, rmsprop, sgd } from "@weft/optim";
-import { flatten as flattenParameters, createManifest } from "@weft/vector";
+import { createManifest, decodeSafetensors, flatten as flattenParameters } from "@weft/vector";
 import type { Fit, Job, JobDefinition } from "weft";
 import { buildJob, dataParallel, fit, train } from "weft";
-import { describe, expect, test } from "vitest";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { digitsJob } from "../support/digitsJob.ts";
 import { runInProcess } from "../support/inProcess.ts";
+import { WeftProcess, killAll } from "../support/weftProcess.ts";
 
 const bits = (weights: Float32Array) => new Uint32Array(weights.slice().buffer);
 
@@ -59,5 +63,65 @@ describe("fit equals a run with one worker, bit for bit,", () => {
     expect(bits(await flatOf(fitted))).toEqual(bits(run.outcome.weights));
     expect(fitted.history.at(-1)?.step).toBe(60);
     expect(await fitted.evaluate()).toEqual(await run.evaluate());
+  });
+});
+
+describe("weft fit", () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "weft-"));
+  });
+  afterEach(async () => {
+    await killAll();
+    await rm(directory, { recursive: true });
+  });
+
+  test("reports epochs and the end as events, and writes the weights", async () => {
+    const out = join(directory, "model.safetensors");
+    const args = ["fit", "test/jobs/digits.ts", "--epochs", "3", "--validation", "0.1", "--out", out, "--json"];
+    const process = new WeftProcess(args);
+    expect(await process.exited).toBe(0);
+    expect(process.events.map(({ event }) => event)).toEqual(["epoch", "epoch", "epoch", "finished"]);
+    expect(process.events[2]).toMatchObject({
+      epoch: 3,
+      step: 123,
+      validation: { accuracy: expect.any(Number) as number },
+    });
+    expect(process.events[3]).toMatchObject({ reason: "epochs", epochs: 3, steps: 123, path: out });
+    const { tensors } = decodeSafetensors(await readFile(out));
+    expect([...tensors.keys()]).toContain("dense.kernel");
+  });
+
+  test("takes its length from the job, and prints plain lines in a pipe", async () => {
+    const process = new WeftProcess(["fit", "test/jobs/digits.ts"]);
+    expect(await process.exited).toBe(0);
+    expect(process.text).toMatch(/^digits {2}2,410 parameters · 1,437 examples$/m);
+    expect(process.text).toMatch(/^epoch 9\/9 {2}loss .*accuracy/m);
+    expect(process.text).toMatch(/^finished \(steps\) after 400 steps: test accuracy 9\d\.\d %, loss/m);
+    expect(process.text).not.toContain("\u001b");
+  });
+
+  test("an interruption ends it after the batch under way, with what it has", async () => {
+    const out = join(directory, "model.safetensors");
+    const process = new WeftProcess(["fit", "test/jobs/digits.ts", "--epochs", "1e6", "--out", out, "--json"]);
+    await process.untilEvent("epoch");
+    process.child.kill("SIGINT");
+    expect(await process.exited).toBe(130);
+    expect(process.events.at(-1)).toMatchObject({ event: "finished", reason: "aborted" });
+    expect((await readFile(out)).length).toBeGreaterThan(9000);
+  });
+
+  test("a folder that is not there and a share that is none are refused before the training", async () => {
+    const missing = new WeftProcess([
+      "fit",
+      "test/jobs/digits.ts",
+      "--out",
+      join(directory, "no", "model.safetensors"),
+    ]);
+    expect(await missing.exited).toBe(2);
+    expect(missing.text).toMatch(/cannot write .*no folder/);
+    const share = new WeftProcess(["fit", "test/jobs/digits.ts", "--validation", "1.5"]);
+    expect(await share.exited).toBe(2);
+    expect(share.text).toMatch(/expected a number above 0 and below 1/);
   });
 });

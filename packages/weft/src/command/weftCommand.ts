@@ -4,6 +4,7 @@ import type { Finish } from "./exitCodes.ts";
 import { errorText, exitCodeOf, exitCodes } from "./exitCodes.ts";
 import { evalCommand } from "./eval.ts";
 import { exportCommand } from "./export.ts";
+import { fitCommand } from "./fit.ts";
 import { joinCommand } from "./join.ts";
 import { resumeCommand } from "./resume.ts";
 import { runsCommand } from "./runs.ts";
@@ -14,7 +15,16 @@ import { trainCommand } from "./train.ts";
 export async function weftCommand(args: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.success;
   const finish: Finish = (code) => (exitCode = code);
-  const subcommands = [trainCommand, serveCommand, joinCommand, runsCommand, resumeCommand, evalCommand, exportCommand];
+  const subcommands = [
+    trainCommand,
+    fitCommand,
+    serveCommand,
+    joinCommand,
+    runsCommand,
+    resumeCommand,
+    evalCommand,
+    exportCommand,
+  ];
   const program = new Command("weft")
     .description("Trains neural networks over WebSockets: on this machine, on many, and in browser tabs.")
     .version("0.1.0")

@@ -42,15 +42,15 @@ export interface FitControl {
   /** Undefined where the optimiser's rate is not one number. */
   readonly learningRate: number | undefined;
   /** From the next step on. A step is compiled for each rate, so change it now and then, not every step. */
-  setLearningRate(rate: number): void;
+  readonly setLearningRate: (rate: number) => void;
   /** Ends the fit after the present batch or epoch. */
-  stop(reason: string): void;
+  readonly stop: (reason: string) => void;
   /** A copy of the parameters as they are now. */
-  parameters(): Promise<Parameters>;
+  readonly parameters: () => Promise<Parameters>;
   /** Goes on from these parameters; the optimiser's state stays. */
-  restore(parameters: Readonly<Parameters>): Promise<void>;
+  readonly restore: (parameters: Readonly<Parameters>) => Promise<void>;
   /** Writes the parameters as safetensors. */
-  save(path: string): Promise<void>;
+  readonly save: (path: string) => Promise<void>;
 }
 
 /** Every hook is waited for. State of its own begins in `onStart`, so that a callback may serve one fit after another. */

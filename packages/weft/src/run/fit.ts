@@ -1,7 +1,8 @@
 /** Trains a job in this process, without a coordinator: the same job file, the whole training set, one loop over one step. */
+import { writeFile } from "node:fs/promises";
 import type { Parameters } from "@weft/nn";
 import { createTraining } from "@weft/worker";
-import { writeFile } from "node:fs/promises";
+import { count } from "../command/format.ts";
 import type { Output } from "../command/output.ts";
 import { createOutput } from "../command/output.ts";
 import type { Callback, EpochRecord, FitControl } from "../fit/callback.ts";
@@ -41,7 +42,9 @@ export async function fit(job: Job, options: FitOptions = {}): Promise<Fit> {
 export async function fitWithOutput(job: Job, options: FitOptions, output: Output | undefined): Promise<Fit> {
   useEngine();
   const prepared = await prepareFit(job, options);
-  const { trainer, optimizer } = prepared;
+  const { trainer, optimizer, train } = prepared;
+  const { manifest } = prepared.job;
+  output?.line(`${job.definition.name}  ${count(manifest.size)} parameters · ${count(train.size)} examples`);
   const model = createTraining(prepared.job)(prepared.weights, optimizer);
   let asked: Stopped | undefined;
   const control = createControl(prepared, model, (detail) => (asked ??= { reason: "callback", detail }));
@@ -60,7 +63,7 @@ export async function fitWithOutput(job: Job, options: FitOptions, output: Outpu
   });
   await forEach(callbacks, (callback) => callback.onEnd?.(control));
   const weights = await model.weights();
-  const parameters = namedParameters(prepared.job.manifest, weights);
+  const parameters = namedParameters(manifest, weights);
   return { history, parameters, stopped, ...trainedModel({ trainer, test: prepared.test }, weights) };
 }
 

@@ -8,14 +8,14 @@ import { weightsFile } from "./storedModel.ts";
 
 export interface TrainedModel {
   /** Means of loss and metrics over a dataset, by default the job's test set. */
-  evaluate(dataset?: Dataset): Promise<Record<string, number>>;
+  readonly evaluate: (dataset?: Dataset) => Promise<Record<string, number>>;
   /**
    * @param inputs [batch, …], as the job's first field
    * @returns predictions [batch, …]
    */
-  predict(inputs: Tensor): Promise<Tensor>;
+  readonly predict: (inputs: Tensor) => Promise<Tensor>;
   /** Writes the weights as safetensors, by parameter name. */
-  save(path: string): Promise<void>;
+  readonly save: (path: string) => Promise<void>;
 }
 
 /** @param from the job's programs, and what is evaluated on unless said otherwise */
