@@ -57,16 +57,18 @@ const messagesPerSecond = 2000;
  */
 export async function createCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const log = options.log ?? pino({ level: "silent" });
+  // Children by topic, so that an operator can ask for one of them alone.
+  const wireLog = log.child({ topic: "wire" });
   const clock = options.run?.clock ?? systemClock;
-  const events = createEvents(log);
-  const { run, opened, prepared, committer, live } = await assemble(options, { log, clock, emit: events.emit });
+  const events = createEvents(log.child({ topic: "round" }));
+  const { run, opened, prepared, committer, live } = await assemble(options, { log: wireLog, clock, emit: events.emit });
   if (opened?.resumed !== undefined) {
     const { version, checkpoint, warnings } = opened.resumed;
     events.emit({ event: "recovered", run, version, checkpoint, warnings });
   }
   let server: Server | undefined;
   try {
-    server = await listen(options, { live, run, prepared, clock, log });
+    server = await listen(options, { live, run, prepared, clock, log: wireLog });
   } catch (error) {
     await committer.close();
     throw error;

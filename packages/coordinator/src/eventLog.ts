@@ -14,7 +14,8 @@ export function createEvents(log: Logger) {
   };
   return {
     emit: (event: CoordinatorEvent): void => {
-      log.debug(event);
+      if (event.event === "round") log.debug(event);
+      else log.info(event);
       if (event.event === "listening" || event.event === "recovered") lasting.push(event);
       for (const listener of listeners) tell(listener, event);
     },

@@ -1,0 +1,77 @@
+/** Definitions that cannot work are refused when they are made, with what to change. */
+import { digits, syntheticRegression } from "@weft/data";
+import { accuracy, dense, flatten, meanSquaredError, relu, sequential, softmaxCrossEntropy } from "@weft/nn";
+import { adam, sgd } from "@weft/optim";
+import { decodeJob } from "@weft/protocol";
+import { checkJob } from "@weft/worker";
+import { describe, expect, test } from "vitest";
+import type { JobDefinition } from "weft";
+import { buildJob, dataParallel, defineJob, federated } from "weft";
+
+const definition: JobDefinition = {
+  name: "digits",
+  data: digits(),
+  model: sequential(flatten, dense({ features: 8 }), relu, dense({ features: 10 })),
+  loss: softmaxCrossEntropy,
+  metrics: { accuracy },
+  round: dataParallel({ batchSize: 32, optimizer: adam({ learningRate: 1e-3 }) }),
+  stop: { epochs: 1 },
+};
+
+describe("a definition is refused", () => {
+  const cases: [string, Partial<JobDefinition>, RegExp][] = [
+    ["without an end", { stop: {} }, /would never end; give stop/],
+    ["with a name that is no file name", { name: "a/b" }, /letters, digits/],
+    ["with rounds that are none", { stop: { rounds: 0 } }, /stop\.rounds is 0; expected a positive number/],
+    [
+      "with a target nobody measures",
+      { stop: { target: { metric: "f1", value: 1 } } },
+      /f1; expected one of loss, accuracy/,
+    ],
+    ["with a metric called loss", { metrics: { loss: accuracy } }, /may not be called loss/],
+    [
+      "with epochs over federated rounds",
+      {
+        round: federated({
+          local: { epochs: 1, batchSize: 8, optimizer: sgd({ learningRate: 0.1 }) },
+          server: sgd({ learningRate: 1 }),
+        }),
+      },
+      /use stop: \{ rounds \}/,
+    ],
+  ];
+  for (const [what, changes, message] of cases) {
+    test(what, () => {
+      expect(() => defineJob({ ...definition, ...changes })).toThrow(message);
+    });
+  }
+});
+
+test("a job is traced for the shares of its batch among up to 16 workers", async () => {
+  const encoded = buildJob(defineJob(definition), await digits().load());
+  const { document } = decodeJob(encoded);
+  expect(document.programs.loss.map(({ batch }) => batch)).toEqual([2, 3, 4, 5, 6, 7, 8, 11, 16, 32]);
+  expect(checkJob(encoded).manifest.entries.map(({ name }) => name)).toEqual([
+    "dense.kernel",
+    "dense.bias",
+    "dense_1.kernel",
+    "dense_1.bias",
+  ]);
+});
+
+test("the same definition gives the same bytes", async () => {
+  const data = await digits().load();
+  expect(buildJob(defineJob(definition), data)).toEqual(buildJob(defineJob(definition), data));
+});
+
+test("a loss that does not fit the model names job and shapes", async () => {
+  const data = await syntheticRegression({ examples: 20, features: 3, noise: 0, seed: 1 }).load();
+  const job = defineJob({
+    ...definition,
+    data: syntheticRegression({ examples: 20, features: 3, noise: 0, seed: 1 }),
+    model: dense({ features: 2 }),
+    loss: meanSquaredError,
+    metrics: {},
+  });
+  expect(() => buildJob(job, data)).toThrow(/job digits: .*\[1, ?2\].*\[1, ?1\]|job digits: .*shape/);
+});

@@ -1,0 +1,96 @@
+/** What people and programs read while something runs. */
+import { describe, expect, test } from "vitest";
+import { bytes, count, duration, figure, metric } from "../src/command/format.ts";
+import type { OutputStream } from "../src/command/output.ts";
+import { createOutput, fit } from "../src/command/output.ts";
+import { runProgress } from "../src/command/runProgress.ts";
+
+function stream(changes: Partial<OutputStream> = {}) {
+  const written: string[] = [];
+  return { written, stream: { write: (text: string) => written.push(text), ...changes } };
+}
+
+const round = (changes: object = {}) =>
+  ({
+    event: "round",
+    round: 412,
+    version: 412,
+    totalRounds: 937,
+    loss: 0.0913,
+    metrics: { accuracy: 0.972 },
+    examples: 64,
+    examplesPerSecond: 3480,
+    updates: 2,
+    cohort: 2,
+    workers: 2,
+    bytesUp: 1.1e9,
+    bytesDown: 1.1e9,
+    ms: 17,
+    ...changes,
+  }) as const;
+
+describe("a live line", () => {
+  test("on a wide terminal shows everything", () => {
+    const { written, stream: to } = stream({ isTTY: true, columns: 120 });
+    runProgress(createOutput({ json: false, stream: to }))(round());
+    expect(written.join("")).toContain(
+      "round 412/937  loss 0.0913  accuracy 97.2 %  3,480 examples/s  2 workers  ↑ 1.1 GB ↓ 1.1 GB  eta 0:09",
+    );
+  });
+
+  test("never passes the width of the terminal, and drops the least important first", () => {
+    for (const columns of [10, 30, 50, 80]) {
+      const { written, stream: to } = stream({ isTTY: true, columns });
+      runProgress(createOutput({ json: false, stream: to }))(round());
+      const line = written.join("").replace(/\r|\u001b\[K/g, "");
+      expect(line.length).toBeLessThan(columns);
+      expect(line).toMatch(/^round 412/);
+    }
+    expect(
+      fit(
+        [
+          { text: "a".repeat(30), rank: 0 },
+          { text: "b", rank: 1 },
+        ],
+        20,
+      ),
+    ).toBe("a".repeat(20));
+  });
+
+  test("gives way to a line that stays", () => {
+    const { written, stream: to } = stream({ isTTY: true, columns: 80 });
+    const output = createOutput({ json: false, stream: to });
+    output.progress([{ text: "moving", rank: 0 }]);
+    output.line("staying");
+    expect(written.at(-1)).toBe("\r\u001b[Kstaying\n");
+  });
+});
+
+test("in a pipe progress is a plain line every two seconds", () => {
+  let nowMs = 0;
+  const { written, stream: to } = stream();
+  const output = createOutput({ json: false, stream: to, nowMs: () => nowMs });
+  for (; nowMs <= 5000; nowMs += 100) output.progress([{ text: String(nowMs), rank: 0 }]);
+  expect(written).toEqual(["0\n", "2000\n", "4000\n"]);
+});
+
+test("for programs every event is one JSON line and nothing else is written", () => {
+  const { written, stream: to } = stream({ isTTY: true, columns: 80 });
+  const output = createOutput({ json: true, stream: to });
+  runProgress(output)(round({ loss: NaN }));
+  output.line("words");
+  expect(written.length).toBe(1);
+  expect(JSON.parse(written[0]!)).toMatchObject({ event: "round", round: 412, loss: null });
+});
+
+test("figures read as people write them", () => {
+  expect([count(1234567), bytes(999), bytes(1_100_000_000), bytes(12_345_678)]).toEqual([
+    "1,234,567",
+    "999 B",
+    "1.1 GB",
+    "12 MB",
+  ]);
+  expect([duration(9), duration(75), duration(3671)]).toEqual(["0:09", "1:15", "1:01:11"]);
+  expect([figure(0.09132), figure(1e-7), figure(NaN)]).toEqual(["0.0913", "1.00e-7", "NaN"]);
+  expect(metric("accuracy", 0.9721)).toBe("accuracy 97.2 %");
+});
