@@ -1,10 +1,14 @@
 /** The CPU backend: programs become plans of SIMD kernels over one WebAssembly memory. */
 import type { Backend, CompileOptions, Program } from "@weft/tensor";
+import { findBlas } from "#systemBlas";
+import { canShareMemory } from "#thread";
 import { compilePlan } from "./compile.ts";
 import { hasRelaxedSimd } from "./emitter/features.ts";
+import type { EngineOptions } from "./engine.ts";
 import { Engine } from "./engine.ts";
 import { WasmExecutable } from "./executable.ts";
 import { kernelTable } from "./kernelTable.ts";
+import type { BlasChoice } from "./native/blas.ts";
 import { moveSteps } from "./plan.ts";
 
 export interface WasmBackendOptions {
@@ -13,19 +17,65 @@ export interface WasmBackendOptions {
    * engine has it; false gives the same bits everywhere.
    */
   readonly relaxed?: boolean;
+  /**
+   * A BLAS library of the system to multiply large matrices with, in Node: `"auto"` takes one where there is one, a path a
+   * certain one. Its rounding is its own. `"off"` by default.
+   */
+  readonly blas?: BlasChoice;
+  /**
+   * Threads that compute side by side, the calling one included: a number, or `"auto"` for as many as there are cores. Where
+   * threads cannot share memory, as on pages that are not cross-origin isolated, there is one. 1 by default. The number
+   * changes no bit of any result.
+   */
+  readonly threads?: number | "auto";
 }
 
-/** @example setBackend(createWasmBackend()) */
-export function createWasmBackend({ relaxed = true }: WasmBackendOptions = {}): Backend {
-  const engine = new Engine();
-  const kernels = kernelTable({ relaxed: relaxed && hasRelaxedSimd() });
+export interface WasmBackend extends Backend {
+  /** Threads that compute, the calling one included; fewer than asked for where they cannot be had. */
+  readonly threads: number;
+  /** Ends the other threads. They never keep a process alive, so this is for programs that go on without the backend. */
+  dispose(): void;
+}
+
+/**
+ * The backend's `name` says what it found: `wasm` or, say, `wasm, OpenBLAS 0.3.21 (SkylakeX)`.
+ *
+ * @throws {BlasError} when a BLAS library is named that cannot be used
+ * @example setBackend(createWasmBackend())
+ */
+export function createWasmBackend(options: WasmBackendOptions = {}): WasmBackend {
+  return createBackend(options);
+}
+
+/** With `worthMs`, which kernels are worth dividing is set instead of the usual. */
+export function createBackend(options: WasmBackendOptions & Pick<EngineOptions, "worthMs">): WasmBackend {
+  const { relaxed = true, blas = "off", threads: wanted = 1, worthMs } = options;
+  const library = findBlas(blas);
+  const engine = new Engine({ threads: threadCount(wanted), blas: library, worthMs });
+  const kernels = kernelTable({ relaxed: relaxed && hasRelaxedSimd(), native: library && { threads: 1 } });
   return {
-    name: "wasm",
+    name: library ? `wasm, ${library.name}` : "wasm",
     synchronous: true,
+    get threads() {
+      return engine.threads;
+    },
     compile: (program: Program, options: CompileOptions = {}) => {
       const plan = compilePlan(program, { ...options, kernels });
       const base = engine.regions.allocate(plan.bytes);
       return new WasmExecutable(engine, { ...plan, steps: moveSteps(plan.steps, base) }, base);
     },
+    dispose: () => engine.dispose(),
   };
 }
+
+function threadCount(wanted: number | "auto"): number {
+  const count = wanted === "auto" ? navigator.hardwareConcurrency : wanted;
+  if (!Number.isInteger(count) || count < 1 || count > mostThreads) {
+    throw new RangeError(
+      `threads: expected "auto" or a whole number from 1 to ${mostThreads}, got ${count}; leave it out for one`,
+    );
+  }
+  return canShareMemory() ? count : 1;
+}
+
+const mostThreads = 256;

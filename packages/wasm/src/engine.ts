@@ -4,19 +4,51 @@ import { arrayOf, createReferenceBackend } from "@weft/tensor";
 import type { TensorData } from "@weft/tensor";
 import type { KernelSource } from "./kernel.ts";
 import { MemoryRegions } from "./memoryRegions.ts";
+import type { Blas } from "./native/blas.ts";
+import { bindProducts } from "./native/products.ts";
 import type { PlacedValue, PlanStep, SliceCopy } from "./plan.ts";
+import type { KernelFunction } from "./threads/dividedSteps.ts";
+import { DividedSteps } from "./threads/dividedSteps.ts";
+import { Team } from "./threads/team.ts";
 
 /** Kernels kept for programs to come; those that executables use live as long as these do. */
 const keptKernels = 4096;
 
-/** `run(from, to, scratch, ...pointers)` of a kernel module. */
-type KernelFunction = (...args: number[]) => void;
+interface CompiledKernel {
+  readonly module: WebAssembly.Module;
+  readonly run: KernelFunction;
+}
+
+export interface EngineOptions {
+  /** How many threads compute; 1 by default. */
+  readonly threads?: number;
+  /** How long a kernel must take on one thread to be divided between all. */
+  readonly worthMs?: number | undefined;
+  /** Carries out the native kernels of plans; plans have none without. */
+  readonly blas?: Blas | undefined;
+}
+
+/** Steps made into calls. */
+export interface BoundSteps {
+  readonly calls: readonly (() => void)[];
+  /** To be called when they run no more. */
+  readonly release: () => void;
+}
 
 export class Engine {
-  readonly regions = new MemoryRegions();
-  readonly #kernels = new Map<string, KernelFunction>();
-  #bytes = new Uint8Array(this.regions.memory.buffer);
+  readonly regions: MemoryRegions;
+  readonly #kernels = new Map<string, CompiledKernel>();
+  #bytes: Uint8Array;
   readonly #host = createReferenceBackend();
+  readonly #blas: Blas | undefined;
+  readonly #team: Team | undefined;
+
+  constructor({ threads = 1, worthMs, blas }: EngineOptions = {}) {
+    this.#blas = blas;
+    this.regions = new MemoryRegions({ shared: threads > 1 });
+    this.#bytes = new Uint8Array(this.regions.memory.buffer);
+    this.#team = threads > 1 ? new Team(this.regions.memory, { size: threads, worthMs }) : undefined;
+  }
 
   /** The elements at an address, as a view that the next growth of the memory detaches. */
   view({ offset, dtype, size }: PlacedValue): TensorData {
@@ -27,14 +59,28 @@ export class Engine {
     if (from !== to) this.#memoryBytes().copyWithin(to, from, from + bytes);
   }
 
-  /** Makes the step into a call; all that can be prepared is prepared here. */
-  bind(step: PlanStep): () => void {
+  /** Makes the steps into calls; all that can be prepared is prepared here. */
+  bind(steps: readonly PlanStep[]): BoundSteps {
+    const divided = this.#team && new DividedSteps(this.#team, this.regions);
+    const calls = steps.map((step) => this.#bindStep(step, divided));
+    divided?.hand();
+    return { calls, release: () => divided?.release() };
+  }
+
+  /** Threads that compute, the calling one included. */
+  get threads(): number {
+    return this.#team?.alive ?? 1;
+  }
+
+  /** Ends the threads; what runs later runs on the calling thread alone. */
+  dispose(): void {
+    this.#team?.stop();
+  }
+
+  #bindStep(step: PlanStep, divided: DividedSteps | undefined): () => void {
     switch (step.kind) {
-      case "kernel": {
-        const run = this.#kernelOf(step.source);
-        const args = [0, step.source.tiles, step.scratch, ...step.pointers];
-        return () => run(...args);
-      }
+      case "kernel":
+        return this.#bindKernel(step, divided);
       case "copy":
         return () => this.copy(step.from, step.to, step.bytes);
       case "fill":
@@ -42,7 +88,7 @@ export class Engine {
       case "host":
         return this.#bindHost(step, this.#host.compile(step.program));
       case "repeat":
-        return this.#bindRepeat(step);
+        return this.#bindRepeat(step, divided);
       default:
         return step satisfies never;
     }
@@ -67,8 +113,11 @@ export class Engine {
     };
   }
 
-  #bindRepeat({ count, reverse, before, steps, after }: Extract<PlanStep, { kind: "repeat" }>): () => void {
-    const calls = steps.map((step) => this.bind(step));
+  #bindRepeat(
+    { count, reverse, before, steps, after }: Extract<PlanStep, { kind: "repeat" }>,
+    divided: DividedSteps | undefined,
+  ): () => void {
+    const calls = steps.map((step) => this.#bindStep(step, divided));
     const slice = (index: number) => (copy: SliceCopy) => {
       this.copy(copy.from + index * copy.fromStep, copy.to + index * copy.toStep, copy.bytes);
     };
@@ -82,17 +131,32 @@ export class Engine {
     };
   }
 
-  #kernelOf(source: KernelSource): KernelFunction {
+  #bindKernel(
+    { source, scratch, pointers }: Extract<PlanStep, { kind: "kernel" }>,
+    divided: DividedSteps | undefined,
+  ): () => void {
+    const operands = [scratch, ...pointers] as const;
+    if ("products" in source) {
+      const run = bindProducts(source, this.regions.memory, this.#blas!);
+      return () => run(0, source.tiles, scratch, ...pointers);
+    }
+    const { module, run } = this.#kernelOf(source);
+    if (divided && source.tiles > 1) return divided.add({ source, module, run, operands });
+    const args = [0, source.tiles, ...operands];
+    return () => run(...args);
+  }
+
+  #kernelOf(source: KernelSource): CompiledKernel {
     const known = this.#kernels.get(source.key);
     if (known) return known;
-    const module = new WebAssembly.Module(source.build().toBytes());
+    const module = new WebAssembly.Module(source.build().toBytes({ shared: this.#team !== undefined }));
     const instance = new WebAssembly.Instance(module, { env: { memory: this.regions.memory } });
-    const run = instance.exports["run"] as KernelFunction;
-    this.#kernels.set(source.key, run);
+    const kernel = { module, run: instance.exports["run"] as KernelFunction };
+    this.#kernels.set(source.key, kernel);
     if (this.#kernels.size > keptKernels) {
       const [oldest] = this.#kernels.keys();
       this.#kernels.delete(oldest!);
     }
-    return run;
+    return kernel;
   }
 }

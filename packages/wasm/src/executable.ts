@@ -1,14 +1,14 @@
 /** A Program compiled for the engine: copies inputs in, runs the plan's steps, copies results out. */
 import type { Executable, Resident, TensorData } from "@weft/tensor";
 import { DonatedError, ShapeError, arrayOf, bytesPerElement, isResident } from "@weft/tensor";
-import type { Engine } from "./engine.ts";
+import type { BoundSteps, Engine } from "./engine.ts";
 import type { PlacedValue, Plan, PlanOutput } from "./plan.ts";
 
 export class WasmExecutable implements Executable {
   readonly #engine: Engine;
   readonly #plan: Plan;
   readonly #base: number;
-  readonly #calls: readonly (() => void)[];
+  readonly #steps: BoundSteps;
   #lent: WasmResident[] = [];
   #disposed = false;
 
@@ -18,7 +18,7 @@ export class WasmExecutable implements Executable {
     this.#plan = plan;
     this.#base = base;
     for (const { offset, data } of plan.literals) engine.write(base + offset, data);
-    this.#calls = plan.steps.map((step) => engine.bind(step));
+    this.#steps = engine.bind(plan.steps);
   }
 
   run(inputs: readonly (TensorData | Resident)[]): (TensorData | Resident)[] {
@@ -26,7 +26,7 @@ export class WasmExecutable implements Executable {
       throw new DonatedError("expected a live executable, got one that was disposed of; compile again");
     this.#copyIn(inputs);
     for (const resident of this.#lent) resident.overwrite();
-    for (const call of this.#calls) call();
+    for (const call of this.#steps.calls) call();
     const outputs = this.#plan.outputs.map((output) => this.#copyOut(output));
     this.#lent = outputs.filter((output) => output instanceof WasmResident);
     return outputs;
@@ -36,6 +36,7 @@ export class WasmExecutable implements Executable {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const resident of this.#lent) resident.moveOut();
+    this.#steps.release();
     this.#engine.regions.release(this.#base, this.#plan.bytes);
   }
 

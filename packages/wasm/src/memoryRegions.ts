@@ -1,10 +1,10 @@
 /** One WebAssembly memory, given out in regions and grown when full. */
+import { largestPages } from "./emitter/moduleBuilder.ts";
 
 /** Bytes of one WebAssembly page. */
 const pageBytes = 65536;
 const alignment = 64;
-/** WebAssembly addresses 32 bits. */
-const largestBytes = 65536 * pageBytes;
+const largestBytes = largestPages * pageBytes;
 
 interface Region {
   start: number;
@@ -17,8 +17,9 @@ export class MemoryRegions {
   #free: Region[] = [];
   #end = alignment;
 
-  constructor() {
-    this.memory = new WebAssembly.Memory({ initial: 1 });
+  /** A shared memory is one that several threads may use; it must say how far it may grow. */
+  constructor({ shared = false }: { readonly shared?: boolean } = {}) {
+    this.memory = new WebAssembly.Memory(shared ? { initial: 1, maximum: largestPages, shared } : { initial: 1 });
   }
 
   /** @returns the address of a fresh region, whose contents are arbitrary */

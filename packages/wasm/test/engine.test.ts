@@ -85,7 +85,7 @@ it("kernels are compiled once for equal steps of different programs", () => {
       built++;
       return kernel.build();
     };
-    engine.bind({ kind: "kernel", source: { ...kernel, build }, scratch: 0, pointers: [64, 128] });
+    engine.bind([{ kind: "kernel", source: { ...kernel, build }, scratch: 0, pointers: [64, 128] }]);
   };
   bind((x) => x.add(1));
   bind((x) => x.add(1));

@@ -1,0 +1,98 @@
+/** The kernels of one plan that run on one thread or on all, whichever is the better for their size; results are the same bits. */
+import type { KernelSource } from "../kernel.ts";
+import type { MemoryRegions } from "../memoryRegions.ts";
+import type { Team } from "./team.ts";
+import type { ThreadStep } from "./threadBody.ts";
+
+/** `run(from, to, scratch, ...pointers)` of a kernel. */
+export type KernelFunction = (...args: number[]) => void;
+
+export interface DividedKernel {
+  readonly source: KernelSource;
+  readonly module: WebAssembly.Module;
+  readonly run: KernelFunction;
+  /** The leader's scratch memory, then pointers. */
+  readonly operands: readonly [scratch: number, ...pointers: number[]];
+}
+
+export class DividedSteps {
+  readonly #team: Team;
+  readonly #regions: MemoryRegions;
+  readonly #steps: ThreadStep[] = [];
+  readonly #modules = new Map<WebAssembly.Module, number>();
+  #scratchBytes = 0;
+  #scratch = 0;
+
+  constructor(team: Team, regions: MemoryRegions) {
+    this.#team = team;
+    this.#regions = regions;
+  }
+
+  /** The kernel as a call. How long it takes, which depends on the machine, decides how it is run the next time. */
+  add(kernel: DividedKernel): () => void {
+    const { run, operands, source } = kernel;
+    const team = this.#team;
+    const cuts = cutTiles(source.tiles, team.size);
+    const id = this.#register(kernel, cuts);
+    const chunks = cuts.length - 1;
+    const calls = Array.from({ length: chunks }, (_, i) => [cuts[i]!, cuts[i + 1]!, ...operands]);
+    const runChunk = (chunk: number) => run(...calls[chunk]!);
+    const whole = [0, source.tiles, ...operands];
+    let divided = team.worthMs === 0;
+    return () => {
+      const startMs = performance.now();
+      if (divided) team.compute(id, chunks, runChunk);
+      else run(...whole);
+      const tookMs = performance.now() - startMs;
+      divided = divided ? tookMs * team.size > team.worthMs / 2 : tookMs > team.worthMs;
+    };
+  }
+
+  /** Hands the kernels over to the threads, once for all runs. */
+  hand(): void {
+    if (this.#steps.length === 0) return;
+    this.#scratch = this.#regions.allocate(this.#scratchBytes * (this.#team.size - 1));
+    this.#team.hand({
+      kind: "steps",
+      modules: [...this.#modules.keys()],
+      scratch: this.#scratch,
+      scratchBytes: this.#scratchBytes,
+      steps: this.#steps,
+    });
+  }
+
+  /** When the plan runs no more. */
+  release(): void {
+    if (this.#steps.length === 0) return;
+    this.#team.forget(this.#steps.map(({ id }) => id));
+    this.#regions.release(this.#scratch, this.#scratchBytes * (this.#team.size - 1));
+  }
+
+  #register({ source, module, operands: [, ...pointers] }: DividedKernel, cuts: readonly number[]): number {
+    if (!this.#modules.has(module)) this.#modules.set(module, this.#modules.size);
+    const id = this.#team.nextStep();
+    this.#steps.push({ id, module: this.#modules.get(module)!, pointers, cuts });
+    this.#scratchBytes = Math.max(this.#scratchBytes, Math.ceil(source.scratchBytes / lineBytes) * lineBytes);
+    return id;
+  }
+}
+
+/** Threads that write side by side do so on different cache lines. */
+const lineBytes = 64;
+
+/** The part of a kernel's tiles that is cut into one large chunk for each thread. */
+const largeShare = 0.8;
+
+/**
+ * Where the tiles of a kernel are cut: a large chunk for each thread, so that what tiles share is prepared once for many,
+ * then small ones for whoever is ready first.
+ */
+export function cutTiles(tiles: number, threads: number): number[] {
+  const cuts = [0];
+  const cut = (size: number) => cuts.push(Math.min(tiles, cuts.at(-1)! + size));
+  const large = Math.max(1, Math.floor((largeShare * tiles) / threads));
+  while (cuts.length <= threads && cuts.at(-1)! < tiles) cut(large);
+  const small = Math.max(1, Math.ceil((tiles - cuts.at(-1)!) / (2 * threads)));
+  while (cuts.at(-1)! < tiles) cut(small);
+  return cuts;
+}

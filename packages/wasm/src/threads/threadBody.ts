@@ -1,0 +1,125 @@
+/**
+ * What a helping thread does: it takes chunks of the kernels that the leader opens, spins a while for more, and then
+ * sleeps in its event loop until a message wakes it. See `team.ts` for the leader's side.
+ */
+
+/** Where things lie in the control words, which all threads share; words that are written by different threads lie on cache lines of their own. */
+export const controlWords = {
+  /** The next ticket to be taken. Tickets only grow, so one taken from `next` never belongs to a kernel of the past. */
+  next: 0,
+  /** Tickets whose chunks are computed. */
+  done: 16,
+  /** The open kernel, its first ticket, and the ticket after its last. */
+  step: 32,
+  base: 33,
+  limit: 34,
+  /** 1 once a chunk has failed. */
+  failed: 48,
+  /** For each helping thread, 16 words apart: 1 while it sleeps. */
+  asleep: 64,
+} as const;
+
+/** A kernel whose tiles are divided between threads. */
+export interface ThreadStep {
+  readonly id: number;
+  /** Position among the message's modules. */
+  readonly module: number;
+  readonly pointers: readonly number[];
+  /** Chunk i computes tiles `cuts[i]` to `cuts[i + 1]` - 1. */
+  readonly cuts: readonly number[];
+}
+
+export interface StartMessage {
+  readonly kind: "start";
+  readonly memory: WebAssembly.Memory;
+  readonly control: Int32Array<SharedArrayBuffer>;
+  readonly words: typeof controlWords;
+  /** Among the helping threads. */
+  readonly index: number;
+  /** How long the thread spins for more work before it sleeps. */
+  readonly spinMs: number;
+}
+
+export interface StepsMessage {
+  readonly kind: "steps";
+  readonly modules: readonly WebAssembly.Module[];
+  /** Scratch memory of the first helping thread; that of the others follows, `scratchBytes` apart. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
+  readonly steps: readonly ThreadStep[];
+}
+
+export type ThreadMessage =
+  | StartMessage
+  | StepsMessage
+  | { readonly kind: "forget"; readonly steps: readonly number[] }
+  | { readonly kind: "wake" };
+
+/** Runs in the thread. It travels there as text, so it may name nothing that lies outside of it. */
+export function threadBody(listen: (handle: (message: ThreadMessage) => void) => void): void {
+  type KernelFunction = (...args: number[]) => void;
+  const chunksOf = new Map<number, (chunk: number) => void>();
+  const { pause } = Atomics as { readonly pause?: () => void };
+  let start: StartMessage | undefined;
+
+  const bind = ({ memory, index }: StartMessage, { modules, scratch, scratchBytes, steps }: StepsMessage): void => {
+    const kernels = modules.map((module) => {
+      const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+      return exports["run"] as KernelFunction;
+    });
+    for (const { id, module, pointers, cuts } of steps) {
+      const kernel = kernels[module]!;
+      const operands = [scratch + index * scratchBytes, ...pointers];
+      chunksOf.set(id, (chunk) => kernel(cuts[chunk]!, cuts[chunk + 1]!, ...operands));
+    }
+  };
+
+  /** Takes a chunk if one is open; false if none is, or only of a kernel that is still on its way here. */
+  const takeChunk = ({ control, words }: StartMessage): boolean => {
+    const ticket = Atomics.load(control, words.next);
+    if (ticket === Atomics.load(control, words.limit)) return false;
+    const run = chunksOf.get(Atomics.load(control, words.step));
+    const base = Atomics.load(control, words.base);
+    if (run === undefined) return false;
+    // If this succeeds, the ticket was open all the while, and so were the step and base just read.
+    if (Atomics.compareExchange(control, words.next, ticket, (ticket + 1) | 0) !== ticket) return true;
+    try {
+      run((ticket - base) | 0);
+    } catch {
+      Atomics.store(control, words.failed, 1);
+    }
+    Atomics.add(control, words.done, 1);
+    return true;
+  };
+
+  const help = (team: StartMessage): void => {
+    const { control, words, index, spinMs } = team;
+    const asleep = words.asleep + 16 * index;
+    do {
+      let deadline = performance.now() + spinMs;
+      for (let spins = 1; spins % 128 !== 0 || performance.now() < deadline; spins++) {
+        if (takeChunk(team)) deadline = performance.now() + spinMs;
+        else pause?.();
+      }
+      Atomics.store(control, asleep, 1);
+      // Work opened before the leader could see that this thread sleeps must not wait for a message.
+    } while (takeChunk(team) && Atomics.compareExchange(control, asleep, 1, 0) === 1);
+  };
+
+  listen((message) => {
+    switch (message.kind) {
+      case "start":
+        start = message;
+        Atomics.store(message.control, message.words.asleep + 16 * message.index, 1);
+        break;
+      case "steps":
+        bind(start!, message);
+        break;
+      case "forget":
+        for (const step of message.steps) chunksOf.delete(step);
+        break;
+      case "wake":
+        help(start!);
+    }
+  });
+}
