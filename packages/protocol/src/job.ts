@@ -1,5 +1,5 @@
 /** The job document: everything a worker needs to train, as data. Programs are opaque bytes here; `tensor` decodes them. */
-import { z } from "zod";
+import * as z from "zod";
 
 const name = z.string().min(1).max(200);
 const sizes = z.array(z.int().nonnegative()).max(16);

@@ -1,5 +1,5 @@
 /** What passes on a link beside and around messages: chunks of payload, credit for them, heartbeats. */
-import { z } from "zod";
+import * as z from "zod";
 import { ProtocolError } from "./errors.ts";
 import { explain } from "./explain.ts";
 

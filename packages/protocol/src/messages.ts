@@ -1,5 +1,6 @@
 /** Every message of the wire with its schema. Bytes from the network are `unknown` until one of these has parsed them. */
-import { z } from "zod";
+// As a namespace, so that bundlers for the browser leave out what is not used.
+import * as z from "zod";
 
 /** Raised whenever an older peer could misunderstand a newer one. */
 export const protocolVersion = 1;

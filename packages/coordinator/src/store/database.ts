@@ -1,6 +1,6 @@
 /** The run's record in SQLite: what was committed, which checkpoints are whole, who took part. */
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { StoreError } from "../errors.ts";
 import type { DurableProgress } from "../round/state.ts";
 import { at, databaseFile } from "./layout.ts";
