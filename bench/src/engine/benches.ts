@@ -14,7 +14,8 @@ export const engineElementwise = contests(elementwiseWorkloads, { costs: false }
 
 function contests(workloads: readonly Workload[], options: ContestOptions): Bench {
   return async function* (filter) {
-    const wanted = workloads.filter(({ name }) => name.includes(filter));
+    const named = workloads.filter(({ name }) => name === filter);
+    const wanted = named.length > 0 ? named : workloads.filter(({ name }) => name.includes(filter));
     if (wanted.length === 0) return;
     const settings = await allSettings();
     for (const workload of wanted) yield* contest(workload, settings, options);

@@ -51,8 +51,8 @@ export function inputMaker(seed: number) {
   return {
     between: (low: number, high: number, shape: readonly number[]) => fill(shape, () => low + (high - low) * uniform()),
     constant: (value: number, shape: readonly number[]) => fill(shape, () => value),
-    /** Glorot and Bengio 2010: the last axis goes out, all others come in, but that taps count on both sides. */
-    glorot(...shape: number[]): Input {
+    /** Glorot and Bengio 2010: the last axis goes out, the one before comes in, taps count on both sides. */
+    glorot: (...shape: readonly number[]): Input => {
       const [inputs = 1, outputs = 1] = shape.slice(-2);
       const limit = Math.sqrt(6 / ((inputs + outputs) * sizeOf(shape.slice(0, -2))));
       return fill(shape, () => limit * (2 * uniform() - 1));

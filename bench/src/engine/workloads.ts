@@ -125,7 +125,7 @@ function charlstm(): Inputs {
       "dense.bias": constant(0, [characters]),
     },
     data: { characters: below(characters, [batch, steps]), next: below(characters, [batch, steps]) },
-    settings: { learningRate: 0.5 },
+    settings: { learningRate: 10 },
   };
 }
 
@@ -136,36 +136,37 @@ function charlstm(): Inputs {
 function gpt(): Inputs {
   const { between, below, constant, glorot } = inputMaker(6);
   const [batch, context, width, vocabulary] = [12, 64, 128, 65];
-  const block = (i: number) => ({
-    [`block${i}.norm1.scale`]: constant(1, [width]),
-    [`block${i}.norm1.shift`]: constant(0, [width]),
-    [`block${i}.attention.kernel`]: glorot(width, 3 * width),
-    [`block${i}.attention.bias`]: constant(0, [3 * width]),
-    [`block${i}.projection.kernel`]: glorot(width, width),
-    [`block${i}.projection.bias`]: constant(0, [width]),
-    [`block${i}.norm2.scale`]: constant(1, [width]),
-    [`block${i}.norm2.shift`]: constant(0, [width]),
-    [`block${i}.expand.kernel`]: glorot(width, 4 * width),
-    [`block${i}.expand.bias`]: constant(0, [4 * width]),
-    [`block${i}.contract.kernel`]: glorot(4 * width, width),
-    [`block${i}.contract.bias`]: constant(0, [width]),
-  });
+  const block = (path: string) =>
+    Object.entries({
+      [`${path}.ln1.gamma`]: constant(1, [width]),
+      [`${path}.ln1.beta`]: constant(0, [width]),
+      [`${path}.attn.qkv.kernel`]: glorot(width, 3 * width),
+      [`${path}.attn.qkv.bias`]: constant(0, [3 * width]),
+      [`${path}.attn.out.kernel`]: glorot(width, width),
+      [`${path}.attn.out.bias`]: constant(0, [width]),
+      [`${path}.ln2.gamma`]: constant(1, [width]),
+      [`${path}.ln2.beta`]: constant(0, [width]),
+      [`${path}.mlp.fc1.kernel`]: glorot(width, 4 * width),
+      [`${path}.mlp.fc1.bias`]: constant(0, [4 * width]),
+      [`${path}.mlp.fc2.kernel`]: glorot(4 * width, width),
+      [`${path}.mlp.fc2.bias`]: constant(0, [width]),
+    });
   return {
     weights: {
-      "token.table": between(-0.05, 0.05, [vocabulary, width]),
-      "position.table": between(-0.05, 0.05, [context, width]),
-      ...block(0),
-      ...block(1),
-      ...block(2),
-      ...block(3),
-      "norm.scale": constant(1, [width]),
-      "norm.shift": constant(0, [width]),
-      "head.kernel": glorot(width, vocabulary),
+      "embedding.table": between(-0.05, 0.05, [vocabulary, width]),
+      "positionalEmbedding.table": between(-0.05, 0.05, [context, width]),
+      ...Object.fromEntries(gptBlocks.flatMap(block)),
+      "layerNorm.gamma": constant(1, [width]),
+      "layerNorm.beta": constant(0, [width]),
+      "dense.kernel": glorot(width, vocabulary),
     },
     data: { tokens: below(vocabulary, [batch, context]), next: below(vocabulary, [batch, context]) },
     settings: { learningRate: 1e-3, weightDecay: 0.01 },
   };
 }
+
+/** Paths of the four blocks. */
+export const gptBlocks = ["transformerBlock", "transformerBlock_1", "transformerBlock_2", "transformerBlock_3"];
 
 /** x and w, w = I − 2vvᵀ/|v|²: its own inverse, so that x·w·w·… stays as large as x. */
 function matmul(size: number): Inputs {

@@ -26,7 +26,11 @@ export async function startEngine(): Promise<Engine> {
   };
 }
 
-function train({ loss, optimizer: createOptimizer, prepare = (_, x) => x }: Network, inputs: Inputs, dropout: boolean): Run {
+function train(
+  { loss, optimizer: createOptimizer, prepare = (_, x) => x }: Network,
+  inputs: Inputs,
+  dropout: boolean,
+): Run {
   const prepared = (given: Readonly<Record<string, Input>>): Weights =>
     Object.fromEntries(Object.entries(given).map(([name, input]) => [name, prepare(name, arrayOf(input))]));
   const optimizer = createOptimizer(inputs.settings);
@@ -108,5 +112,4 @@ async function firstElement(x: np.Array): Promise<number> {
   return (await x.flatten().slice([0, 1]).data())[0]!;
 }
 
-const arrayOf = ({ shape, data }: Input): np.Array =>
-  np.array(data).reshape([...shape]);
+const arrayOf = ({ shape, data }: Input): np.Array => np.array(data).reshape([...shape]);

@@ -2,6 +2,7 @@
 import { lax, nn, numpy as np } from "@jax-js/jax";
 import type { Optimizer, Weights } from "./optimizers.ts";
 import { adam, sgd } from "./optimizers.ts";
+import { gptBlocks } from "../workloads.ts";
 
 export interface Network {
   readonly loss: (weights: Weights, batch: Weights, dropped: (x: np.Array) => np.Array) => np.Array;
@@ -48,9 +49,9 @@ export const networks: Readonly<Record<string, Network>> = {
   gpt: {
     optimizer: adam,
     loss(weights, { tokens, next }) {
-      let x = np.take(weights["token.table"]!, tokens!, 0).add(weights["position.table"]!);
-      for (let i = 0; i < 4; i++) x = block(weights, `block${i}`, x);
-      const logits = np.matmul(layerNorm(weights, "norm", x), weights["head.kernel"]!);
+      let x = np.take(weights["embedding.table"]!, tokens!, 0).add(weights["positionalEmbedding.table"]!);
+      for (const path of gptBlocks) x = block(weights, path, x);
+      const logits = np.matmul(layerNorm(weights, "layerNorm", x), weights["dense.kernel"]!);
       return crossEntropy(logits.reshape([-1, logits.shape[2]!]), next!.flatten());
     },
   },
@@ -72,7 +73,12 @@ function channelsFirst(name: string, x: np.Array, flat: readonly number[]): np.A
   if (/^conv2d.*kernel$/.test(name)) return settled(x.transpose([3, 2, 0, 1]));
   if (name !== "dense.kernel") return x;
   const [inputs = 0, outputs = 0] = x.shape;
-  return settled(x.reshape([...flat, outputs]).transpose([2, 0, 1, 3]).reshape([inputs, outputs]));
+  return settled(
+    x
+      .reshape([...flat, outputs])
+      .transpose([2, 0, 1, 3])
+      .reshape([inputs, outputs]),
+  );
 }
 
 /** A copy in memory order, not a view. */
@@ -101,15 +107,15 @@ function lstm(weights: Weights, path: string, steps: readonly np.Array[]): np.Ar
 
 function layerNorm(weights: Weights, path: string, x: np.Array): np.Array {
   const normal = nn.standardize(x, -1, { epsilon: 1e-5 });
-  return normal.mul(weights[`${path}.scale`]!).add(weights[`${path}.shift`]!);
+  return normal.mul(weights[`${path}.gamma`]!).add(weights[`${path}.beta`]!);
 }
 
 function block(weights: Weights, path: string, x: np.Array): np.Array {
   const [batch = 0, time = 0, width = 0] = x.shape;
-  const parts = np.split(dense(weights, `${path}.attention`, layerNorm(weights, `${path}.norm1`, x.ref)), 3, 2);
+  const parts = np.split(dense(weights, `${path}.attn.qkv`, layerNorm(weights, `${path}.ln1`, x.ref)), 3, 2);
   const [q, k, v] = parts.map((part) => part.reshape([batch, time, 4, width / 4]));
   const mixed = nn.dotProductAttention(q!, k!, v!, { isCausal: true }).reshape([batch, time, width]);
-  const attended = x.add(dense(weights, `${path}.projection`, mixed));
-  const expanded = nn.gelu(dense(weights, `${path}.expand`, layerNorm(weights, `${path}.norm2`, attended.ref)));
-  return attended.add(dense(weights, `${path}.contract`, expanded));
+  const attended = x.add(dense(weights, `${path}.attn.out`, mixed));
+  const expanded = nn.gelu(dense(weights, `${path}.mlp.fc1`, layerNorm(weights, `${path}.ln2`, attended.ref)));
+  return attended.add(dense(weights, `${path}.mlp.fc2`, expanded));
 }

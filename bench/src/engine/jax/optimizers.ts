@@ -29,12 +29,22 @@ export function adam({ learningRate = 0, weightDecay = 0 }: Settings): Optimizer
   return {
     init: (weights) => ({
       step: np.array([0]),
-      ...prefixed("mean ", mapped(weights, (weight) => np.zerosLike(weight.ref))),
-      ...prefixed("square ", mapped(weights, (weight) => np.zerosLike(weight))),
+      ...prefixed(
+        "mean ",
+        mapped(weights, (weight) => np.zerosLike(weight.ref)),
+      ),
+      ...prefixed(
+        "square ",
+        mapped(weights, (weight) => np.zerosLike(weight)),
+      ),
     }),
     update(weights, gradients, state) {
       const step = state["step"]!.add(1);
-      const left = (beta: number) => np.exp(step.ref.mul(Math.log(beta))).mul(-1).add(1);
+      const left = (beta: number) =>
+        np
+          .exp(step.ref.mul(Math.log(beta)))
+          .mul(-1)
+          .add(1);
       const [rate, scale] = [np.reciprocal(left(beta1)).mul(learningRate), np.reciprocal(left(beta2))];
       const next: Weights = {};
       const memory: Weights = {};

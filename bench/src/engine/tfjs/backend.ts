@@ -81,7 +81,15 @@ function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, { filterShape, strides,
   const [height, width, channels, features] = filterShape;
   const [batch, rows, columns] = dy.shape;
   const [up, left] = pad === "same" ? [(height - 1) / 2, (width - 1) / 2] : [0, 0];
-  const padded = pad === "same" ? tf.pad(x, [[0, 0], [up, up], [left, left], [0, 0]]) : x;
+  const padded =
+    pad === "same"
+      ? tf.pad(x, [
+          [0, 0],
+          [up, up],
+          [left, left],
+          [0, 0],
+        ])
+      : x;
   const pixels = batch * rows * columns;
   const taps = Array.from({ length: height * width }, (_, tap) => {
     const window = tf.slice(padded, [0, Math.floor(tap / width), tap % width, 0], [batch, rows, columns, channels]);

@@ -36,7 +36,8 @@ function train(workload: string, inputs: Inputs, loss: (weights: Weights, batch:
     if (weightDecay > 0) {
       // It has no AdamW: weights decay before Adam's step, which is the same.
       tf.tidy(() => {
-        for (const variable of Object.values(weights)) variable.assign(tf.mul(variable, 1 - learningRate * weightDecay));
+        for (const variable of Object.values(weights))
+          variable.assign(tf.mul(variable, 1 - learningRate * weightDecay));
       });
     }
     const value = optimizer.minimize(() => loss(weights, batch), true);

@@ -1,5 +1,6 @@
 /** The five networks in TensorFlow.js, by operations: its layers would add their own cost. */
 import * as tf from "@tensorflow/tfjs-core";
+import { gptBlocks } from "../workloads.ts";
 
 export type Weights = Readonly<Record<string, tf.Tensor>>;
 export type Batch = Readonly<Record<string, tf.Tensor>>;
@@ -11,12 +12,12 @@ export const losses: Readonly<Record<string, (weights: Weights, batch: Batch, dr
   },
   cnn(weights, { images, labels }, dropout) {
     const pooled = convolution(weights, "conv2d", images!, "valid");
-    const hidden = tf.relu(dense(weights, "dense", tf.reshape(pooled, [pooled.shape[0]!, -1])));
+    const hidden = tf.relu(dense(weights, "dense", tf.reshape(pooled, [pooled.shape[0], -1])));
     return crossEntropy(dense(weights, "dense_1", dropout ? tf.dropout(hidden, 0.5) : hidden), labels!);
   },
   fedcnn(weights, { images, labels }) {
     const pooled = convolution(weights, "conv2d_1", convolution(weights, "conv2d", images!, "same"), "same");
-    const hidden = tf.relu(dense(weights, "dense", tf.reshape(pooled, [pooled.shape[0]!, -1])));
+    const hidden = tf.relu(dense(weights, "dense", tf.reshape(pooled, [pooled.shape[0], -1])));
     return crossEntropy(dense(weights, "dense_1", hidden), labels!);
   },
   charlstm(weights, { characters, next }) {
@@ -26,11 +27,11 @@ export const losses: Readonly<Record<string, (weights: Weights, batch: Batch, dr
   },
   gpt(weights, { tokens, next }) {
     const [batch = 0, time = 0] = tokens!.shape;
-    const embedded = tf.stack(lookUp(weights["token.table"]!, tokens!), 1);
-    let x: tf.Tensor = tf.add(embedded, weights["position.table"]!);
-    for (let i = 0; i < 4; i++) x = block(weights, `block${i}`, x);
-    const normal = tf.reshape(layerNorm(weights, "norm", x), [batch * time, -1]);
-    return crossEntropy(tf.matMul(normal, weights["head.kernel"]!), tf.reshape(next!, [-1]));
+    const embedded = tf.stack(lookUp(weights["embedding.table"]!, tokens!), 1);
+    let x: tf.Tensor = tf.add(embedded, weights["positionalEmbedding.table"]!);
+    for (const path of gptBlocks) x = block(weights, path, x);
+    const normal = tf.reshape(layerNorm(weights, "layerNorm", x), [batch * time, -1]);
+    return crossEntropy(tf.matMul(normal, weights["dense.kernel"]!), tf.reshape(next!, [-1]));
   },
 };
 
@@ -75,20 +76,20 @@ function lstm(weights: Weights, path: string, steps: readonly tf.Tensor[]): tf.T
 function layerNorm(weights: Weights, path: string, x: tf.Tensor): tf.Tensor {
   const { mean, variance } = tf.moments(x, -1, true);
   const normal = tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, 1e-5)));
-  return tf.add(tf.mul(normal, weights[`${path}.scale`]!), weights[`${path}.shift`]!);
+  return tf.add(tf.mul(normal, weights[`${path}.gamma`]!), weights[`${path}.beta`]!);
 }
 
 function block(weights: Weights, path: string, x: tf.Tensor): tf.Tensor {
   const [batch = 0, time = 0, width = 0] = x.shape;
   const rows = (y: tf.Tensor) => tf.reshape(y, [batch * time, -1]);
-  const heads = tf.split(dense(weights, `${path}.attention`, rows(layerNorm(weights, `${path}.norm1`, x))), 3, 1);
+  const heads = tf.split(dense(weights, `${path}.attn.qkv`, rows(layerNorm(weights, `${path}.ln1`, x))), 3, 1);
   const [q, k, v] = heads.map((part) => tf.transpose(tf.reshape(part, [batch, time, 4, width / 4]), [0, 2, 1, 3]));
   const scores = tf.mul(tf.matMul(q!, k!, false, true), 1 / Math.sqrt(width / 4));
   const mixed = tf.matMul(tf.softmax(tf.add(scores, causalMask(time))), v!);
-  const joined = dense(weights, `${path}.projection`, rows(tf.transpose(mixed, [0, 2, 1, 3])));
+  const joined = dense(weights, `${path}.attn.out`, rows(tf.transpose(mixed, [0, 2, 1, 3])));
   const attended = tf.add(x, tf.reshape(joined, x.shape));
-  const expanded = gelu(dense(weights, `${path}.expand`, rows(layerNorm(weights, `${path}.norm2`, attended))));
-  return tf.add(attended, tf.reshape(dense(weights, `${path}.contract`, expanded), x.shape));
+  const expanded = gelu(dense(weights, `${path}.mlp.fc1`, rows(layerNorm(weights, `${path}.ln2`, attended))));
+  return tf.add(attended, tf.reshape(dense(weights, `${path}.mlp.fc2`, expanded), x.shape));
 }
 
 function gelu(x: tf.Tensor): tf.Tensor {

@@ -106,17 +106,17 @@ def charlstm(weights, data, dropout):
 
 
 def layer_norm(weights, path):
-    layer = nn.LayerNorm(weights[f"{path}.scale"].shape)
-    layer.weight.data, layer.bias.data = weights[f"{path}.scale"], weights[f"{path}.shift"]
+    layer = nn.LayerNorm(weights[f"{path}.gamma"].shape)
+    layer.weight.data, layer.bias.data = weights[f"{path}.gamma"], weights[f"{path}.beta"]
     return layer
 
 
 class Block(nn.Module):
     def __init__(self, weights, path, context):
         super().__init__()
-        self.norm1, self.norm2 = layer_norm(weights, f"{path}.norm1"), layer_norm(weights, f"{path}.norm2")
-        self.attention, self.projection = linear(weights, f"{path}.attention"), linear(weights, f"{path}.projection")
-        self.expand, self.contract = linear(weights, f"{path}.expand"), linear(weights, f"{path}.contract")
+        self.norm1, self.norm2 = layer_norm(weights, f"{path}.ln1"), layer_norm(weights, f"{path}.ln2")
+        self.attention, self.projection = linear(weights, f"{path}.attn.qkv"), linear(weights, f"{path}.attn.out")
+        self.expand, self.contract = linear(weights, f"{path}.mlp.fc1"), linear(weights, f"{path}.mlp.fc2")
         self.register_buffer("mask", torch.tril(torch.ones(context, context)) == 0)
 
     def forward(self, x):
@@ -133,10 +133,10 @@ class Block(nn.Module):
 class Gpt(nn.Module):
     def __init__(self, weights):
         super().__init__()
-        self.token = nn.Embedding.from_pretrained(weights["token.table"], freeze=False)
-        self.position = nn.Parameter(weights["position.table"])
-        self.blocks = nn.Sequential(*(Block(weights, f"block{i}", self.position.shape[0]) for i in range(4)))
-        self.norm, self.head = layer_norm(weights, "norm"), linear(weights, "head")
+        self.token = nn.Embedding.from_pretrained(weights["embedding.table"], freeze=False)
+        self.position = nn.Parameter(weights["positionalEmbedding.table"])
+        self.blocks = nn.Sequential(*(Block(weights, f"transformerBlock{i}", self.position.shape[0]) for i in ["", "_1", "_2", "_3"]))
+        self.norm, self.head = layer_norm(weights, "layerNorm"), linear(weights, "dense")
 
     def forward(self, tokens):
         return self.head(self.norm(self.blocks(self.token(tokens) + self.position)))

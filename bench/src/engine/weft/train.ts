@@ -6,7 +6,11 @@ import type { Input, Inputs } from "../inputs.ts";
 import type { Run } from "../serve.ts";
 import type { Network } from "./losses.ts";
 
-export function train({ loss, optimizer: createOptimizer }: Network, inputs: Inputs, options: { dropout: boolean }): Run {
+export function train(
+  { loss, optimizer: createOptimizer }: Network,
+  inputs: Inputs,
+  options: { dropout: boolean },
+): Run {
   const optimizer = createOptimizer(inputs.settings);
   const names = Object.keys(inputs.weights);
   const data = tensorsOf(inputs.data);
