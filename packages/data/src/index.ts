@@ -4,3 +4,4 @@ export { mnist } from "./mnist.ts";
 export { digits } from "./digits.ts";
 export { loadPath } from "./loadPath.ts";
 export type { DataModule } from "./loadModule.ts";
+export { loadTokenizer, mobyDick, saveTokenizer, textFile } from "./text/textFile.ts";
