@@ -98,6 +98,10 @@ function instructionFlops(instruction: Instruction, inputs: readonly TensorType[
       const { body, length } = instruction.params;
       return length * flopsOf(body, valueTypes(body));
     }
+    case "call": {
+      const { body } = instruction.params;
+      return flopsOf(body, valueTypes(body));
+    }
     default:
       return result;
   }
@@ -117,7 +121,7 @@ function peakOf(program: Program, bytesOf: (value: number) => number): number {
   program.instructions.forEach((instruction, i) => {
     const made = instruction.outputs.map(() => next++);
     alive += total(made.map(bytesOf));
-    peak = Math.max(peak, alive + loopBytes(instruction));
+    peak = Math.max(peak, alive + innerBytes(instruction));
     for (const value of new Set([...instruction.inputs, ...made])) {
       if (!kept.has(value) && (lastUse.get(value) ?? -1) <= i) alive -= bytesOf(value);
     }
@@ -125,10 +129,12 @@ function peakOf(program: Program, bytesOf: (value: number) => number): number {
   return peak;
 }
 
-/** What one step of a loop needs beside the loop's own operands and results. */
-function loopBytes(instruction: Instruction): number {
-  if (instruction.primitive !== "scan") return 0;
+/** What a step of a loop needs beside the loop's own operands and results, or a call beside those. */
+function innerBytes(instruction: Instruction): number {
+  if (instruction.primitive !== "scan" && instruction.primitive !== "call") return 0;
   const { body } = instruction.params;
   const types = valueTypes(body);
-  return peakOf(body, (value) => typeBytes(types[value] as TensorType));
+  const peak = peakOf(body, (value) => typeBytes(types[value] as TensorType));
+  if (instruction.primitive === "scan") return peak;
+  return Math.max(0, peak - total([...body.inputs, ...instruction.outputs].map(typeBytes)));
 }

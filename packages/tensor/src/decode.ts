@@ -9,12 +9,21 @@ import { decodingOf, opcodes } from "./opcodes.ts";
 import type { Codec } from "./paramCodec.ts";
 import { dtypeCodec, paramCodecs } from "./paramCodec.ts";
 import type { PlainParams, Shape } from "./primitive.ts";
-import type { Instruction, Literal, Primitive, PrimitiveParams, Program, ScanParams, TensorType } from "./program.ts";
+import type {
+  CallParams,
+  Instruction,
+  Literal,
+  Primitive,
+  PrimitiveParams,
+  Program,
+  ScanParams,
+  TensorType,
+} from "./program.ts";
 import { sizeOf, typeText } from "./program.ts";
 
 /** What a Program from elsewhere may ask for before it is refused. What it costs to run, `cost` says. */
 export interface DecodeLimits {
-  /** In the program and all loop bodies together. Default 100,000. */
+  /** In the program and all bodies of loops and calls together. Default 100,000. */
   readonly maxInstructions?: number;
   /** Of all literals together. Default 64 MiB. */
   readonly maxLiteralBytes?: number;
@@ -22,7 +31,7 @@ export interface DecodeLimits {
   readonly maxElements?: number;
   /** Axes of any one value. Default 16. */
   readonly maxRank?: number;
-  /** Loops within loops. Default 8. */
+  /** Loops and calls within each other. Default 8. */
   readonly maxDepth?: number;
 }
 
@@ -85,7 +94,9 @@ function readInstruction(decoding: Decoding, types: readonly TensorType[]): Inst
   const params =
     primitive === "scan"
       ? readScan(decoding)
-      : (paramCodecs[primitive] as Codec<PlainParams[keyof PlainParams]>).read(reader, budget.maxElements);
+      : primitive === "call"
+        ? readCall(decoding)
+        : (paramCodecs[primitive] as Codec<PlainParams[keyof PlainParams]>).read(reader, budget.maxElements);
   if (primitive === "constant") checkConstant(decoding, params as PlainParams["constant"]);
   const inputs = readValues(reader, types.length, "operands");
   const declared = repeat(reader.count("results"), () => readType(decoding));
@@ -101,11 +112,24 @@ function readInstruction(decoding: Decoding, types: readonly TensorType[]): Inst
 }
 
 function readScan(decoding: Decoding): ScanParams {
-  const { reader, budget, depth } = decoding;
-  if (depth >= budget.maxDepth) throw reader.error(`loops are nested more than ${budget.maxDepth} deep`);
+  const { reader, budget } = decoding;
+  const inner = deeper(decoding);
   const [length = 0, constants = 0, carry = 0] = repeat(3, () => reader.natural(budget.maxElements, "a loop's size"));
   const reverse = reader.natural(1, "a flag") === 1;
-  return { body: readProgram({ ...decoding, depth: depth + 1 }), length, constants, carry, reverse };
+  return { body: readProgram(inner), length, constants, carry, reverse };
+}
+
+function readCall(decoding: Decoding): CallParams {
+  const inner = deeper(decoding);
+  const [recompute, hasBackward] = [0, 0].map(() => decoding.reader.natural(1, "a flag") === 1);
+  const body = readProgram(inner);
+  return { body, ...(hasBackward && { backward: readProgram(inner) }), recompute: recompute === true };
+}
+
+function deeper(decoding: Decoding): Decoding {
+  const { reader, budget, depth } = decoding;
+  if (depth >= budget.maxDepth) throw reader.error(`loops and calls are nested more than ${budget.maxDepth} deep`);
+  return { ...decoding, depth: depth + 1 };
 }
 
 function inferChecked(

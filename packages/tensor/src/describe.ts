@@ -9,7 +9,7 @@ import { typeText } from "./program.ts";
  * %2 f32[32,10] = dot %0 %1 {lhsContract: [1], rhsContract: [0]}
  * return %2
  * ```
- * Parameters that the types show already, and those that are empty or false, are left out; a loop's body follows, indented.
+ * Parameters that the types show already, and those that are empty or false, are left out; the body of a loop or call follows, indented.
  */
 export function describe(program: Program): string {
   const lines: string[] = [];
@@ -27,7 +27,11 @@ function describeInto(lines: string[], program: Program, indent: string): void {
     const results = instruction.outputs.map((type) => `%${next++} ${typeText(type)}`).join(", ");
     const operands = instruction.inputs.map((value) => ` %${value}`).join("");
     lines.push(`${indent}${results} = ${instruction.primitive}${operands}${paramsText(instruction)}`);
-    if (instruction.primitive === "scan") describeInto(lines, instruction.params.body, `${indent}  `);
+    if (instruction.primitive !== "scan" && instruction.primitive !== "call") continue;
+    describeInto(lines, instruction.params.body, `${indent}  `);
+    if (instruction.primitive === "scan" || !instruction.params.backward) continue;
+    lines.push(`${indent}  backward`);
+    describeInto(lines, instruction.params.backward, `${indent}    `);
   }
   lines.push(`${indent}return${program.outputs.map((value) => ` %${value}`).join("")}`);
 }
@@ -41,7 +45,7 @@ function elementsText({ data }: Literal): string {
 
 function paramsText({ primitive, params }: Instruction): string {
   const inType = (name: string) =>
-    name === "dtype" || (name === "shape" && primitive !== "randomBits") || name === "body";
+    name === "dtype" || (name === "shape" && primitive !== "randomBits") || name === "body" || name === "backward";
   const entries = Object.entries(params)
     .filter(([name, value]) => !inType(name) && value !== false && !(Array.isArray(value) && value.length === 0))
     .map(([name, value]) => `${name}: ${valueText(value)}`);

@@ -2,7 +2,7 @@
  * A Program as compact, versioned bytes.
  *
  * Layout: magic "WEFT", version, then a program: inputs (types), literals (type, little-endian elements), instructions
- * (opcode, parameters, operands, result types), outputs. Counts and numbers are LEB128; a loop's body is a program in place.
+ * (opcode, parameters, operands, result types), outputs. Counts and numbers are LEB128; the body of a loop or call is a program in place.
  * The same Program gives the same bytes.
  */
 import { ByteWriter } from "./bytes.ts";
@@ -39,7 +39,11 @@ function writeProgram(writer: ByteWriter, program: Program): void {
 
 function writeInstruction(writer: ByteWriter, instruction: Instruction): void {
   writer.natural(opcodes[instruction.primitive]);
-  if (instruction.primitive === "scan") {
+  if (instruction.primitive === "call") {
+    const { body, backward, recompute } = instruction.params;
+    for (const flag of [recompute, backward !== undefined]) writer.natural(flag ? 1 : 0);
+    for (const program of backward ? [body, backward] : [body]) writeProgram(writer, program);
+  } else if (instruction.primitive === "scan") {
     const { body, length, constants, carry, reverse } = instruction.params;
     for (const number of [length, constants, carry, reverse ? 1 : 0]) writer.natural(number);
     writeProgram(writer, body);

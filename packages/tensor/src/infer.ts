@@ -98,6 +98,26 @@ const inferScan: InferRule<"scan"> = (inputs, { body, length, constants, carry }
   return outputs.map(({ shape, dtype }, i) => ({ shape: i < carry ? shape : [length, ...shape], dtype }));
 };
 
+const inferCall: InferRule<"call"> = (inputs, { body, backward }, name) => {
+  only(name, inputs, body.inputs.length);
+  const types = valueTypes(body);
+  const outputs = body.outputs.map((value) => types[value] as TensorType);
+  assertList("call: operands", inputs, body.inputs);
+  if (backward) {
+    const backwardTypes = valueTypes(backward);
+    const floats = (list: readonly TensorType[]) => list.filter(({ dtype }) => isFloat(dtype));
+    assertList("call: inputs of backward", backward.inputs, [...inputs, ...outputs, ...floats(outputs)]);
+    const cotangents = backward.outputs.map((value) => backwardTypes[value] as TensorType);
+    assertList("call: results of backward", cotangents, floats(inputs));
+  }
+  return outputs.map(({ shape, dtype }) => ({ shape, dtype }));
+};
+
+function assertList(role: string, got: readonly TensorType[], expected: readonly TensorType[]): void {
+  const [is, must] = [got, expected].map((list) => list.map(typeText).join(", "));
+  if (is !== must) throw new ShapeError(`${role} must be (${must}), got (${is}); cast or reshape them`);
+}
+
 const rules: { readonly [P in Primitive]: InferRule<P> } = {
   ...tableOf(unaryNames, unary),
   ...tableOf(binaryNames, binary),
@@ -171,4 +191,5 @@ const rules: { readonly [P in Primitive]: InferRule<P> } = {
     return [{ shape: x.shape, dtype: x.dtype }];
   },
   scan: inferScan,
+  call: inferCall,
 };

@@ -65,6 +65,7 @@ export const opcodes: { readonly [P in Primitive]: number } = {
   cumsum: 59,
   scan: 60,
   stopGradient: 61,
+  call: 62,
 };
 
 export const dtypeCodes: { readonly [D in DType]: number } = { f32: 1, f64: 2, i32: 3, u32: 4, bool: 5 };

@@ -1,7 +1,7 @@
 /** How many operands each primitive takes, as tuples, so that rules can name them. */
 import type { Tensor } from "./graph.ts";
 import type { BinaryPrimitive, BitwisePrimitive } from "./primitive.ts";
-import type { Primitive } from "./program.ts";
+import type { ManyResults, Primitive } from "./program.ts";
 
 type None = "constant" | "iota";
 type Two =
@@ -17,7 +17,7 @@ type Two =
   | "windowGather"
   | "gather";
 type Three = "select" | "scatterAdd";
-type Many = "concat" | "scan";
+type Many = "concat" | ManyResults;
 
 /** The operands of a primitive; T is what stands for an operand. */
 export type Operands<P extends Primitive, T = Tensor> = P extends None

@@ -102,7 +102,7 @@ const bare = Object.fromEntries([...unaryNames, ...binaryNames, ...bitwiseNames]
   readonly [P in Bare]: Codec<PlainParams[P]>;
 };
 
-/** Of every primitive but `scan`, whose parameter holds a Program. */
+/** Of every primitive but `scan` and `call`, whose parameters hold Programs. */
 export const paramCodecs: { readonly [P in keyof PlainParams]: Codec<PlainParams[P]> } = {
   ...bare,
   constant: record({ shape: naturals, dtype: dtypeCodec, value: double }),

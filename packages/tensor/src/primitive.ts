@@ -87,7 +87,7 @@ export interface IndexParams {
 
 type NoParams = Readonly<Record<string, never>>;
 
-/** Static parameters by primitive; `scan`, whose parameter is a Program, joins them in program.ts. */
+/** Static parameters by primitive; `scan` and `call`, which hold Programs, join them in program.ts. */
 export type PlainParams = { [P in UnaryPrimitive | BinaryPrimitive | BitwisePrimitive]: NoParams } & {
   /** A tensor filled with one number. */
   constant: { readonly shape: Shape; readonly dtype: DType; readonly value: number };

@@ -23,15 +23,30 @@ export interface ScanParams {
   readonly reverse: boolean;
 }
 
-export type PrimitiveParams = PlainParams & { readonly scan: ScanParams };
+/** The results of a Program, whose gradient is computed in a way of its own. */
+export interface CallParams {
+  readonly body: Program;
+  /**
+   * (inputs…, results…, cotangents of the float results…) → cotangents of the float inputs, used instead of the gradient
+   * of the body.
+   */
+  readonly backward?: Program;
+  /**
+   * The gradient computes the body again instead of keeping what it computed; and what the body computes is not taken from
+   * equal instructions outside.
+   */
+  readonly recompute: boolean;
+}
+
+export type PrimitiveParams = PlainParams & { readonly scan: ScanParams; readonly call: CallParams };
 
 export type Primitive = keyof PrimitiveParams;
 
 /** The primitives that hold a Program; they have as many results as it gives. All others have one. */
-export type ManyResults = "scan";
+export type ManyResults = "scan" | "call";
 export type OneResult = Exclude<Primitive, ManyResults>;
 
-/** One primitive applied to earlier values; its results take the next value numbers (only `scan` has several). */
+/** One primitive applied to earlier values; its results take the next value numbers (only `scan` and `call` may have several). */
 export type Instruction = {
   readonly [P in Primitive]: {
     readonly primitive: P;

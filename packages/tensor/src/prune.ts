@@ -1,8 +1,8 @@
 /**
  * Dead-code removal in Programs, through loops: a scan keeps only the results that are read, the carries that those
- * depend on, and the operands that are left. Rules may therefore ask a loop for more than is needed in the end.
+ * depend on, and the operands that are left; so does a call. Rules may therefore ask a loop for more than is needed in the end.
  */
-import type { Instruction, Literal, Program, ScanParams, TensorType } from "./program.ts";
+import type { CallParams, Instruction, Literal, Program, ScanParams, TensorType } from "./program.ts";
 
 /** Positions among a program's inputs and outputs, increasing. */
 interface Kept {
@@ -36,7 +36,7 @@ export function withoutDeadCode(program: Program, kept?: Kept): Program {
     const start = starts[i] ?? 0;
     const read = instruction.outputs.map((_, output) => live[start + output] === true);
     if (!read.includes(true)) return;
-    const narrow = instruction.primitive === "scan" ? narrowScan(instruction.params, read) : undefined;
+    const narrow = narrowed(instruction, read);
     const results = narrow?.outputs ?? instruction.outputs.keys();
     const operands = narrow ? narrow.inputs.map((n) => instruction.inputs[n] as number) : instruction.inputs;
     const types: TensorType[] = [];
@@ -69,7 +69,7 @@ function liveness(program: Program, outputs: readonly number[]): { live: boolean
     const instruction = program.instructions[i] as Instruction;
     const read = instruction.outputs.map((_, output) => live[(starts[i] ?? 0) + output] === true);
     if (!read.includes(true)) continue;
-    const needed = instruction.primitive === "scan" ? narrowScan(instruction.params, read).inputs : undefined;
+    const needed = narrowed(instruction, read)?.inputs;
     instruction.inputs.forEach((value, n) => {
       if (!needed || needed.includes(n)) live[value] = true;
     });
@@ -77,23 +77,52 @@ function liveness(program: Program, outputs: readonly number[]): { live: boolean
   return { live, starts };
 }
 
-interface NarrowScan extends Kept {
-  readonly params: ScanParams;
+interface Narrow<P> extends Kept {
+  readonly params: P;
 }
 
-const narrowed = new WeakMap<Program, Map<string, NarrowScan>>();
+/** A loop or call that computes only the results that are read. */
+function narrowed(instruction: Instruction, read: readonly boolean[]): Narrow<ScanParams | CallParams> | undefined {
+  if (instruction.primitive === "scan") {
+    const { constants, carry, length, reverse } = instruction.params;
+    const key = `${constants} ${carry} ${length} ${String(reverse)} ${read.join()}`;
+    return remembered(instruction.params, key, (params) => narrowScan(params, read));
+  }
+  // What a custom gradient reads cannot be told from the body.
+  if (instruction.primitive !== "call" || instruction.params.backward) return undefined;
+  return remembered(instruction.params, `${String(instruction.params.recompute)} ${read.join()}`, (params) =>
+    narrowCall(params, read),
+  );
+}
 
-/** The loop that computes only the results that are read; remembered, because bodies are shared between traces. */
-function narrowScan(params: ScanParams, read: readonly boolean[]): NarrowScan {
-  const known = narrowed.get(params.body) ?? new Map<string, NarrowScan>();
-  narrowed.set(params.body, known);
-  const key = `${params.constants} ${params.carry} ${params.length} ${params.reverse} ${read.join()}`;
-  const result = known.get(key) ?? computeNarrowScan(params, read);
-  known.set(key, result);
+const known = new WeakMap<Program, Map<string, unknown>>();
+
+/** Bodies are shared between traces. */
+function remembered<P extends ScanParams | CallParams>(
+  params: P,
+  key: string,
+  compute: (params: P) => Narrow<P>,
+): Narrow<P> {
+  const ofBody = known.get(params.body) ?? new Map<string, unknown>();
+  known.set(params.body, ofBody);
+  // The key says which of loop and call it is: the one has more words.
+  const result = (ofBody.get(key) as Narrow<P> | undefined) ?? compute(params);
+  ofBody.set(key, result);
   return result;
 }
 
-function computeNarrowScan(params: ScanParams, read: readonly boolean[]): NarrowScan {
+function narrowCall(params: CallParams, read: readonly boolean[]): Narrow<CallParams> {
+  const { body } = params;
+  const outputs = [...read.keys()].filter((output) => read[output]);
+  const { live } = liveness(
+    body,
+    outputs.map((output) => body.outputs[output] as number),
+  );
+  const inputs = [...body.inputs.keys()].filter((input) => live[input] === true);
+  return { params: { ...params, body: withoutDeadCode(body, { inputs, outputs }) }, inputs, outputs };
+}
+
+function narrowScan(params: ScanParams, read: readonly boolean[]): Narrow<ScanParams> {
   const { body, constants, carry } = params;
   const isCarry = (input: number) => input >= constants && input < constants + carry;
   const wanted = new Set([...read.keys()].filter((output) => read[output]));

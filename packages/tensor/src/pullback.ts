@@ -4,6 +4,7 @@ import { add } from "./elementary.ts";
 import type { Node, OperationNode } from "./graph.ts";
 import { Tensor } from "./graph.ts";
 import type { ManyResults, OneResult } from "./program.ts";
+import { callRule } from "./vjp/call.ts";
 import { contractionRules } from "./vjp/contraction.ts";
 import { elementwiseRules } from "./vjp/elementwise.ts";
 import { reductionRules } from "./vjp/reduction.ts";
@@ -52,14 +53,13 @@ export function pullback(
   return leaves.map((leaf) => arrived.get(leaf.node)?.[leaf.output]);
 }
 
-export type Pullback = typeof pullback;
-
 function cotangentsOfInputs(
   node: OperationNode,
   results: readonly (Tensor | undefined)[],
   wanted: readonly boolean[],
 ): readonly (Tensor | undefined)[] {
   if (node.primitive === "scan") return rules.scan(results, { inputs: node.inputs, params: node.params, node, wanted });
+  if (node.primitive === "call") return rules.call(results, { inputs: node.inputs, params: node.params, node, wanted });
   const [dy] = results;
   const [type] = node.outputs;
   if (!dy || !type) return [];
@@ -75,4 +75,5 @@ const rules: { readonly [P in OneResult]: VjpRule<P> } & { readonly [P in ManyRe
   ...contractionRules,
   ...windowRules,
   scan: scanRule(pullback),
+  call: callRule(pullback),
 };

@@ -43,11 +43,19 @@ const programTexts = new WeakMap<Program, string>();
 
 function paramsText({ primitive, params }: OperationNode): string {
   if (primitive === "constant") return `${params.dtype}[${params.shape.join()}]${numberText(params.value)}`;
+  if (primitive === "call") {
+    const { body, backward, recompute } = params;
+    return `${String(recompute)}${programText(body)}${backward ? programText(backward) : ""}`;
+  }
   if (primitive !== "scan") return JSON.stringify(params);
   const { body, ...rest } = params;
-  const text = programTexts.get(body) ?? JSON.stringify(body, exact);
-  programTexts.set(body, text);
-  return JSON.stringify(rest) + text;
+  return JSON.stringify(rest) + programText(body);
+}
+
+function programText(program: Program): string {
+  const text = programTexts.get(program) ?? JSON.stringify(program, exact);
+  programTexts.set(program, text);
+  return text;
 }
 
 /** Keeps apart what JSON does not: -0, infinities, NaN, and arrays of different kinds. */

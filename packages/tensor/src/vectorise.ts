@@ -1,4 +1,5 @@
 /** Batching of the lazy graph: what depends on a mapped tensor is computed for all examples at once, the rest once. */
+import { callBatching } from "./batching/call.ts";
 import { contractionBatching } from "./batching/contraction.ts";
 import { elementwiseBatching } from "./batching/elementwise.ts";
 import type { Batched, BatchingRule } from "./batching/rule.ts";
@@ -40,6 +41,7 @@ export function vectorise(
 
 function batchNode(node: OperationNode, inputs: readonly Batched[], size: number): readonly Batched[] {
   if (node.primitive === "scan") return rules.scan({ inputs, params: node.params, size });
+  if (node.primitive === "call") return rules.call({ inputs, params: node.params, size });
   const rule = rules[node.primitive] as BatchingRule<OneResult>;
   return [{ tensor: rule({ inputs, params: node.params, size }), batched: true }];
 }
@@ -55,4 +57,5 @@ const rules: { readonly [P in Primitive]: BatchingRule<P> } = {
   ...shapeBatching,
   ...contractionBatching,
   scan: scanBatching(vectorise),
+  call: callBatching(vectorise),
 };

@@ -40,6 +40,7 @@ const others: Record<Exclude<Primitive, UnaryPrimitive | BinaryPrimitive | Bitwi
   argsort: true,
   cumsum: true,
   scan: true,
+  call: true,
 };
 
 it("the conformance suite covers every primitive", () => {

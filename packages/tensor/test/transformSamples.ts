@@ -86,6 +86,7 @@ const conv2grouped = {
   groups: 2,
 } as const;
 
+const byRows = { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] };
 const vectorMatrix = { lhsBatch: [], rhsBatch: [], lhsContract: [0], rhsContract: [0] };
 
 /** (constants w, b; carry h, count; slice x) → (h, count; y): the step computes with an integer that it counts up. */
@@ -111,6 +112,17 @@ const mapping: Program = trace(
   [scalar, real([2])],
 );
 const cellOperands = [real([3, 3]), real([3]), real([3]), whole([], 3), real([4, 3])];
+/** (x, w) → (x·w, how many of x are positive), with the gradient that it has anyway, written out. */
+const ownGradient = {
+  body: trace((x, w) => [bind("dot", [x, w], byRows), x.greater(0).cast("i32").sum()], [real([2, 3]), real([3])]),
+  backward: trace(
+    (x, w, _product, _count, dy) => [
+      bind("dot", [dy, w], { lhsBatch: [], rhsBatch: [], lhsContract: [], rhsContract: [] }),
+      bind("dot", [dy, x], vectorMatrix),
+    ],
+    [real([2, 3]), real([3]), real([2]), whole([], 3), real([2])],
+  ),
+};
 const loop = (body: Program, params: Partial<ScanParams>): ScanParams => ({
   body,
   length: 4,
@@ -287,6 +299,12 @@ export const samples: { readonly [P in Primitive]: readonly Sample<P>[] } = {
     { inputs: [scalar, real([4])], params: loop(runningProduct, { carry: 1 }) },
     { inputs: [scalar, real([4, 2])], params: loop(mapping, { constants: 1 }) },
     { inputs: [scalar, real([0])], params: loop(runningProduct, { carry: 1, length: 0 }) },
+  ],
+  call: [
+    { inputs: cellOperands.with(4, real([3])), params: { body: cell, recompute: true } },
+    { inputs: cellOperands.with(4, real([3])), params: { body: cell, recompute: false } },
+    { inputs: [real([2, 3]), real([3])], params: { ...ownGradient, recompute: false } },
+    { inputs: [real([2, 3]), real([3])], params: { ...ownGradient, recompute: true } },
   ],
 };
 

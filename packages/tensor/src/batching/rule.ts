@@ -2,7 +2,7 @@
 import { broadcast, range } from "../elementary.ts";
 import type { Tensor } from "../graph.ts";
 import type { Operands } from "../operands.ts";
-import type { Primitive, PrimitiveParams } from "../program.ts";
+import type { ManyResults, Primitive, PrimitiveParams } from "../program.ts";
 
 /** A tensor for all examples: with its batch axis in front, or one value that they share. */
 export interface Batched {
@@ -19,10 +19,10 @@ export interface BatchedApplication<P extends Primitive> {
   readonly size: number;
 }
 
-/** The results of all examples, stacked along a new axis in front; for `scan` those of each result that differ. */
+/** The results of all examples, stacked along a new axis in front; for `scan` and `call` those of each result that differ. */
 export type BatchingRule<P extends Primitive> = (
   application: BatchedApplication<P>,
-) => P extends "scan" ? readonly Batched[] : Tensor;
+) => P extends ManyResults ? readonly Batched[] : Tensor;
 
 /** The operand with a batch axis: a shared value is repeated. */
 export const stacked = ({ tensor, batched }: Batched, size: number): Tensor =>
@@ -30,3 +30,10 @@ export const stacked = ({ tensor, batched }: Batched, size: number): Tensor =>
 
 /** An axis of one example, as an axis of the batch. */
 export const shifted = (axis: number): number => axis + 1;
+
+/** How rules of primitives that hold Programs batch those. */
+export type Vectorise = (
+  outputs: readonly Tensor[],
+  mapped: readonly (readonly [example: Tensor, all: Batched])[],
+  size: number,
+) => readonly Batched[];

@@ -5,14 +5,8 @@ import type { Tensor } from "../graph.ts";
 import { bindAll, placeholder } from "../graph.ts";
 import type { ScanParams, TensorType } from "../program.ts";
 import { toProgram } from "../trace.ts";
-import type { Batched, BatchingRule } from "./rule.ts";
+import type { BatchingRule, Vectorise } from "./rule.ts";
 import { stacked } from "./rule.ts";
-
-type Vectorise = (
-  outputs: readonly Tensor[],
-  mapped: readonly (readonly [example: Tensor, all: Batched])[],
-  size: number,
-) => readonly Batched[];
 
 /** The rule needs to batch the body, so it is given the means. */
 export const scanBatching =

@@ -51,6 +51,16 @@ const scan: ReferenceKernel<"scan"> = (results, operands, { body, length, consta
   });
 };
 
+const call: ReferenceKernel<"call"> = (results, operands, { body }) => {
+  const outputs = interpret(
+    body,
+    operands.map(({ data }) => data),
+  );
+  outputs.forEach((output, i) => {
+    results[i]!.data.set(output);
+  });
+};
+
 /** Slice `step` of a value along its axis 0, as a view. */
 function sliceOf({ data }: Value, step: number, length: number): TensorData {
   const size = data.length / length;
@@ -66,4 +76,5 @@ const kernels: { readonly [P in Primitive]: ReferenceKernel<P> } = {
   ...windowKernels,
   ...indexKernels,
   scan,
+  call,
 };

@@ -6,6 +6,7 @@ import type { BuiltLoop, LoopObstacle, LoopRequest } from "./loopRequest.ts";
 import { buildLoop } from "./loopBuilder.ts";
 import type { Stored } from "./materialise.ts";
 import { kindOf } from "./materialise.ts";
+import { regionOf } from "./regions.ts";
 
 /** One step of the schedule to be: loops, or an instruction that has a kernel. */
 export interface Group {
@@ -14,6 +15,8 @@ export interface Group {
   /** The stored values it reads. */
   reads: Set<number>;
   work: GroupWork;
+  /** Groups of different regions stay apart. */
+  readonly region: number;
 }
 
 export type GroupWork =
@@ -58,7 +61,12 @@ class Grouping {
     if (kindOf(instruction) === "kernel") {
       const reads = instruction.inputs.map((input) => this.#definitions.locate(input, this.#stored)!.value);
       const values = instruction.outputs.map((_, output) => value + output);
-      this.#keep({ values, reads: new Set(reads), work: { kind: "kernel", instruction } });
+      this.#keep({
+        values,
+        reads: new Set(reads),
+        work: { kind: "kernel", instruction },
+        region: regionOf(instruction),
+      });
       return undefined;
     }
     if (instruction.primitive === "concat" || instruction.primitive === "pad") {
@@ -71,6 +79,7 @@ class Grouping {
       values: [value],
       reads: new Set(alone.reads),
       work: { kind: "fused", request, loop: alone },
+      region: regionOf(instruction),
     };
     if (!this.#joinAnother(group)) this.#keep(group);
     return undefined;
@@ -116,7 +125,7 @@ class Grouping {
       loops.push(loop);
     }
     const reads = new Set(loops.flatMap((loop) => loop.reads));
-    this.#keep({ values: [value], reads, work: { kind: "assembly", loops } });
+    this.#keep({ values: [value], reads, work: { kind: "assembly", loops }, region: 0 });
     return undefined;
   }
 
@@ -177,7 +186,7 @@ class Grouping {
 
 /** Whether two loops walk the same indices, reduce alike if both reduce, and share data. */
 function isRelated(earlier: Group, later: Group): boolean {
-  if (earlier.work.kind !== "fused" || later.work.kind !== "fused") return false;
+  if (earlier.work.kind !== "fused" || later.work.kind !== "fused" || earlier.region !== later.region) return false;
   const [left, right] = [earlier.work.request, later.work.request];
   if (left.shape.length !== right.shape.length || left.shape.some((size, i) => size !== right.shape[i])) return false;
   const bothReduce = left.reducedAxes.length > 0 && right.reducedAxes.length > 0;

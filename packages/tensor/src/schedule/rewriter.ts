@@ -4,6 +4,7 @@ import { infer } from "../infer.ts";
 import type { Shape } from "../primitive.ts";
 import type { Instruction, Primitive, PrimitiveParams, Program, TensorType } from "../program.ts";
 import { withoutDeadCode } from "../prune.ts";
+import { inRegion, regionOf } from "./regions.ts";
 
 /** A value that equals the instruction's result, perhaps emitted by the rule; undefined where the rule does not apply. */
 export type Rule<P extends Primitive> = (rewriter: Rewriter, instruction: InstructionOf<P>) => number | undefined;
@@ -18,6 +19,8 @@ export class Rewriter {
   readonly #instructions: Instruction[] = [];
   readonly #makers: (Instruction | undefined)[];
   readonly #made = new Map<string, number>();
+  /** Of the instruction that is being rewritten (see regions.ts). */
+  #region = 0;
 
   constructor(program: Program, rules: Rules) {
     this.types = [...program.inputs, ...program.literals];
@@ -64,6 +67,12 @@ export class Rewriter {
     return this.add({ primitive, inputs, params, outputs } as Instruction);
   }
 
+  /** Takes over an instruction of the program, in its region. */
+  take(instruction: Instruction): number {
+    this.#region = regionOf(instruction);
+    return this.add(instruction);
+  }
+
   add(instruction: Instruction): number {
     const [output] = instruction.outputs;
     if (output?.shape.includes(0) && instruction.outputs.length === 1 && instruction.primitive !== "constant") {
@@ -78,11 +87,11 @@ export class Rewriter {
   }
 
   #append(instruction: Instruction): number {
-    const key = instruction.primitive === "scan" ? undefined : keyOf(instruction);
+    const key = instruction.primitive === "scan" ? undefined : `${this.#region}${keyOf(instruction)}`;
     const known = key === undefined ? undefined : this.#made.get(key);
     if (known !== undefined) return known;
     const value = this.types.length;
-    this.#instructions.push(instruction);
+    this.#instructions.push(inRegion(instruction, this.#region));
     for (const output of instruction.outputs) {
       this.types.push(output);
       this.#makers.push(instruction);
@@ -108,7 +117,7 @@ export function rewrite(program: Program, rules: Rules): Program {
   const renamed = Array.from({ length: given }, (_, value) => value);
   for (const instruction of program.instructions) {
     const inputs = instruction.inputs.map((input) => renamed[input]!);
-    const first = rewriter.add({ ...instruction, inputs });
+    const first = rewriter.take({ ...instruction, inputs });
     instruction.outputs.forEach((_, output) => renamed.push(first + output));
   }
   const outputs = program.outputs.map((value) => renamed[value]!);

@@ -1,10 +1,11 @@
 /**
- * Clean-up of a Program before it is scheduled: dead code, common subexpressions, constants folded, identities removed,
+ * Clean-up of a Program before it is scheduled: calls inlined, dead code, common subexpressions, constants folded, identities removed,
  * views merged. Rules keep results exact (padRules.ts says where the sign of a zero may change).
  */
 import type { Program } from "../program.ts";
 import { arithmeticRules } from "./arithmeticRules.ts";
 import { contractionRules } from "./contractionRules.ts";
+import { inlineCalls } from "./regions.ts";
 import type { Rules } from "./rewriter.ts";
 import { rewrite } from "./rewriter.ts";
 import { viewRules } from "./viewRules.ts";
@@ -12,7 +13,7 @@ import { viewRules } from "./viewRules.ts";
 const rules: Rules = { ...arithmeticRules, ...viewRules, ...contractionRules };
 
 export function simplify(program: Program): Program {
-  return rewrite(program, {
+  return rewrite(inlineCalls(program), {
     ...rules,
     scan: [
       (rewriter, { inputs, params, outputs }) => {

@@ -40,3 +40,10 @@ export type ManyVjpRule<P extends ManyResults> = (
 
 /** For primitives whose result is constant, discrete or random. */
 export const noGradient = (): readonly undefined[] => [];
+
+/** How rules of primitives that hold Programs differentiate those. */
+export type Pullback = (
+  outputs: readonly Tensor[],
+  cotangents: readonly (Tensor | undefined)[],
+  leaves: readonly Tensor[],
+) => readonly (Tensor | undefined)[];

@@ -14,13 +14,7 @@ import { residualsOf } from "../loop/residuals.ts";
 import { totalsOf } from "../loop/totals.ts";
 import type { ScanParams, TensorType } from "../program.ts";
 import { toProgram } from "../trace.ts";
-import type { ManyVjpRule } from "./rule.ts";
-
-type Pullback = (
-  outputs: readonly Tensor[],
-  cotangents: readonly (Tensor | undefined)[],
-  leaves: readonly Tensor[],
-) => readonly (Tensor | undefined)[];
+import type { ManyVjpRule, Pullback } from "./rule.ts";
 
 /** The rule needs to differentiate the body, so it is given the means. */
 export const scanRule =

@@ -3,6 +3,7 @@ import type { Backend, Executable, Primitive, Program, TensorData, TensorType } 
 import { createReferenceBackend, isFloat, isResident, trace, typeText, valueTypes } from "@weft/tensor";
 import { describe, expect, it } from "vitest";
 import { aliasSuite } from "./aliasSuite.ts";
+import { callCases } from "./callCases.ts";
 import type { Case, Tolerance, Value } from "./case.ts";
 import { rounded } from "./case.ts";
 import { contractionCases } from "./contractionCases.ts";
@@ -24,6 +25,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
   windows: windowCases,
   "indexing, sorting and random bits": indexCases,
   scan: scanCases,
+  calls: callCases,
   "fusion and graph shapes": fusionCases,
 };
 
@@ -50,7 +52,7 @@ export function coveredPrimitives(): Set<Primitive> {
   const visit = ({ instructions }: Program) => {
     for (const { primitive, params } of instructions) {
       covered.add(primitive);
-      if (primitive === "scan") visit(params.body);
+      if (primitive === "scan" || primitive === "call") visit(params.body);
     }
   };
   for (const each of Object.values(groups).flat()) {
