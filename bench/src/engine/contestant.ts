@@ -11,7 +11,8 @@ export interface Setting {
   readonly setting: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** Undefined takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 type ReplyOf<K extends Reply["kind"]> = Extract<Reply, { kind: K }>;

@@ -8,6 +8,8 @@ import type { Setting } from "./contestant.ts";
 export const ownProduct = "weft";
 
 const cores = availableParallelism();
+const threadCounts = cores > 1 ? [1, cores] : [1];
+const countOf = (threads: number) => (threads === 1 ? "1 thread" : `${threads} threads`);
 
 export async function allSettings(): Promise<readonly Setting[]> {
   const [weft, tfjs, jax] = await Promise.all(["weft", "tfjs", "jax"].map(bundleChild));
@@ -16,14 +18,19 @@ export async function allSettings(): Promise<readonly Setting[]> {
     setting,
     command: process.execPath,
     args: args.filter((arg) => arg !== undefined),
+    // Which kernels BLAS uses is for the engine to find.
+    env: { OPENBLAS_CORETYPE: undefined },
   });
   return [
-    node(ownProduct, "WebAssembly, 1 thread", [weft]),
+    ...threadCounts.map((threads) =>
+      node(ownProduct, `WebAssembly, ${countOf(threads)}`, [weft, "--threads", `${threads}`]),
+    ),
+    node(ownProduct, `native BLAS, ${countOf(cores)}`, [weft, "--blas", "--threads", `${cores}`]),
     node("tfjs", "1 thread", [tfjs]),
     node("tfjs, tuned", "1 thread, transposes before products", [tfjs, "--transposes-first"]),
     node("jax-js", "1 thread", [jax]),
-    ...(cores > 1 ? [node("jax-js", `${cores} threads`, [jax, "--threads"])] : []),
-    ...(cores > 1 ? [1, cores] : [1]).map(torch),
+    ...(cores > 1 ? [node("jax-js", countOf(cores), [jax, "--threads"])] : []),
+    ...threadCounts.map(torch),
   ];
 }
 
@@ -32,7 +39,7 @@ function torch(threads: number): Setting {
   const script = fileURLToPath(new URL("./torch/torchEngine.py", import.meta.url));
   return {
     product: "PyTorch",
-    setting: threads === 1 ? "1 thread" : `${threads} threads`,
+    setting: countOf(threads),
     command: "/usr/bin/python3",
     args: [script, "--threads", `${threads}`],
     env: {

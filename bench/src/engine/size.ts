@@ -1,0 +1,41 @@
+/** What a browser has to load: tensor, wasm, nn and optim in one minified file, gzipped. */
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import type { Figure } from "../figure.ts";
+import { threeDigits } from "../figure.ts";
+
+const limitKilobytes = 90;
+
+/** @param filter a part of the names of the figures wanted */
+export async function* engineSize(filter: string): AsyncIterable<Figure> {
+  const folder = fileURLToPath(new URL(".", import.meta.url));
+  const trains = await gzippedKilobytes({ entryPoints: [`${folder}browser.ts`] });
+  const jax = await gzippedKilobytes({ stdin: { contents: `export * from "@jax-js/jax"`, resolveDir: folder } });
+  const all = ["tensor", "wasm", "nn", "optim"].map((name) => `export * as ${name} from "@weft/${name}";`).join("");
+  const whole = await gzippedKilobytes({ stdin: { contents: all, resolveDir: folder } });
+  const limit = `a limit of ${limitKilobytes} KB`;
+  const figures = [
+    { name: "browser bundle that trains a network", value: trains, vs: limit, ratio: limitKilobytes / trains },
+    { name: "browser bundle of all the engine's exports", value: whole, vs: limit, ratio: limitKilobytes / whole },
+    { name: "browser bundle of all the engine's exports", value: whole, vs: "all of jax-js", ratio: jax / whole },
+  ];
+  for (const { name, value, vs, ratio } of figures) {
+    if (!name.includes(filter)) continue;
+    yield { name, value: threeDigits(value), unit: "KB", vs, ratio: threeDigits(ratio) };
+  }
+}
+
+async function gzippedKilobytes(entry: Parameters<typeof build>[0]): Promise<number> {
+  const { outputFiles } = await build({
+    ...entry,
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    conditions: ["weft-source"],
+  });
+  return outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0) / 1000;
+}
