@@ -1,8 +1,9 @@
 /** Training without a coordinator: the bits of a run with one worker, from the same job. */
-import { digits } from "@weft/data";
-import { conv2d, dense, dropout, flatten, maxPool2d, relu, sequential } from "@weft/nn";
+import { textSource } from "@weft/data";
+import { conv2d, dense, dropout, embedding, flatten, lstm, maxPool2d, relu, sequential } from "@weft/nn";
 import type { Optimizer } from "@weft/optim";
 import { adagrad, adam, rmsprop, sgd } from "@weft/optim";
+import { tensor } from "@weft/tensor";
 import { createManifest, decodeSafetensors, flatten as flattenParameters } from "@weft/vector";
 import type { Fit, Job, JobDefinition } from "weft";
 import { buildJob, dataParallel, fit, train } from "weft";
@@ -24,7 +25,7 @@ async function flatOf({ parameters }: Fit): Promise<Float32Array> {
 }
 
 async function runWithOneWorker(job: Job): Promise<Float32Array> {
-  const data = await digits().load();
+  const data = await job.definition.data.load();
   const { weights } = await runInProcess({ job: buildJob(job, data), train: data.train, workers: 1 });
   return weights;
 }
@@ -56,6 +57,30 @@ describe("fit equals a run with one worker, bit for bit,", () => {
       expect(bits(await flatOf(fitted))).toEqual(bits(await runWithOneWorker(job)));
     });
   }
+
+  test("with a character model: labels [batch, time], logits [batch, time, vocabulary]", async () => {
+    const text = textSource("song", "row, row, row your boat, gently down the stream\n".repeat(40), { window: 12 });
+    const { vocabulary } = text.tokenizer;
+    const job = digitsJob({
+      data: text,
+      model: sequential(
+        embedding({ vocabulary, features: 8 }),
+        lstm({ features: 16 }),
+        dense({ features: vocabulary }),
+      ),
+      round: dataParallel({ batchSize: 16, optimizer: adam({ learningRate: 0.02 }) }),
+      stop: { epochs: 8 },
+    });
+    const fitted = await fit(job, { progress: false });
+    expect(bits(await flatOf(fitted))).toEqual(bits(await runWithOneWorker(job)));
+    // Perplexity under 2 where guessing gives the size of the vocabulary, and accuracy counted by token.
+    const { loss, accuracy } = (await fitted.evaluate()) as { loss: number; accuracy: number };
+    expect(Math.exp(loss)).toBeLessThan(2);
+    expect(accuracy).toBeGreaterThan(0.8);
+    const prompt = tensor(text.tokenizer.encode("row, row, ro"), { shape: [1, 12], dtype: "i32" });
+    const next = await (await fitted.predict(prompt)).argmax({ axis: -1 }).data();
+    expect(text.tokenizer.decode(next).slice(-6)).toBe("w, row");
+  });
 
   test("over real sockets and processes", async () => {
     const job = digitsJob();
