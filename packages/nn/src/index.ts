@@ -61,3 +61,6 @@ export {
 export { orthogonal } from "./orthogonal.ts";
 export type { GainOptions, HeOptions, Initializer, NormalOptions, VarianceScalingOptions } from "./initializers.ts";
 export { ModelError, ParameterError } from "./errors.ts";
+export { fromKeras, fromPyTorch, toKeras, toPyTorch } from "./saving/convert.ts";
+export type { KerasOptions, LayoutOptions } from "./saving/convert.ts";
+export type { Rename } from "./saving/match.ts";
