@@ -40,8 +40,23 @@ export type { GroupNormOptions, LayerNormOptions, NormOptions } from "./norm.ts"
 export { batchNorm } from "./batchNorm.ts";
 export type { BatchNormOptions } from "./batchNorm.ts";
 export * from "./activations.ts";
-export { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from "./losses.ts";
-export { accuracy, binaryAccuracy, meanAbsoluteError } from "./metrics.ts";
+export type { LossOptions } from "./reduction.ts";
+export {
+  cosineDistance,
+  cosineSimilarity,
+  hinge,
+  huber,
+  meanAbsoluteError,
+  meanSquaredError,
+} from "./regressionLosses.ts";
+export type { HuberOptions } from "./regressionLosses.ts";
+export { binaryCrossEntropy, klDivergence, softmaxCrossEntropy } from "./crossEntropy.ts";
+export type { BinaryCrossEntropyOptions, KlDivergenceOptions, SoftmaxCrossEntropyOptions } from "./crossEntropy.ts";
+export { ctc } from "./ctc.ts";
+export type { CtcOptions } from "./ctc.ts";
+export { accuracy, binaryAccuracy, topKAccuracy } from "./metrics.ts";
+export * as streaming from "./streaming/metrics.ts";
+export type { StreamingMetric } from "./streaming/metrics.ts";
 export {
   constant,
   gainFor,

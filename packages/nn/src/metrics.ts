@@ -1,5 +1,7 @@
-/** Metrics: each takes predictions and targets and gives the mean over all examples, a scalar. */
+/** Metrics for jobs: each takes predictions and targets and gives the mean over all examples, a scalar. */
 import type { Tensor } from "@weft/tensor";
+import { arange, oneHot, where } from "@weft/tensor";
+import { checkCount } from "./settings.ts";
 import { areLabels, matched } from "./targets.ts";
 
 /**
@@ -9,10 +11,25 @@ import { areLabels, matched } from "./targets.ts";
 export function accuracy(predictions: Tensor, targets: Tensor): Tensor {
   const classes = predictions.rank > 1 ? (predictions.shape.at(-1) ?? 1) : 1;
   if (classes === 1) return binaryAccuracy(predictions, targets);
-  const labels = areLabels(predictions, targets)
-    ? targets.cast("i32")
-    : matched("accuracy", predictions, targets).argmax({ axis: -1 });
-  return predictions.argmax({ axis: -1 }).equal(labels).mean();
+  return predictions
+    .argmax({ axis: -1 })
+    .equal(labelsOf("accuracy", predictions, targets))
+    .mean();
+}
+
+/** Share of examples whose target is among the k most likely classes: `metrics: { top5: topKAccuracy({ k: 5 }) }`. */
+export function topKAccuracy({ k }: { readonly k: number }): (predictions: Tensor, targets: Tensor) => Tensor {
+  checkCount("topKAccuracy", "k", k);
+  return (predictions, targets) => {
+    const labels = labelsOf("topKAccuracy", predictions, targets);
+    const classes = predictions.shape.at(-1) ?? 1;
+    const isOwn = oneHot(labels, classes, { dtype: "bool" });
+    const own = where(isOwn, predictions, 0).sum({ axis: -1, keepDims: true });
+    // Of equal scores the first is ahead, as in argmax.
+    const earlier = arange(classes).less(labels.expandDims(-1));
+    const ahead = predictions.greater(own).or(predictions.equal(own).and(earlier));
+    return ahead.sum({ axis: -1 }).less(k).mean();
+  };
 }
 
 /** Share of logits whose sign agrees with their target: above 0 for targets above ½. */
@@ -23,10 +40,5 @@ export function binaryAccuracy(logits: Tensor, targets: Tensor): Tensor {
     .mean();
 }
 
-/** Mean of |prediction − target| over all elements. */
-export function meanAbsoluteError(predictions: Tensor, targets: Tensor): Tensor {
-  return predictions
-    .sub(matched("meanAbsoluteError", predictions, targets))
-    .abs()
-    .mean();
-}
+const labelsOf = (name: string, predictions: Tensor, targets: Tensor) =>
+  areLabels(predictions, targets) ? targets.cast("i32") : matched(name, predictions, targets).argmax({ axis: -1 });
