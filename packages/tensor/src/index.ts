@@ -14,6 +14,7 @@ export type { Argument, GradOptions, GradientOf } from "./grad.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { customVjp } from "./customVjp.ts";
 export type { Cotangents, ForwardPass } from "./customVjp.ts";
+export { hvp, jvp } from "./jvp.ts";
 export { vmap } from "./vmap.ts";
 export type { BatchAxis, VmapOptions } from "./vmap.ts";
 import "./methods.ts";

@@ -1,12 +1,12 @@
 /** The reference kernels against expectations worked out by hand. */
-import type { Primitive, PrimitiveParams, TensorData } from "@weft/tensor";
+import type { OneResult, PrimitiveParams, TensorData } from "@weft/tensor";
 import { bind, tensor } from "@weft/tensor";
 import { describe, expect, it } from "vitest";
 import { erf } from "../src/reference/erf.ts";
 import { threefry } from "../src/reference/threefry.ts";
 
 const i32 = (values: number[]) => tensor(values, { dtype: "i32" });
-const run = <P extends Exclude<Primitive, "scan">>(
+const run = <P extends OneResult>(
   primitive: P,
   inputs: Parameters<typeof bind>[1],
   params: PrimitiveParams[P],

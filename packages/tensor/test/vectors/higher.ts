@@ -1,6 +1,6 @@
 /** Operations of the golden vectors that differentiate inside: gradient norms, Hessian products, per-example gradients. */
 import type { Tensor } from "@weft/tensor";
-import { concat, conv2d, grad, maximum, minimum, softplus, valueAndGrad, vmap } from "@weft/tensor";
+import { concat, conv2d, grad, hvp, maximum, minimum, softplus, valueAndGrad, vmap } from "@weft/tensor";
 import type { Operation } from "./cases.ts";
 import { given } from "./cases.ts";
 import { crossEntropy } from "./layers.ts";
@@ -22,11 +22,8 @@ export const higher: Readonly<Record<string, Operation>> = {
   },
   mlp_hvp: ([x, labels, ...rest]) => {
     const [parameters, direction] = [rest.slice(0, 4), rest.slice(4)];
-    const along = (at: Layers) => {
-      const gradient = grad(mlpLoss)(at, operand(x), operand(labels));
-      return total(gradient.map((g, i) => g.mul(operand(direction[i])).sum()));
-    };
-    const product = grad(along)(parameters);
+    const loss = (at: Layers) => mlpLoss(at, operand(x), operand(labels));
+    const product = hvp(loss)(parameters, direction);
     const vHv = total(product.map((g, i) => g.mul(operand(direction[i])).sum()));
     return { output: flattened(product), extra: { vHv } };
   },
