@@ -1,6 +1,7 @@
 /** The kernels of one plan that run on one thread or on all, whichever is the better for their size; results are the same bits. */
 import type { KernelSource } from "../kernel.ts";
 import type { MemoryRegions } from "../memoryRegions.ts";
+import { FasterWay } from "./fasterWay.ts";
 import type { Team } from "./team.ts";
 import type { ThreadStep } from "./threadBody.ts";
 
@@ -28,7 +29,7 @@ export class DividedSteps {
     this.#regions = regions;
   }
 
-  /** The kernel as a call. How long it takes, which depends on the machine, decides how it is run the next time. */
+  /** The kernel as a call, which runs it on one thread or on all. */
   add(kernel: DividedKernel): () => void {
     const { run, operands, source } = kernel;
     const team = this.#team;
@@ -38,13 +39,12 @@ export class DividedSteps {
     const calls = Array.from({ length: chunks }, (_, i) => [cuts[i]!, cuts[i + 1]!, ...operands]);
     const runChunk = (chunk: number) => run(...calls[chunk]!);
     const whole = [0, source.tiles, ...operands];
-    let divided = team.worthMs === 0;
+    const way = new FasterWay(team.worthMs);
     return () => {
       const startMs = performance.now();
-      if (divided) team.compute(id, chunks, runChunk);
+      if (way.divided) team.compute(id, chunks, runChunk);
       else run(...whole);
-      const tookMs = performance.now() - startMs;
-      divided = divided ? tookMs * team.size > team.worthMs / 2 : tookMs > team.worthMs;
+      way.took(performance.now() - startMs);
     };
   }
 

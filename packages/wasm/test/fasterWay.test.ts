@@ -1,0 +1,39 @@
+/** The choice between one thread and all follows the times it is told. */
+import { expect, it } from "vitest";
+import { FasterWay } from "../src/threads/fasterWay.ts";
+
+/** Tells `way` of `runs` runs that take so long; returns how many were divided. */
+function run(way: FasterWay, runs: number, ms: { readonly whole: number; readonly divided: number }): number {
+  let divided = 0;
+  for (let i = 0; i < runs; i++) {
+    if (way.divided) divided++;
+    way.took(way.divided ? ms.divided : ms.whole);
+  }
+  return divided;
+}
+
+it("a kernel that gains from threads gets them but for rare trials of the other way", () => {
+  const way = new FasterWay(0.05);
+  expect(run(way, 1000, { whole: 2, divided: 1 })).toBeGreaterThan(985);
+});
+
+it("a kernel that threads slow down stays on one", () => {
+  const way = new FasterWay(0.05);
+  expect(run(way, 1000, { whole: 1, divided: 2 })).toBeLessThan(15);
+});
+
+it("a kernel too short to be divided is not even tried, once its code is warm", () => {
+  const way = new FasterWay(0.05);
+  run(way, 2, { whole: 0.5, divided: 0.3 });
+  run(way, 20, { whole: 0.01, divided: 0.005 });
+  expect(run(way, 1000, { whole: 0.01, divided: 0.005 })).toBe(0);
+});
+
+it("the choice follows when other programs take the second core, and when they give it back", () => {
+  const way = new FasterWay(0.05);
+  run(way, 500, { whole: 2, divided: 1 });
+  run(way, 100, { whole: 2, divided: 4 });
+  expect(way.divided).toBe(false);
+  run(way, 600, { whole: 2, divided: 1 });
+  expect(way.divided).toBe(true);
+});
