@@ -2,8 +2,9 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Dataset } from "@weft/data";
-import { noise, shift, syntheticRegression, xor } from "@weft/data";
+import { noise, permutation, shift, syntheticRegression, xor } from "@weft/data";
 import {
+  batchNorm,
   binaryAccuracy,
   binaryCrossEntropy,
   dense,
@@ -124,6 +125,33 @@ describe("fit", () => {
     const { history } = await fit(job, quiet);
     const central = await fit(linear({ stop: { epochs: 6 } }), quiet);
     expect(history.map(({ loss }) => loss)).toEqual(central.history.map(({ loss }) => loss));
+  });
+
+  test("carries running statistics along, which the optimiser leaves alone", async () => {
+    const model = sequential(batchNorm({ momentum: 0.5 }), dense({ features: 1 }));
+    const optimizer = sgd({ learningRate: 0.1, momentum: 0.9, weightDecay: 0.1 });
+    const options = { ...quiet, batchSize: 60, epochs: 1 };
+    const job = linear({ model, round: dataParallel({ batchSize: 60, optimizer }) });
+    const { parameters, evaluate } = await fit(job, options);
+    // By hand: two batches, of 60 and 20 examples, each moving the statistics half the way to its own.
+    const { train } = await data.load();
+    const order = permutation(80, 3, 0);
+    const statistics = { mean: [0, 0, 0], variance: [1, 1, 1] };
+    for (const rows of [order.subarray(0, 60), order.subarray(60)]) {
+      for (const feature of [0, 1, 2]) {
+        const values = Array.from(rows, (row) => train.columns[0]![3 * row + feature]!);
+        const mean = values.reduce((sum, x) => sum + x, 0) / rows.length;
+        const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (rows.length - 1);
+        statistics.mean[feature] = (statistics.mean[feature]! + mean) / 2;
+        statistics.variance[feature] = (statistics.variance[feature]! + variance) / 2;
+      }
+    }
+    for (const name of ["mean", "variance"] as const) {
+      const measured = await parameters[`batchNorm.${name}`]!.data();
+      measured.forEach((value, i) => expect(value).toBeCloseTo(statistics[name][i]!, 5));
+    }
+    const longer = await fit(job, { ...quiet, epochs: 10 });
+    expect((await longer.evaluate())["loss"]).toBeLessThan((await evaluate())["loss"]!);
   });
 
   test("solves exclusive or, whose four rows are far fewer than a batch", async () => {

@@ -14,12 +14,13 @@ globalThis.onmessage = ({ data }: MessageEvent<ThreadCommand>) => {
     worker?.stop(data.reason);
     return;
   }
-  setBackend(createWasmBackend());
+  const backend = createWasmBackend({ threads: "auto" });
+  setBackend(backend);
   worker = startWorker({
     connect: () => connectWebSocket(data.url, { accepts: "coordinator" }),
     name: data.name,
     device: "browser cpu (wasm)",
-    threads: 1,
+    threads: backend.threads,
     policy: defaultPolicy,
     unreachableMs: 10 * 60_000,
     ...(data.token === undefined ? {} : { token: data.token }),

@@ -9,15 +9,17 @@ import type { ExampleRows, Trainer } from "./training.ts";
 /** Arguments of a loss program other than the parameters: key, example weights, fields. */
 export type LossInputs = Tensor[];
 
-/** Mean loss with the sums of the metrics, and the gradient of the loss. */
-export function lossAndGradient({ program }: LossProgram, parameters: Tensor[], inputs: LossInputs) {
+/** Mean loss with the sums of the metrics, updated statistics where the program has any, and the gradient of the loss. */
+export function lossAndGradient(of: LossProgram, parameters: Tensor[], inputs: LossInputs) {
+  const { program, statistics = [] } = of;
   const lossOf = (trained: Tensor[]) => {
-    const [loss, ...metrics] = apply(program, [...trained, ...inputs]);
+    const [loss, ...others] = apply(program, [...trained, ...inputs]);
     if (!loss) throw new Error("a loss program has a loss");
-    return [loss, metrics] as const;
+    return [loss, others] as const;
   };
-  const [loss, metrics, gradient] = valueAuxAndGrad(lossOf)(parameters);
-  return { loss, metrics, gradient };
+  const [loss, others, gradient] = valueAuxAndGrad(lossOf)(parameters);
+  const metricCount = others.length - statistics.length;
+  return { loss, metrics: others.slice(0, metricCount), statistics: others.slice(metricCount), gradient };
 }
 
 /** The smallest loss program that holds `rows` examples. */

@@ -21,6 +21,8 @@ export const defaultPolicy: WorkerPolicy = { maxMemoryBytes: 2 ** 31, maxStepFlo
 export interface LossProgram {
   readonly batch: number;
   readonly program: Program;
+  /** Places of the parameters that are not learned but replaced by the outputs after the metrics, in this order. */
+  readonly statistics?: readonly number[];
 }
 
 export interface CheckedJob {

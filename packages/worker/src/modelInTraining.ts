@@ -42,10 +42,11 @@ export function createTraining(job: CheckedJob): StartTraining {
     return step;
   };
 
+  const isLearned = learnedIn(job.loss[0] ?? {});
   return (base, optimizer) => {
     let spec = optimizer;
     let parameters = parameterTensors(job.manifest, base);
-    let state = createOptimizer(spec).init(parameters);
+    let state = createOptimizer(spec).init(parameters.filter(isLearned));
     return {
       async step(batch, { seed, step }) {
         const { exampleWeights, fields } = tensorsOf(batch, job.document.data);
@@ -65,13 +66,29 @@ export function createTraining(job: CheckedJob): StartTraining {
  * What follows from the gradient comes first and the figures last, as in a step that gives the gradient itself: the order
  * of results decides which loops are fused, and with it how sums are rounded. So both steps give the same bits.
  */
-function compileStep(program: LossProgram, spec: JobRound["server"]) {
+function compileStep(loss: LossProgram, spec: JobRound["server"]) {
   const optimizer = createOptimizer(spec);
+  const isLearned = learnedIn(loss);
   return compile(
     (parameters: Tensor[], state: Tensor[], inputs: LossInputs) => {
-      const { loss, metrics, gradient } = lossAndGradient(program, parameters, inputs);
-      return [optimizer.update(parameters, gradient, state), [loss, ...metrics]] as const;
+      const { loss: value, metrics, statistics, gradient } = lossAndGradient(loss, parameters, inputs);
+      const next = optimizer.update(parameters.filter(isLearned), gradient.filter(isLearned), state);
+      const [learned, measured] = [[...next.parameters], [...statistics]];
+      const merged = parameters.map((old, i) => (isLearned(old, i) ? learned : measured).shift() ?? missing());
+      return [{ parameters: merged, state: next.state }, [value, ...metrics]] as const;
     },
     { donate: [0, 1] },
   );
+}
+
+/** Whether the parameter at a place is stepped by the optimiser. */
+function learnedIn({
+  statistics = [],
+}: Pick<LossProgram, "statistics">): (parameter: unknown, place: number) => boolean {
+  const measured = new Set(statistics);
+  return (_, place) => !measured.has(place);
+}
+
+function missing(): never {
+  throw new Error("a step gives a value for each parameter, learned or measured");
 }

@@ -10,6 +10,7 @@ import { checkJob, createTrainer } from "@weft/worker";
 import { JobError } from "../errors.ts";
 import { buildJob, defaultEvaluationBatch, lossBatches } from "../job/buildJob.ts";
 import type { Job } from "../job/defineJob.ts";
+import { tracePrograms } from "../job/programs.ts";
 import type { FitOptions } from "./options.ts";
 
 export interface PreparedFit {
@@ -34,16 +35,18 @@ export async function prepareFit(job: Job, options: FitOptions): Promise<Prepare
   const resized = withBatchSize(job, options.batchSize);
   const { work, server } = resized.definition.round;
   const largest = Math.max(train.size, whole.test.size, validation?.size ?? 0);
+  const sizes = lossBatches(work, train.size);
   const encoded = buildJob(
     resized,
     { train },
     {
-      lossBatches: occurringBatches(lossBatches(work, train.size), work.batchSize, train.size),
+      lossBatches: occurringBatches(sizes, work.batchSize, train.size),
       evaluationBatch: Math.min(defaultEvaluationBatch, largest),
     },
   );
   // The user's own program on the user's own machine: nothing is too large.
-  const checked = checkJob(encoded, { maxMemoryBytes: Infinity, maxStepFlops: Infinity });
+  const received = checkJob(encoded, { maxMemoryBytes: Infinity, maxStepFlops: Infinity });
+  const checked = withStatistics(received, resized, train);
   for (const dataset of [train, validation]) if (dataset) checkContract(dataset, checked.document.data);
   const trainer = createTrainer(checked);
   const batches = Math.ceil(train.size / work.batchSize);
@@ -87,6 +90,18 @@ function occurringBatches(sizes: readonly number[], batchSize: number, examples:
   const full = holding(Math.min(batchSize, examples));
   const last = examples % batchSize;
   return [...new Set([...(last > 0 ? [holding(last)] : []), full])];
+}
+
+/**
+ * Where a model measures running statistics, such as those of batchNorm, the steps carry them along. The programs that travel
+ * do not; and no row of filling may be measured, so the last batch has its own size.
+ */
+function withStatistics(job: CheckedJob, { definition }: Job, train: Dataset): CheckedJob {
+  if (job.manifest.entries.every(({ kind }) => kind === "weight")) return job;
+  const { statistics, lossWithStatistics } = tracePrograms(definition, train.contract);
+  const { batchSize } = definition.round.work;
+  const batches = occurringBatches([], batchSize, train.size);
+  return { ...job, loss: batches.map((batch) => ({ batch, program: lossWithStatistics(batch), statistics })) };
 }
 
 /**

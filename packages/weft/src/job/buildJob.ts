@@ -46,7 +46,10 @@ export function buildJob(job: Job, data: { readonly train: Dataset }, options: B
     const draft: JobDraft = {
       format: 1,
       name: definition.name,
-      parameters: traced.parameters.map(({ name, shape }) => ({ name, shape: [...shape], kind: "weight" })),
+      parameters: traced.parameters.map(({ name, shape }, i) => {
+        const kind = traced.statistics.includes(i) ? "statistic" : "weight";
+        return { name, shape: [...shape], kind };
+      }),
       data: {
         fields: contract.fields.map(({ shape, range, ...field }) => ({
           ...field,

@@ -1,6 +1,6 @@
 /** Traces a definition into the Programs of a job document (their signatures are given in protocol's job.ts). */
 import type { DataContract } from "@weft/data";
-import { apply, initialize } from "@weft/nn";
+import { apply, applyWithState, initialize, statisticsOf } from "@weft/nn";
 import type { Program, Tensor, TensorType } from "@weft/tensor";
 import { maximum, trace, vmap } from "@weft/tensor";
 import type { BatchMean, JobDefinition } from "./defineJob.ts";
@@ -12,10 +12,14 @@ export interface NamedParameter {
 
 export interface TracedPrograms {
   readonly parameters: readonly NamedParameter[];
+  /** Places among the parameters of those that are running statistics. */
+  readonly statistics: readonly number[];
   readonly initialize: Program;
-  loss(batch: number): Program;
-  evaluate(batch: number): Program;
-  predict(batch: number): Program;
+  readonly loss: (batch: number) => Program;
+  /** As `loss`, with the updated statistics after the metrics. */
+  readonly lossWithStatistics: (batch: number) => Program;
+  readonly evaluate: (batch: number) => Program;
+  readonly predict: (batch: number) => Program;
 }
 
 const keyType: TensorType = { shape: [2], dtype: "u32" };
@@ -41,20 +45,31 @@ export function tracePrograms(definition: JobDefinition, contract: DataContract)
   const weightType = (batch: number): TensorType => ({ shape: [batch], dtype: "f32" });
   const count = parameters.length;
 
+  const statisticNames = new Set(statisticsOf(model, only(inputTypes(1))));
+  const statistics = parameters.flatMap(({ name }, i) => (statisticNames.has(name) ? [i] : []));
+  const traceLoss = (batch: number, wanted: readonly number[]) =>
+    trace(
+      (...values: Tensor[]) => {
+        const [key = missing("key"), weights = missing("weights"), ...fields] = values.slice(count);
+        const applied = applyWithState(model, named(values), only(fields.slice(0, -1)), { key, training: true });
+        const [loss = missing("loss"), ...metrics] = weightedSums(means, {
+          predictions: applied.output,
+          fields,
+          weights,
+        });
+        const updated = wanted.map((i) => applied.statistics[parameters[i]?.name ?? ""] ?? missing("statistic"));
+        // A batch of padding alone has loss 0, not 0/0.
+        return [loss.div(maximum(weights.sum(), 1)), ...metrics, ...updated];
+      },
+      [...parameterTypes, keyType, weightType(batch), ...fieldTypes(batch)],
+    );
+
   return {
     parameters,
+    statistics,
     initialize: initializer,
-    loss: (batch) =>
-      trace(
-        (...values: Tensor[]) => {
-          const [key = missing("key"), weights = missing("weights"), ...fields] = values.slice(count);
-          const predictions = apply(model, named(values), only(fields.slice(0, -1)), { key, training: true });
-          const [loss = missing("loss"), ...metrics] = weightedSums(means, { predictions, fields, weights });
-          // A batch of padding alone has loss 0, not 0/0.
-          return [loss.div(maximum(weights.sum(), 1)), ...metrics];
-        },
-        [...parameterTypes, keyType, weightType(batch), ...fieldTypes(batch)],
-      ),
+    loss: (batch) => traceLoss(batch, []),
+    lossWithStatistics: (batch) => traceLoss(batch, statistics),
     evaluate: (batch) =>
       trace(
         (...values: Tensor[]) => {
