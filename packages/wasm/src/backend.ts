@@ -4,7 +4,6 @@ import { findBlas } from "#systemBlas";
 import { canShareMemory } from "#thread";
 import { compilePlan } from "./compile.ts";
 import { hasRelaxedSimd } from "./emitter/features.ts";
-import type { EngineOptions } from "./engine.ts";
 import { Engine } from "./engine.ts";
 import { WasmExecutable } from "./executable.ts";
 import { kernelTable } from "./kernelTable.ts";
@@ -23,7 +22,7 @@ export interface WasmBackendOptions {
    */
   readonly blas?: BlasChoice;
   /**
-   * Threads that compute side by side, the calling one included: a number, or `"auto"` for as many as there are cores. Where
+   * Threads that compute side by side, the calling one included: a number, or `"auto"` for one on each core, up to 16. Where
    * threads cannot share memory, as on pages that are not cross-origin isolated, there is one. 1 by default. The number
    * changes no bit of any result.
    */
@@ -47,12 +46,21 @@ export function createWasmBackend(options: WasmBackendOptions = {}): WasmBackend
   return createBackend(options);
 }
 
-/** With `worthMs`, which kernels are worth dividing is set instead of the usual. */
-export function createBackend(options: WasmBackendOptions & Pick<EngineOptions, "worthMs">): WasmBackend {
-  const { relaxed = true, blas = "off", threads: wanted = 1, worthMs } = options;
+export interface BackendOptions extends WasmBackendOptions {
+  /** Which kernels are worth dividing, instead of the usual. */
+  readonly worthMs?: number;
+  /** Gives products of any size to the BLAS library. */
+  readonly blasForAll?: boolean;
+}
+
+export function createBackend(options: BackendOptions): WasmBackend {
+  const { relaxed = true, blas = "off", threads: wanted = 1, worthMs, blasForAll } = options;
   const library = findBlas(blas);
   const engine = new Engine({ threads: threadCount(wanted), blas: library, worthMs });
-  const kernels = kernelTable({ relaxed: relaxed && hasRelaxedSimd(), native: library && { threads: 1 } });
+  const kernels = kernelTable({
+    relaxed: relaxed && hasRelaxedSimd(),
+    native: library && { threads: 1, all: blasForAll },
+  });
   return {
     name: library ? `wasm, ${library.name}` : "wasm",
     synchronous: true,
@@ -69,7 +77,7 @@ export function createBackend(options: WasmBackendOptions & Pick<EngineOptions, 
 }
 
 function threadCount(wanted: number | "auto"): number {
-  const count = wanted === "auto" ? navigator.hardwareConcurrency : wanted;
+  const count = wanted === "auto" ? Math.min(navigator.hardwareConcurrency, mostByItself) : wanted;
   if (!Number.isInteger(count) || count < 1 || count > mostThreads) {
     throw new RangeError(
       `threads: expected "auto" or a whole number from 1 to ${mostThreads}, got ${count}; leave it out for one`,
@@ -79,3 +87,4 @@ function threadCount(wanted: number | "auto"): number {
 }
 
 const mostThreads = 256;
+const mostByItself = 16;

@@ -25,7 +25,7 @@ export interface KernelSource {
 export type Kernel = KernelSource | NativeKernel;
 
 /** Chooses and shapes the kernel of one primitive for operands of the given types. */
-export type KernelFactory<P extends Primitive, K extends Kernel = KernelSource> = (
+export type KernelFactory<P extends Primitive, K = KernelSource> = (
   inputs: readonly TensorType[],
   params: PrimitiveParams[P],
 ) => K;

@@ -1,7 +1,8 @@
 /** Steps of a Schedule → kernels: the table below says how each primitive is carried out. */
 import type { Instruction, Place, Primitive, Program, Schedule, Step, TensorType } from "@weft/tensor";
 import { bytesPerElement, sizeOf } from "@weft/tensor";
-import type { KernelFactory, KernelSource } from "./kernel.ts";
+import type { Kernel, KernelFactory } from "./kernel.ts";
+import type { KernelSequence } from "./kernelSequence.ts";
 import type { KernelTable } from "./kernelTable.ts";
 import type { BytePlace, LowerContext, OpenStep, PlacedPrimitive } from "./openStep.ts";
 import { loopKernel } from "./loops/loopKernel.ts";
@@ -22,6 +23,7 @@ export function lowerStep(step: Step, { buffers: specs }: Schedule, context: Low
   if (instruction.primitive === "scan") return [lowerScan({ ...placed, params: instruction.params }, context)];
   const source = sourceOf(instruction, inputs, context.kernels);
   if (!source) return [hostStep(instruction, placed)];
+  if ("kernels" in source) return [sequenceStep(source, { ...placed, context })];
   return source.tiles === 0 ? [] : [kernelStep(source, { ...placed, context })];
 }
 
@@ -30,12 +32,12 @@ function sourceOf(
   instruction: Instruction,
   inputs: readonly TensorType[],
   kernels: KernelTable,
-): KernelSource | undefined {
+): Kernel | KernelSequence | undefined {
   const factory = Object.hasOwn(kernels, instruction.primitive)
     ? kernels[instruction.primitive as keyof KernelTable]
     : undefined;
   // Each factory takes the params of its own primitive, which is the instruction's.
-  return (factory as KernelFactory<Primitive> | undefined)?.(inputs, instruction.params);
+  return (factory as KernelFactory<Primitive, Kernel | KernelSequence> | undefined)?.(inputs, instruction.params);
 }
 
 interface KernelOperands {
@@ -44,7 +46,7 @@ interface KernelOperands {
   readonly context: LowerContext;
 }
 
-function kernelStep(source: KernelSource, { reads, writes, context }: KernelOperands): OpenStep {
+function kernelStep(source: Kernel, { reads, writes, context }: KernelOperands): OpenStep {
   const scratch = source.scratchBytes > 0 ? context.buffers.add(source.scratchBytes) : undefined;
   const results = writes.map((buffer) => ({ buffer, offset: 0 }));
   return {
@@ -59,6 +61,26 @@ function kernelStep(source: KernelSource, { reads, writes, context }: KernelOper
         pointers: [...reads, ...results].map(address),
       },
     ],
+  };
+}
+
+/** Kernels one after the other; their scratch and temporary buffers are the step's own. */
+function sequenceStep({ kernels, temporaries }: KernelSequence, { reads, writes, context }: KernelOperands): OpenStep {
+  const own = temporaries.map((bytes) => context.buffers.add(bytes));
+  const places = [...reads, ...[...writes, ...own].map((buffer) => ({ buffer, offset: 0 }))];
+  const scratchBytes = Math.max(...kernels.map(({ source }) => source.scratchBytes));
+  const scratch = scratchBytes > 0 ? [context.buffers.add(scratchBytes)] : [];
+  return {
+    reads: reads.map(({ buffer }) => buffer),
+    writes: [...writes, ...own, ...scratch],
+    inPlace: [],
+    finish: (address) =>
+      kernels.map(({ source, buffers }) => ({
+        kind: "kernel",
+        source,
+        scratch: scratch[0] === undefined ? 0 : address({ buffer: scratch[0], offset: 0 }),
+        pointers: buffers.map((number) => address(places[number]!)),
+      })),
   };
 }
 

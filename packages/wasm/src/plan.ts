@@ -1,6 +1,6 @@
 /** A compiled Program as plain data: steps over byte offsets in one arena. Threads may run the same plan side by side. */
 import type { DType, Program, TensorData } from "@weft/tensor";
-import type { KernelSource } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
 
 export interface CopyStep {
   readonly kind: "copy";
@@ -31,7 +31,7 @@ export type PlanStep =
   /** run(0, tiles, scratch, …pointers) of the kernel. */
   | {
       readonly kind: "kernel";
-      readonly source: KernelSource;
+      readonly source: Kernel;
       readonly scratch: number;
       readonly pointers: readonly number[];
     }

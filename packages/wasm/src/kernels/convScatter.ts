@@ -16,8 +16,12 @@ import { definePackWeights, weightPanels } from "./convWeights.ts";
 import type { KernelOptions } from "./dot.ts";
 import { tileAccumulators, tileStep } from "./registerTile.ts";
 
-/** What scattering costs beside walking dy as an image, by the products made and the sums loaded and stored between them. */
+/**
+ * What scattering costs beside walking dy as an image, by the products made and the sums loaded and stored between them.
+ * Pixels that the forward convolution cut away have no place in the scratch image.
+ */
 export function scatterCost({ axes, channelsIn }: ConvGeometry): number {
+  if (axes.some((axis) => paddingOf(axis) < 0)) return Infinity;
   const share = product(axes.map(({ source, result }) => source / result));
   return share * (1 + 8 / channelsIn);
 }
