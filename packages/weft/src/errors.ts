@@ -10,3 +10,8 @@ export class JobError extends WeftError {
 export class UsageError extends WeftError {
   readonly code = "usage";
 }
+
+/** A file is not a model as it should be, or cannot be written as one. */
+export class ModelFileError extends WeftError {
+  readonly code = "model-file";
+}
