@@ -30,8 +30,7 @@ export function bidirectional(layer: LayerLike, { merge = "concat" }: Bidirectio
     (scope) => {
       const [forward, backward] = [scope.layer("forward", layer), scope.layer("backward", layer)];
       return (x) => {
-        // Asked for by no one; that there is one tells that the sequence comes in parts.
-        if (scope.state("whole", { shape: [], dtype: "i32" })) {
+        if (scope.inParts) {
           throw new ModelError(
             "bidirectional: needs whole sequences, and a state hands them over in parts; call apply without a state",
           );

@@ -21,6 +21,8 @@ export type LayerLike<F extends TensorFunction = TensorFunction> = Layer<F> | F;
 export interface Scope {
   /** True while training; dropout asks. */
   readonly training: boolean;
+  /** True while the caller keeps a state, so that a sequence may come in parts; layers that need it whole refuse. */
+  readonly inParts: boolean;
   /**
    * The parameter of this name in this layer; its path joins the names of the layers around it by dots. Asking again gives
    * the same tensor, so that a layer that is called twice shares its parameters. May be called inside the tensor

@@ -12,6 +12,7 @@ export interface Run {
   readonly key?: Tensor | undefined;
   readonly parameter: (path: string, shape: Shape, initializer: Initializer) => Tensor;
   readonly statistic: (path: string, shape: Shape, initializer: Initializer) => Variable;
+  readonly inParts: boolean;
   readonly state: (path: string, type: StateType) => Variable | undefined;
   /** Told of every call of a layer, inner ones first. */
   readonly called?: (call: LayerCall) => void;
@@ -55,6 +56,7 @@ function scopeOf(kind: string, place: Place): Scope {
   const names = new Set<string>();
   return {
     training: run.training,
+    inParts: run.inParts,
     parameter: (name, shape, initializer) => run.parameter(joined(path, checked(name)), shape, initializer),
     statistic: (name, shape, initializer) => run.statistic(joined(path, checked(name)), shape, initializer),
     state: (name, type) => run.state(joined(path, checked(name)), type),

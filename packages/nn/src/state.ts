@@ -8,12 +8,15 @@ import type { Run } from "./run.ts";
 /** By path, such as `lstm.h`; plain tensors, so it differentiates and traces like parameters. */
 export type State = Readonly<Record<string, Tensor>>;
 
+type StateRun = Pick<Run, "inParts" | "state">;
+
 /** A run of whole sequences: no layer remembers anything. */
-export const stateless: Pick<Run, "state"> = { state: () => undefined };
+export const stateless: StateRun = { inParts: false, state: () => undefined };
 
 /** A run of the next part: layers read `before` and what they leave goes into `after`. */
-export function continuedState(before: State, after: Record<string, Tensor>): Pick<Run, "state"> {
+export function continuedState(before: State, after: Record<string, Tensor>): StateRun {
   return {
+    inParts: true,
     state(path, type) {
       const value = (after[path] ??= fitting(path, before[path], type));
       return { value, update: (next) => (after[path] = fitting(path, next, type)) };
@@ -22,8 +25,9 @@ export function continuedState(before: State, after: Record<string, Tensor>): Pi
 }
 
 /** A run that makes the first state, zeros. */
-export function firstState(made: Record<string, Tensor>, length: number | undefined): Pick<Run, "state"> {
+export function firstState(made: Record<string, Tensor>, length: number | undefined): StateRun {
   return {
+    inParts: true,
     state(path, { shape, dtype }) {
       const sizes = shape.map((size) => (size === "length" ? (length ?? missingLength(path)) : size));
       const value = (made[path] ??= zeros(sizes, { dtype }));
