@@ -61,7 +61,11 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Co
   const wireLog = log.child({ topic: "wire" });
   const clock = options.run?.clock ?? systemClock;
   const events = createEvents(log.child({ topic: "round" }));
-  const { run, opened, prepared, committer, live } = await assemble(options, { log: wireLog, clock, emit: events.emit });
+  const { run, opened, prepared, committer, live } = await assemble(options, {
+    log: wireLog,
+    clock,
+    emit: events.emit,
+  });
   if (opened?.resumed !== undefined) {
     const { version, checkpoint, warnings } = opened.resumed;
     events.emit({ event: "recovered", run, version, checkpoint, warnings });
