@@ -44,6 +44,7 @@ test.skipIf(skip)("a tab and a Node worker train the digits together to the end 
   });
   page.on("pageerror", (error) => complaints.push(error.message));
   await page.goto(`${String(url).replace(/^ws/, "http")}/join`);
+  expect(await page.evaluate(() => globalThis.crossOriginIsolated), "threads may share memory").toBe(true);
   expect(await page.textContent("h1")).toContain("digits");
   expect(await page.textContent("p")).toMatch(/2,410 parameters/);
   await page.click("#start");

@@ -8,7 +8,7 @@ import { Command, Option } from "commander";
 import { useEngine } from "../run/engine.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { count, figure } from "./format.ts";
-import { jsonOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
+import { jsonOption, threadsOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { createOutput } from "./output.ts";
 import type { Finish } from "./exitCodes.ts";
@@ -18,6 +18,7 @@ interface JoinFlags {
   readonly token?: string;
   readonly name: string;
   readonly workers: number;
+  readonly threads?: number;
   readonly maxMemory: number;
   readonly patience: number;
   readonly json: boolean;
@@ -32,6 +33,7 @@ export function joinCommand(finish: Finish): Command {
     .addOption(tokenOption())
     .option("--name <name>", "how the operator sees this worker", hostname())
     .addOption(workersOption("workers to host in this process").default(1))
+    .addOption(threadsOption())
     .option("--max-memory <MiB>", "refuse jobs whose steps need more", wholeNumber(1, 1e6), 2048)
     .option("--patience <seconds>", "give up after so long without a coordinator", wholeNumber(0, 1e9), 600)
     .addOption(jsonOption())
@@ -44,22 +46,30 @@ Examples:
   $ weft join ws://localhost:7700 --data ./scans`,
     )
     .action(async (url: string, flags: JoinFlags) => {
-      useEngine();
+      const { threads } = useEngine({ threads: flags.threads ?? "auto" });
       const output = createOutput(flags);
-      const workers = Array.from({ length: flags.workers }, (_, i) => startOne(url, flags, { index: i, output }));
+      const workers = Array.from({ length: flags.workers }, (_, index) =>
+        startOne(url, flags, { index, threads, output }),
+      );
       stopWithSignals(workers, flags.child === true);
       finish(exitCodeOf(await Promise.all(workers.map(({ outcome }) => outcome))));
     });
 }
 
-function startOne(url: string, flags: JoinFlags, { index, output }: { index: number; output: Output }): WorkerHandle {
+interface Hosting {
+  readonly index: number;
+  readonly threads: number;
+  readonly output: Output;
+}
+
+function startOne(url: string, flags: JoinFlags, { index, threads, output }: Hosting): WorkerHandle {
   const name = flags.workers === 1 ? flags.name : `${flags.name}#${index + 1}`;
   const { data, token } = flags;
   return startWorker({
     connect: () => connectWebSocket(url, { accepts: "coordinator" }),
     name,
     device: `cpu (wasm), ${availableParallelism()} cores`,
-    threads: 1,
+    threads,
     policy: { ...defaultPolicy, maxMemoryBytes: flags.maxMemory * 2 ** 20 },
     unreachableMs: flags.patience * 1000,
     ...(token === undefined ? {} : { token }),

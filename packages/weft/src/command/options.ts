@@ -38,6 +38,8 @@ export interface HostFlags {
   readonly open: boolean;
   readonly json: boolean;
 }
+export const threadsOption = () =>
+  new Option("--threads <count>", "threads that compute (default: one for each core)").argParser(wholeNumber(1, 256));
 
 /** A parser of whole numbers within bounds, for commander. */
 export function wholeNumber(least: number, most: number): (text: string) => number {

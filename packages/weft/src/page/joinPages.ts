@@ -8,7 +8,7 @@ import { joinHtml } from "./joinHtml.ts";
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
-  "worker-src 'self'",
+  "worker-src 'self' blob:",
   "connect-src 'self' ws: wss:",
   "style-src 'unsafe-inline'",
   "base-uri 'none'",
@@ -20,6 +20,9 @@ const headers = (type: string): Record<string, string> => ({
   "content-security-policy": contentSecurityPolicy,
   "x-content-type-options": "nosniff",
   "cache-control": "no-cache",
+  // Only a page that keeps other origins out may share memory between its threads.
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
 });
 
 export function joinPages(facts: JoinPageFacts): PageHandler {

@@ -1,12 +1,20 @@
 /** The engine of this process: the WASM backend, made once. */
 import { setBackend } from "@weft/tensor";
+import type { WasmBackend } from "@weft/wasm";
 import { createWasmBackend } from "@weft/wasm";
 
-let ready = false;
+let engine: WasmBackend | undefined;
 
-/** Makes the WASM backend the current one; later calls do nothing. */
-export function useEngine(): void {
-  if (ready) return;
-  setBackend(createWasmBackend());
-  ready = true;
+export interface EngineOptions {
+  /** How many threads compute; `"auto"` for one on each core. */
+  readonly threads: number | "auto";
+}
+
+/** Makes the WASM backend the current one; later calls change nothing, and get the engine that is there. */
+export function useEngine(options: EngineOptions): WasmBackend {
+  if (engine === undefined) {
+    engine = createWasmBackend(options);
+    setBackend(engine);
+  }
+  return engine;
 }

@@ -40,7 +40,7 @@ export async function fit(job: Job, options: FitOptions = {}): Promise<Fit> {
 
 /** `fit` for callers with an output of their own, the command above all. */
 export async function fitWithOutput(job: Job, options: FitOptions, output: Output | undefined): Promise<Fit> {
-  useEngine();
+  useEngine({ threads: "auto" });
   const prepared = await prepareFit(job, options);
   const { trainer, optimizer, train } = prepared;
   const { manifest } = prepared.job;

@@ -31,7 +31,7 @@ export interface HostedRun {
 
 /** Evaluates with the job's own programs; a stored run goes on with the job it was started with. */
 export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun> {
-  useEngine();
+  useEngine({ threads: 1 });
   const data = await job.definition.data.load();
   const encoded =
     options.resume === undefined || options.runs === undefined

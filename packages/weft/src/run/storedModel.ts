@@ -14,7 +14,7 @@ export interface StoredModel {
 
 /** @param version by default the newest that is whole on disk */
 export async function openModel(runs: string, run: string, version?: number): Promise<StoredModel> {
-  useEngine();
+  useEngine({ threads: "auto" });
   const trainer = createTrainer(checkJob(openRun(runs, run).job));
   const loaded = await loadVersion(runs, run, version);
   return { run: loaded.run, version: loaded.version, weights: loaded.weights, trainer };

@@ -1,6 +1,7 @@
 /** Worker processes on this machine: `weft join` as children, sharing out a number of workers among them. */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,9 +23,11 @@ export interface WorkerProcesses {
 /** Children end by themselves with their run, and also when this process dies: they watch the channel to it. */
 export function startWorkerProcesses(options: WorkerProcessOptions): WorkerProcesses {
   const processes = Math.min(options.processes ?? options.workers, options.workers);
+  // Processes that compute side by side get a part of the cores each.
+  const threads = Math.max(1, Math.floor(availableParallelism() / processes));
   const children = Array.from({ length: processes }, (_, i) => {
     const share = Math.floor(((i + 1) * options.workers) / processes) - Math.floor((i * options.workers) / processes);
-    return startChild(options, share);
+    return startChild(options, { workers: share, threads });
   });
   const exits = children.map(
     (child) => new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code))),
@@ -38,8 +41,11 @@ export function startWorkerProcesses(options: WorkerProcessOptions): WorkerProce
   };
 }
 
-function startChild({ url, token }: WorkerProcessOptions, workers: number): ChildProcess {
-  const args = [...commandLine(), "join", url, "--workers", String(workers), "--child"];
+function startChild(
+  { url, token }: WorkerProcessOptions,
+  { workers, threads }: { readonly workers: number; readonly threads: number },
+): ChildProcess {
+  const args = [...commandLine(), "join", url, "--workers", String(workers), "--threads", String(threads), "--child"];
   // A token on the command line would show in the process list.
   const env = { ...process.env, ...(token === undefined ? {} : { WEFT_TOKEN: token }) };
   return spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
