@@ -12,8 +12,8 @@ import { pytorchLayout } from "./pytorchLayout.ts";
 
 export interface LayoutOptions {
   /**
-   * New names of layers, from those in the argument to those in the result. Reading without it, layers match by name if all names
-   * agree, else in order; shapes are checked in either case.
+   * New names of layers, from those in the argument to those in the result. Reading without it, layers match by name where
+   * names agree, the others in order; shapes are checked in either case.
    */
   readonly rename?: Rename;
   /**

@@ -17,9 +17,9 @@ export interface Pair {
 }
 
 /**
- * By name where a renaming is given or all names are found; else in order.
+ * Units of one name belong together; what is left, where nothing was renamed, goes in order.
  *
- * @throws {ParameterError} listing the units of either side that are left
+ * @throws {ParameterError} listing the units of either side that stay alone
  */
 export function pairUnits(
   own: readonly OwnUnit[],
@@ -27,23 +27,25 @@ export function pairUnits(
   { what, rename }: { readonly what: string; readonly rename: Rename | undefined },
 ): Pair[] {
   const byName = new Map(foreign.map((unit) => [renamed(unit.name, rename), unit] as const));
-  const named = own.flatMap((unit) => {
-    const match = byName.get(unit.name) ?? byName.get(unit.name.replaceAll(".", "/"));
-    return match ? [{ own: unit, foreign: match }] : [];
-  });
-  const complete = named.length === own.length && own.length === foreign.length;
-  if (complete) return named;
-  if (rename === undefined && own.length === foreign.length) {
-    const ordered = inOrder(foreign);
-    return own.map((unit, i) => ({ own: unit, foreign: ordered[i] ?? unit }));
-  }
-  const matched = new Set<Unit>(rename === undefined ? [] : named.flatMap((pair) => [pair.own, pair.foreign]));
-  const left = (units: readonly Unit[]) => units.filter((unit) => !matched.has(unit)).map(unitText);
-  throw new ParameterError(
-    `${what}: ${own.length} layers of the model and ${foreign.length} of the file do not match; left in the model: ` +
-      `${left(own).join("; ") || "nothing"}; left in the file: ${left(foreign).join("; ") || "nothing"}; ` +
-      "give rename, from their names of layers to those of the model, or take out what is not wanted",
+  const named = new Map(
+    own.flatMap((unit) => {
+      const match = byName.get(unit.name) ?? byName.get(unit.name.replaceAll(".", "/"));
+      return match ? [[unit, match] as const] : [];
+    }),
   );
+  const taken = new Set(named.values());
+  const alone = own.filter((unit) => !named.has(unit));
+  const left = inOrder(foreign.filter((unit) => !taken.has(unit)));
+  if (alone.length !== left.length || (rename !== undefined && alone.length > 0)) {
+    const listed = (units: readonly Unit[]) => units.map(unitText).join("; ") || "nothing";
+    throw new ParameterError(
+      `${what}: ${own.length} layers of the model and ${foreign.length} of the file do not match; ` +
+        `left in the model: ${listed(alone)}; left in the file: ${listed(left)}; ` +
+        "give rename, from their names of layers to those of the model, or take out what is not wanted",
+    );
+  }
+  alone.forEach((unit, i) => named.set(unit, left[i] ?? unit));
+  return own.map((unit) => ({ own: unit, foreign: named.get(unit) ?? unit }));
 }
 
 /** `dense (kernel f32[784,10], bias f32[10])` */

@@ -308,6 +308,9 @@ describe("matching", () => {
   test("names that agree go before the order", () => {
     expect(firstBias(fromPyTorch(of(["second", "first"]), parameters))).toEqual(b.bias.dataSync());
   });
+  test("what is left by names that agree goes in order", () => {
+    expect(firstBias(fromPyTorch(of(["alpha", "first"]), parameters))).toEqual(b.bias.dataSync());
+  });
   test("numbers come in their order, other names as they are", () => {
     expect(firstBias(fromPyTorch(of(["net.10", "net.2"]), parameters))).toEqual(b.bias.dataSync());
     expect(firstBias(fromPyTorch(of(["zeta", "alpha"]), parameters))).toEqual(a.bias.dataSync());
@@ -322,7 +325,7 @@ describe("matching", () => {
   test("what is left on either side is listed", () => {
     const state = { ...of(["first", "head"]), "extra.weight": random(2, 2) };
     expect(() => fromPyTorch(state, parameters)).toThrow(
-      /fromPyTorch: 2 layers of the model and 3 of the file .*first \(kernel f64\[3,3\], bias f64\[3\]\).*extra \(weight f64\[2,2\]\).*rename/,
+      /fromPyTorch: 2 layers of the model and 3 of the file .*left in the model: second \(kernel f64\[3,3\], bias f64\[3\]\); left in the file: head \(.*; extra \(weight f64\[2,2\]\); give rename/,
     );
     expect(() => fromPyTorch(of(["first", "head"]), parameters, { rename: {} })).toThrow(
       /left in the model: second \(.*\); left in the file: head \(/,
