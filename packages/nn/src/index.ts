@@ -5,7 +5,8 @@ export { apply, applyWithState, initialState, initialize, statisticsOf } from ".
 export type { Applied, ApplyOptions, Parameters } from "./model.ts";
 export type { State } from "./state.ts";
 export { summarize, summaryLine } from "./summary.ts";
-export type { LayerSummary, ModelSummary } from "./summary.ts";
+export type { LayerSummary, ModelSummary, SummaryOptions } from "./summary.ts";
+export { summary } from "./summaryTable.ts";
 export { sequential } from "./sequential.ts";
 export { dense } from "./dense.ts";
 export type { DenseOptions } from "./dense.ts";
