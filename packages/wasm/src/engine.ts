@@ -5,17 +5,18 @@ import type { TensorData } from "@weft/tensor";
 import type { KernelSource } from "./kernel.ts";
 import { MemoryRegions } from "./memoryRegions.ts";
 import type { Blas } from "./native/blas.ts";
+import type { NativeKernel } from "./native/products.ts";
 import { bindProducts } from "./native/products.ts";
 import type { PlacedValue, PlanStep, SliceCopy } from "./plan.ts";
-import type { KernelFunction } from "./threads/dividedSteps.ts";
 import { DividedSteps } from "./threads/dividedSteps.ts";
 import { Team } from "./threads/team.ts";
+import type { KernelCode, KernelFunction } from "./threads/threadBody.ts";
 
 /** Kernels kept for programs to come; those that executables use live as long as these do. */
 const keptKernels = 4096;
 
 interface CompiledKernel {
-  readonly module: WebAssembly.Module;
+  readonly code: KernelCode;
   readonly run: KernelFunction;
 }
 
@@ -47,7 +48,7 @@ export class Engine {
     this.#blas = blas;
     this.regions = new MemoryRegions({ shared: threads > 1 });
     this.#bytes = new Uint8Array(this.regions.memory.buffer);
-    this.#team = threads > 1 ? new Team(this.regions.memory, { size: threads, worthMs }) : undefined;
+    this.#team = threads > 1 ? new Team(this.regions.memory, { size: threads, worthMs, blas: blas?.files }) : undefined;
   }
 
   /** The elements at an address, as a view that the next growth of the memory detaches. */
@@ -136,14 +137,15 @@ export class Engine {
     divided: DividedSteps | undefined,
   ): () => void {
     const operands = [scratch, ...pointers] as const;
-    if ("products" in source) {
-      const run = bindProducts(source, this.regions.memory, this.#blas!);
-      return () => run(0, source.tiles, scratch, ...pointers);
-    }
-    const { module, run } = this.#kernelOf(source);
-    if (divided && source.tiles > 1) return divided.add({ source, module, run, operands });
+    const { code, run } = "products" in source ? this.#nativeOf(source) : this.#kernelOf(source);
+    if (divided && source.tiles > 1) return divided.add({ source, code, run, operands });
     const args = [0, source.tiles, ...operands];
     return () => run(...args);
+  }
+
+  #nativeOf(kernel: NativeKernel): CompiledKernel {
+    if (!this.#blas) throw new Error("a plan with native kernels for an engine without a BLAS library");
+    return { code: kernel, run: bindProducts(kernel, this.regions.memory, this.#blas.open) };
   }
 
   #kernelOf(source: KernelSource): CompiledKernel {
@@ -151,7 +153,7 @@ export class Engine {
     if (known) return known;
     const module = new WebAssembly.Module(source.build().toBytes({ shared: this.#team !== undefined }));
     const instance = new WebAssembly.Instance(module, { env: { memory: this.regions.memory } });
-    const kernel = { module, run: instance.exports["run"] as KernelFunction };
+    const kernel = { code: module, run: instance.exports["run"] as KernelFunction };
     this.#kernels.set(source.key, kernel);
     if (this.#kernels.size > keptKernels) {
       const [oldest] = this.#kernels.keys();

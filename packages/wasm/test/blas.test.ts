@@ -1,5 +1,5 @@
 /** Native BLAS: what it computes is what the WebAssembly kernels compute, and nothing happens where there is none. */
-import type { ConvParams, DotParams, Instruction, Program, Shape, TensorData } from "@weft/tensor";
+import type { Backend, ConvParams, DotParams, Instruction, Program, Shape, TensorData } from "@weft/tensor";
 import { sizeOf } from "@weft/tensor";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -162,7 +162,27 @@ describe.skipIf(isMissing)(`native BLAS${where}`, () => {
     expect(createWasmBackend().name).toBe("wasm");
   });
 
+  it("threads divide the products, to the same values", () => {
+    const threaded = createBackend({ blas: "auto", threads: 2, worthMs: 0 });
+    for (const [m, n, k] of [
+      [300, 200, 260],
+      [10, 1030, 300],
+    ] as const) {
+      const program = dot([[m, k], [k, n]], { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] }); // prettier-ignore
+      const inputs = [randomFloats(m * k, 1), randomFloats(k * n, 2)];
+      const run = (backend: Backend) => (backend.compile(program).run(inputs) as Float32Array[])[0]!;
+      const [got, want] = [run(threaded), run(wasm)];
+      expect(got.every((value, i) => Math.abs(value - want[i]!) <= 1e-4)).toBe(true);
+      expect(run(threaded)).toEqual(got);
+    }
+    expect(threaded.threads).toBe(2);
+    threaded.dispose();
+  });
+
   conformanceSuite("wasm with native BLAS", () => native!);
+  conformanceSuite("wasm with native BLAS and 2 threads", () =>
+    createBackend({ blas: "auto", blasForAll: true, threads: 2, worthMs: 0 }),
+  );
 });
 
 describe("products for BLAS", () => {

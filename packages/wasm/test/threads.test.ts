@@ -132,7 +132,7 @@ it("threads that sleep are woken and take part, each with scratch memory of its 
   const { exports } = new WebAssembly.Instance(module, { env: { memory: regions.memory } });
   const call = steps.add({
     source: { key: "witness", build: witnessKernel, tiles, scratchBytes: 100 },
-    module,
+    code: module,
     run: exports["run"] as () => void,
     operands: [scratch, result],
   });

@@ -27,15 +27,26 @@ export type Sgemm = (
   ]
 ) => void;
 
-export interface Blas {
-  /** Product, version and kernels: `OpenBLAS 0.3.21 (SkylakeX)`. */
-  readonly name: string;
-  /** A path from which `findBlas` in another thread gets the same library. */
-  readonly path: string;
+/** What one thread calls. */
+export interface OpenBlas {
   /** Computes on the calling thread alone; several threads may call it at once. */
   readonly sgemm: Sgemm;
   /** Where the buffer lies in the process's memory; true until the buffer is detached. */
   readonly addressOf: (buffer: ArrayBufferLike) => number;
+}
+
+/** Where another thread finds the same library. */
+export interface BlasFiles {
+  /** The module of koffi. */
+  readonly koffi: string;
+  readonly library: string;
+}
+
+export interface Blas {
+  /** Product, version and kernels: `OpenBLAS 0.3.21 (SkylakeX)`. */
+  readonly name: string;
+  readonly files: BlasFiles;
+  readonly open: OpenBlas;
 }
 
 /** A BLAS library was named that cannot be used. */

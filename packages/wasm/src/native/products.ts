@@ -1,5 +1,5 @@
 /** Kernels that native BLAS carries out: lists of matrix products over the plan's memory, as plain data. */
-import type { Blas } from "./blas.ts";
+import type { OpenBlas } from "./blas.ts";
 
 /** A row-major matrix: rows `stride` elements apart, the elements of a row side by side. */
 export interface MatrixPlace {
@@ -30,14 +30,16 @@ export interface NativeKernel {
   readonly products: readonly (readonly Product[])[];
 }
 
-const [rowMajor, plain, transposed] = [101, 111, 112];
-
-/** `run(from, to, scratch, ...pointers)` of the kernel, like that of a WebAssembly one. */
+/**
+ * `run(from, to, scratch, ...pointers)` of the kernel, like that of a WebAssembly one. The function also travels to helping
+ * threads as text, so it may name nothing that lies outside of it.
+ */
 export function bindProducts(
   kernel: NativeKernel,
   memory: WebAssembly.Memory,
-  { sgemm, addressOf }: Blas,
+  { sgemm, addressOf }: OpenBlas,
 ): (from: number, to: number, scratch: number, ...pointers: number[]) => void {
+  const [rowMajor, plain, transposed] = [101, 111, 112];
   let buffer: ArrayBufferLike | undefined;
   let base = 0;
   return (from, to, _, ...pointers) => {

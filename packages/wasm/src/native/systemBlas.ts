@@ -1,12 +1,14 @@
 /** Finds the BLAS library of the system that Node runs on and opens it with koffi; both may be absent. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type * as koffiModule from "koffi";
-import type { Blas, BlasChoice, Sgemm } from "./blas.ts";
+import type { Blas, BlasChoice } from "./blas.ts";
 import { BlasError } from "./blas.ts";
+import type { Koffi } from "./openBlas.ts";
+import { openBlas } from "./openBlas.ts";
 
-type Koffi = typeof koffiModule;
-type LibraryHandle = koffiModule.LibraryHandle;
+type LibraryHandle = ReturnType<Koffi["load"]>;
+
+const fromHere = createRequire(import.meta.url);
 
 const opened = new Map<string, Blas>();
 let searched: { readonly found: Blas | undefined } | undefined;
@@ -61,7 +63,7 @@ const candidates: { readonly [P in NodeJS.Platform]?: readonly string[] } = {
 /** koffi is an optional dependency, and its binary an optional one of its own. */
 function loadKoffi(): Koffi | Error {
   try {
-    return createRequire(import.meta.url)("koffi") as Koffi;
+    return fromHere("koffi") as Koffi;
   } catch (error) {
     return asError(error);
   }
@@ -71,18 +73,10 @@ function tryOpen(koffi: Koffi, path: string): Blas | Error {
   const known = opened.get(path);
   if (known) return known;
   try {
-    const library = withSettings(koffi, () => koffi.load(path));
-    const sgemm = library.func(
-      "void cblas_sgemm(int, int, int, int, int, int, float, intptr_t, int, intptr_t, int, float, intptr_t, int)",
-    ) as unknown as Sgemm;
+    const { library, ...open } = withSettings(koffi, () => openBlas(koffi, path));
     const name = nameOf(library, path);
     if (name instanceof Error) return name;
-    const blas: Blas = {
-      name,
-      path,
-      sgemm,
-      addressOf: (buffer) => Number(koffi.address(new Uint8Array(buffer))),
-    };
+    const blas: Blas = { name, files: { koffi: fromHere.resolve("koffi"), library: path }, open };
     opened.set(path, blas);
     return blas;
   } catch (error) {

@@ -1,16 +1,13 @@
 /** The kernels of one plan that run on one thread or on all, whichever is the better for their size; results are the same bits. */
-import type { KernelSource } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
 import type { MemoryRegions } from "../memoryRegions.ts";
 import { FasterWay } from "./fasterWay.ts";
 import type { Team } from "./team.ts";
-import type { ThreadStep } from "./threadBody.ts";
-
-/** `run(from, to, scratch, ...pointers)` of a kernel. */
-export type KernelFunction = (...args: number[]) => void;
+import type { KernelCode, KernelFunction, ThreadStep } from "./threadBody.ts";
 
 export interface DividedKernel {
-  readonly source: KernelSource;
-  readonly module: WebAssembly.Module;
+  readonly source: Kernel;
+  readonly code: KernelCode;
   readonly run: KernelFunction;
   /** The leader's scratch memory, then pointers. */
   readonly operands: readonly [scratch: number, ...pointers: number[]];
@@ -20,7 +17,7 @@ export class DividedSteps {
   readonly #team: Team;
   readonly #regions: MemoryRegions;
   readonly #steps: ThreadStep[] = [];
-  readonly #modules = new Map<WebAssembly.Module, number>();
+  readonly #codes = new Map<KernelCode, number>();
   #scratchBytes = 0;
   #scratch = 0;
 
@@ -54,7 +51,7 @@ export class DividedSteps {
     this.#scratch = this.#regions.allocate(this.#scratchBytes * (this.#team.size - 1));
     this.#team.hand({
       kind: "steps",
-      modules: [...this.#modules.keys()],
+      codes: [...this.#codes.keys()],
       scratch: this.#scratch,
       scratchBytes: this.#scratchBytes,
       steps: this.#steps,
@@ -68,10 +65,10 @@ export class DividedSteps {
     this.#regions.release(this.#scratch, this.#scratchBytes * (this.#team.size - 1));
   }
 
-  #register({ source, module, operands: [, ...pointers] }: DividedKernel, cuts: readonly number[]): number {
-    if (!this.#modules.has(module)) this.#modules.set(module, this.#modules.size);
+  #register({ source, code, operands: [, ...pointers] }: DividedKernel, cuts: readonly number[]): number {
+    if (!this.#codes.has(code)) this.#codes.set(code, this.#codes.size);
     const id = this.#team.nextStep();
-    this.#steps.push({ id, module: this.#modules.get(module)!, pointers, cuts });
+    this.#steps.push({ id, code: this.#codes.get(code)!, pointers, cuts });
     this.#scratchBytes = Math.max(this.#scratchBytes, Math.ceil(source.scratchBytes / lineBytes) * lineBytes);
     return id;
   }

@@ -1,5 +1,7 @@
 /** Helping threads in Node: `worker_threads`, which never keep the process alive. */
 import { Worker } from "node:worker_threads";
+import { openBlas } from "../native/openBlas.ts";
+import { bindProducts } from "../native/products.ts";
 import type { Thread } from "./thread.ts";
 import { threadBody } from "./threadBody.ts";
 
@@ -12,7 +14,12 @@ export function startThread(onLost: () => void): Thread {
   const script = `
     const __name = (value) => value;
     const { parentPort } = process.getBuiltinModule("node:worker_threads");
-    (${threadBody.toString()})((handle) => parentPort.on("message", handle));`;
+    const { createRequire } = process.getBuiltinModule("node:module");
+    const openNative = ({ koffi, library }, memory) => {
+      const blas = (${openBlas.toString()})(createRequire(koffi)(koffi), library);
+      return (kernel) => (${bindProducts.toString()})(kernel, memory, blas);
+    };
+    (${threadBody.toString()})((handle) => parentPort.on("message", handle), openNative);`;
   const worker = new Worker(script, { eval: true, execArgv: [] });
   worker.on("error", (error: Error) => {
     process.emitWarning(`a thread of the wasm backend ended (${error.message}); the others do its work`);

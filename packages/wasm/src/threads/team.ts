@@ -5,6 +5,7 @@
  * it took, and between kernels there is nothing to wait for. Atomics that only spin work on a page's main thread as well.
  */
 import { startThread } from "#thread";
+import type { BlasFiles } from "../native/blas.ts";
 import type { Thread } from "./thread.ts";
 import type { StepsMessage } from "./threadBody.ts";
 import { controlWords } from "./threadBody.ts";
@@ -22,6 +23,7 @@ const words = controlWords;
 export interface TeamOptions {
   readonly size: number;
   readonly worthMs?: number | undefined;
+  readonly blas?: BlasFiles | undefined;
 }
 
 export class Team {
@@ -37,7 +39,7 @@ export class Team {
   readonly #pause: (() => void) | undefined;
   readonly #maySleep: boolean;
 
-  constructor(memory: WebAssembly.Memory, { size, worthMs = usuallyWorthMs }: TeamOptions) {
+  constructor(memory: WebAssembly.Memory, { size, worthMs = usuallyWorthMs, blas }: TeamOptions) {
     this.size = size;
     this.worthMs = worthMs;
     this.#control = new Int32Array(new SharedArrayBuffer(4 * (words.asleep + 16 * size)));
@@ -45,7 +47,7 @@ export class Team {
     this.#maySleep = mayBlock(this.#control);
     this.#threads = Array.from({ length: size - 1 }, (_, index) => {
       const thread = startThread(() => this.#lost++);
-      thread.post({ kind: "start", memory, control: this.#control, words, index, spinMs });
+      thread.post({ kind: "start", memory, control: this.#control, words, blas, index, spinMs });
       return thread;
     });
   }

@@ -2,6 +2,8 @@
  * What a helping thread does: it takes chunks of the kernels that the leader opens, spins a while for more, and then
  * sleeps in its event loop until a message wakes it. See `team.ts` for the leader's side.
  */
+import type { BlasFiles } from "../native/blas.ts";
+import type { NativeKernel } from "../native/products.ts";
 
 /** Where things lie in the control words, which all threads share; words that are written by different threads lie on cache lines of their own. */
 export const controlWords = {
@@ -22,18 +24,23 @@ export const controlWords = {
 /** A kernel whose tiles are divided between threads. */
 export interface ThreadStep {
   readonly id: number;
-  /** Position among the message's modules. */
-  readonly module: number;
+  /** Position among the message's codes. */
+  readonly code: number;
   readonly pointers: readonly number[];
   /** Chunk i computes tiles `cuts[i]` to `cuts[i + 1]` - 1. */
   readonly cuts: readonly number[];
 }
+
+/** What a kernel consists of. */
+export type KernelCode = WebAssembly.Module | NativeKernel;
 
 export interface StartMessage {
   readonly kind: "start";
   readonly memory: WebAssembly.Memory;
   readonly control: Int32Array<SharedArrayBuffer>;
   readonly words: typeof controlWords;
+  /** The BLAS library for native kernels. */
+  readonly blas: BlasFiles | undefined;
   /** Among the helping threads. */
   readonly index: number;
   /** How long the thread spins for more work before it sleeps. */
@@ -42,7 +49,7 @@ export interface StartMessage {
 
 export interface StepsMessage {
   readonly kind: "steps";
-  readonly modules: readonly WebAssembly.Module[];
+  readonly codes: readonly KernelCode[];
   /** Scratch memory of the first helping thread; that of the others follows, `scratchBytes` apart. */
   readonly scratch: number;
   readonly scratchBytes: number;
@@ -55,20 +62,30 @@ export type ThreadMessage =
   | { readonly kind: "forget"; readonly steps: readonly number[] }
   | { readonly kind: "wake" };
 
+/** `run(from, to, scratch, ...pointers)` of a kernel. */
+export type KernelFunction = (...args: number[]) => void;
+
+/** Opens the library in this thread, for kernels over the memory. */
+export type OpenNative = (blas: BlasFiles, memory: WebAssembly.Memory) => (kernel: NativeKernel) => KernelFunction;
+
 /** Runs in the thread. It travels there as text, so it may name nothing that lies outside of it. */
-export function threadBody(listen: (handle: (message: ThreadMessage) => void) => void): void {
-  type KernelFunction = (...args: number[]) => void;
+export function threadBody(listen: (handle: (message: ThreadMessage) => void) => void, openNative?: OpenNative): void {
   const chunksOf = new Map<number, (chunk: number) => void>();
   const { pause } = Atomics as { readonly pause?: () => void };
   let start: StartMessage | undefined;
+  let bindNative: ReturnType<OpenNative> | undefined;
 
-  const bind = ({ memory, index }: StartMessage, { modules, scratch, scratchBytes, steps }: StepsMessage): void => {
-    const kernels = modules.map((module) => {
-      const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const bind = ({ memory, index, blas }: StartMessage, { codes, scratch, scratchBytes, steps }: StepsMessage): void => {
+    const kernels = codes.map((code) => {
+      if (!(code instanceof WebAssembly.Module)) {
+        bindNative ??= openNative!(blas!, memory);
+        return bindNative(code);
+      }
+      const { exports } = new WebAssembly.Instance(code, { env: { memory } });
       return exports["run"] as KernelFunction;
     });
-    for (const { id, module, pointers, cuts } of steps) {
-      const kernel = kernels[module]!;
+    for (const { id, code, pointers, cuts } of steps) {
+      const kernel = kernels[code]!;
       const operands = [scratch + index * scratchBytes, ...pointers];
       chunksOf.set(id, (chunk) => kernel(cuts[chunk]!, cuts[chunk + 1]!, ...operands));
     }
