@@ -15,6 +15,8 @@ export { checkpoint } from "./checkpoint.ts";
 export { customVjp } from "./customVjp.ts";
 export type { Cotangents, ForwardPass } from "./customVjp.ts";
 export { hvp, jvp } from "./jvp.ts";
+export { perExampleGradients } from "./perExample.ts";
+export type { PerExampleGradients, PerExampleOptions } from "./perExample.ts";
 export { vmap } from "./vmap.ts";
 export type { BatchAxis, VmapOptions } from "./vmap.ts";
 import "./methods.ts";

@@ -1,6 +1,6 @@
 /** Operations of the golden vectors that differentiate inside: gradient norms, Hessian products, per-example gradients. */
 import type { Tensor } from "@weft/tensor";
-import { concat, conv2d, grad, hvp, maximum, minimum, softplus, valueAndGrad, vmap } from "@weft/tensor";
+import { concat, conv2d, grad, hvp, maximum, minimum, perExampleGradients, softplus, valueAndGrad, vmap } from "@weft/tensor";
 import type { Operation } from "./cases.ts";
 import { given } from "./cases.ts";
 import { crossEntropy } from "./layers.ts";
@@ -42,14 +42,14 @@ export const higher: Readonly<Record<string, Operation>> = {
       const logits = active.reshape([1, -1]).matmul(operand(w)).add(operand(wb));
       return crossEntropy(logits, label.expandDims(0));
     };
-    const each = (image: Tensor, label: Tensor) => {
-      const [value, gradient] = valueAndGrad(loss)(parameters, image, label);
-      return [value, flattened(gradient)] as const;
-    };
-    const [losses, rows] = vmap(each)(operand(images), operand(labels));
-    const norms = rows.norm({ axis: 1 });
+    const examples = perExampleGradients(loss)(parameters, operand(images), operand(labels));
+    const rows = concat(
+      examples.stacked().map((stack) => stack.reshape([stack.shape[0] ?? 0, -1])),
+      1,
+    );
+    const { norms, values: losses } = examples;
     const factors = minimum(maximum(norms, 1e-30).reciprocal().mul(given(clip, "clip")), 1);
-    const clipped = rows.mul(factors.expandDims(1)).sum({ axis: 0 });
+    const clipped = flattened(examples.weightedSum(factors));
     return { output: rows, extra: { norms, clipped_sum: clipped, losses } };
   },
 };
