@@ -129,30 +129,31 @@ async function takeTurns(entrants: readonly Entrant[]): Promise<void> {
   }
 }
 
-/** Each of our settings against the fastest of each peer's. */
+/** Each of our settings against the fastest of each peer's; costs against the peer that has the least. */
 function* figuresOf({ name, unit, work }: Workload, entrants: readonly Entrant[], costs: boolean): Iterable<Figure> {
   const ours = entrants.filter(({ contestant }) => contestant.setting.product === ownProduct);
-  const peers = new Map<string, Entrant>();
-  for (const entrant of entrants) {
-    const { product } = entrant.contestant.setting;
-    const best = peers.get(product);
-    if (product === ownProduct) continue;
-    if (!best || median(entrant.turns) < median(best.turns)) peers.set(product, entrant);
-  }
+  const others = entrants.filter((entrant) => !ours.includes(entrant));
+  const products = Map.groupBy(others, ({ contestant }) => contestant.setting.product);
+  const leastOf = (all: readonly Entrant[], cost: (entrant: Entrant) => number) =>
+    all.reduce((best, entrant) => (cost(entrant) < cost(best) ? entrant : best));
   for (const own of ours) {
-    for (const peer of peers.values()) {
-      const figure = (what: string, value: number, figureUnit: string, ratio: number): Figure => ({
-        name: `${name}${what}, ${own.contestant.setting.setting}`,
-        value: threeDigits(value),
-        unit: figureUnit,
-        vs: nameOf(peer.contestant),
-        ratio: threeDigits(ratio),
-      });
+    const figure = (what: string, peer: Entrant, value: Pick<Figure, "value" | "unit" | "ratio">): Figure => ({
+      name: `${name}${what}, ${own.contestant.setting.setting}`,
+      value: threeDigits(value.value),
+      unit: value.unit,
+      vs: nameOf(peer.contestant),
+      ratio: threeDigits(value.ratio),
+    });
+    for (const settings of products.values()) {
+      const peer = leastOf(settings, ({ turns }) => median(turns));
       const ratio = median(own.turns.map((ms, round) => peer.turns[round]! / ms));
-      yield figure("", (work / median(own.turns)) * 1000, unit, ratio);
-      if (!costs) continue;
-      yield figure(" first step", own.firstMs, "ms", peer.firstMs / own.firstMs);
-      yield figure(" peak memory", own.peakMegabytes, "MB", peer.peakMegabytes / own.peakMegabytes);
+      yield figure("", peer, { value: (work / median(own.turns)) * 1000, unit, ratio });
     }
+    if (!costs || others.length === 0) continue;
+    const quickest = leastOf(others, ({ firstMs }) => firstMs);
+    yield figure(" first step", quickest, { value: own.firstMs, unit: "ms", ratio: quickest.firstMs / own.firstMs });
+    const leanest = leastOf(others, ({ peakMegabytes }) => peakMegabytes);
+    const ratio = leanest.peakMegabytes / own.peakMegabytes;
+    yield figure(" peak memory", leanest, { value: own.peakMegabytes, unit: "MB", ratio });
   }
 }

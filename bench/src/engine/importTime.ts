@@ -3,13 +3,13 @@ import type { Figure } from "../figure.ts";
 import { median, threeDigits } from "../figure.ts";
 import type { Setting } from "./contestant.ts";
 import { Contestant } from "./contestant.ts";
-import { allSettings, ownProduct } from "./settings.ts";
+import { ownProduct, settingsFor } from "./settings.ts";
 
 const rounds = 7;
 
 export async function* engineImport(): AsyncIterable<Figure> {
   const settings = new Map<string, Setting>();
-  for (const setting of await allSettings()) {
+  for (const setting of await settingsFor("elementwise")) {
     if (!settings.has(setting.product)) settings.set(setting.product, setting);
   }
   const times = new Map<string, number[]>();

@@ -11,23 +11,29 @@ const cores = availableParallelism();
 const threadCounts = cores > 1 ? [1, cores] : [1];
 const countOf = (threads: number) => (threads === 1 ? "1 thread" : `${threads} threads`);
 
-export async function allSettings(): Promise<readonly Setting[]> {
-  const [weft, tfjs, jax] = await Promise.all(["weft", "tfjs", "jax"].map(bundleChild));
-  const node = (product: string, setting: string, args: readonly (string | undefined)[]): Setting => ({
+/** What is timed: training steps, square products, single operations. */
+export type Kind = "steps" | "matmul" | "elementwise";
+
+/** Those in which something differs for this kind. */
+export async function settingsFor(kind: Kind): Promise<readonly Setting[]> {
+  const [weft = "", tfjs = "", jax = ""] = await Promise.all(["weft", "tfjs", "jax"].map(bundleChild));
+  const node = (product: string, setting: string, args: readonly string[]): Setting => ({
     product,
     setting,
     command: process.execPath,
-    args: args.filter((arg) => arg !== undefined),
+    args,
     // Which kernels BLAS uses is for the engine to find.
     env: { OPENBLAS_CORETYPE: undefined },
   });
+  const native = node(ownProduct, `native BLAS, ${countOf(cores)}`, [weft, "--blas", "--threads", `${cores}`]);
+  const tuned = node("tfjs, tuned", "1 thread, transposes before products", [tfjs, "--transposes-first"]);
   return [
     ...threadCounts.map((threads) =>
       node(ownProduct, `WebAssembly, ${countOf(threads)}`, [weft, "--threads", `${threads}`]),
     ),
-    node(ownProduct, `native BLAS, ${countOf(cores)}`, [weft, "--blas", "--threads", `${cores}`]),
+    ...(kind === "elementwise" ? [] : [native]),
     node("tfjs", "1 thread", [tfjs]),
-    node("tfjs, tuned", "1 thread, transposes before products", [tfjs, "--transposes-first"]),
+    ...(kind === "steps" ? [tuned] : []),
     node("jax-js", "1 thread", [jax]),
     ...(cores > 1 ? [node("jax-js", countOf(cores), [jax, "--threads"])] : []),
     ...threadCounts.map(torch),

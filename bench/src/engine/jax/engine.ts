@@ -53,15 +53,11 @@ function train(
     for (let i = 0; i < times; i++) {
       value?.dispose();
       ({ weights, state, loss: value } = step(weights, state, tree.ref(batch), random.key(count++)));
+      // As its documentation recommends: steps would queue up and hold their memory.
+      await blockUntilReady([weights, state, value]);
     }
-    return read(value!, weights);
+    return (await value!.data())[0]!;
   };
-}
-
-/** An element of the result, when all is computed. */
-async function read(value: np.Array, others: Weights): Promise<number> {
-  await blockUntilReady(others);
-  return (await value.data())[0]!;
 }
 
 function dropHalf(x: np.Array, key: np.Array): np.Array {
@@ -90,7 +86,7 @@ function repeated(operation: (x: np.Array, y: np.Array) => np.Array): (inputs: I
     const y = arrayOf(Object.values(others)[0]!);
     const step = jit(operation);
     return async (times) => {
-      for (let i = 0; i < times; i++) x = step(x, y.ref);
+      for (let i = 0; i < times; i++) x = await blockUntilReady(step(x, y.ref));
       return firstElement(x.ref);
     };
   };
@@ -101,15 +97,12 @@ function reduced(operation: (x: np.Array) => np.Array): (inputs: Inputs) => Run 
     const x = arrayOf(data["x"]!);
     const step = jit(operation);
     return async (times) => {
-      for (let i = 1; i < times; i++) step(x.ref).dispose();
+      for (let i = 1; i < times; i++) (await blockUntilReady(step(x.ref))).dispose();
       return firstElement(step(x.ref));
     };
   };
 }
 
-async function firstElement(x: np.Array): Promise<number> {
-  await blockUntilReady(x.ref).then((done) => done.dispose());
-  return (await x.flatten().slice([0, 1]).data())[0]!;
-}
+const firstElement = async (x: np.Array): Promise<number> => (await x.flatten().slice([0, 1]).data())[0]!;
 
 const arrayOf = ({ shape, data }: Input): np.Array => np.array(data).reshape([...shape]);

@@ -69,11 +69,11 @@ function convolution(weights: Weights, path: string, x: np.Array, padding: "SAME
 
 /** Images, kernels and the dense layer after flattening (`flat`: [row, column, channel]) for channels before pixels. */
 function channelsFirst(name: string, x: np.Array, flat: readonly number[]): np.Array {
-  if (name === "images") return settled(x.transpose([0, 3, 1, 2]));
-  if (/^conv2d.*kernel$/.test(name)) return settled(x.transpose([3, 2, 0, 1]));
+  if (name === "images") return copied(x.transpose([0, 3, 1, 2]));
+  if (/^conv2d.*kernel$/.test(name)) return copied(x.transpose([3, 2, 0, 1]));
   if (name !== "dense.kernel") return x;
   const [inputs = 0, outputs = 0] = x.shape;
-  return settled(
+  return copied(
     x
       .reshape([...flat, outputs])
       .transpose([2, 0, 1, 3])
@@ -82,7 +82,7 @@ function channelsFirst(name: string, x: np.Array, flat: readonly number[]): np.A
 }
 
 /** A copy in memory order, not a view. */
-const settled = (x: np.Array): np.Array => np.array(x.ref.dataSync()).reshape(x.shape);
+const copied = (x: np.Array): np.Array => np.array(x.ref.dataSync()).reshape(x.shape);
 
 function crossEntropy(logits: np.Array, labels: np.Array): np.Array {
   const classes = logits.shape.at(-1)!;
