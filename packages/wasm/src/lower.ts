@@ -5,14 +5,15 @@ import type { Kernel, KernelFactory } from "./kernel.ts";
 import type { KernelSequence } from "./kernelSequence.ts";
 import type { KernelTable } from "./kernelTable.ts";
 import type { BytePlace, LowerContext, OpenStep, PlacedPrimitive } from "./openStep.ts";
-import { loopKernel } from "./loops/loopKernel.ts";
+import { reductionKernels } from "./loops/splitReduction.ts";
 import { lowerScan } from "./lowerScan.ts";
 
 export function lowerStep(step: Step, { buffers: specs }: Schedule, context: LowerContext): OpenStep[] {
   if (step.kind === "loop") {
-    const reads = step.reads.map((buffer) => ({ buffer, offset: 0 }));
-    const { reads: touched, ...open } = kernelStep(loopKernel(step.loop), { reads, writes: step.writes, context });
-    return [{ ...open, reads: touched, inPlace: inPlacePairs(step) }];
+    const operands = { reads: step.reads.map((buffer) => ({ buffer, offset: 0 })), writes: step.writes, context };
+    const source = reductionKernels(step.loop);
+    const open = "kernels" in source ? sequenceStep(source, operands) : kernelStep(source, operands);
+    return [{ ...open, inPlace: inPlacePairs(step) }];
   }
   const { instruction, inputs } = step;
   const inBytes = ({ buffer, offset }: Place): BytePlace => ({

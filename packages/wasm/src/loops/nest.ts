@@ -41,7 +41,14 @@ export interface Nest {
 export const blockRows = 8;
 
 /** Operations per tile that are worth handing to a thread. */
-const tileWork = 1 << 16;
+export const tileWork = 1 << 16;
+
+/** Operations of a whole loop. */
+export function workOf({ sizes, ops }: Loop): number {
+  return product(sizes) * costOf(ops);
+}
+
+const costOf = (ops: Loop["ops"]) => ops.reduce((sum, op) => sum + operationCost(op), 0);
 
 export function planNest(given: Loop): Nest {
   const loop = given.kept === 0 ? withUnitAxis(given) : given;
@@ -59,7 +66,7 @@ export function planNest(given: Loop): Nest {
   const rowAxes = blockAxis === undefined ? plainAxes : [...plainAxes, blockAxis];
   const rowCounts = rowAxes.map((axis) => Math.ceil(sizes[axis]! / (axis === blockAxis ? blockRows : 1)));
   const rows = product(rowCounts);
-  const cost = loop.ops.reduce((sum, op) => sum + operationCost(op), 0);
+  const cost = costOf(loop.ops);
   const unroll = Math.max(1, Math.min(Math.ceil(length / 4), unrollOf(kind, loop, cost)));
 
   const perElement = cost * (kind === "columns" ? reducedSize : kind === "blocks" ? blockRows : 1);
