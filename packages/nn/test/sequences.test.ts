@@ -4,7 +4,10 @@ import type { Program, Tensor } from "@weft/tensor";
 import {
   ShapeError,
   adopt,
+  apply as applyProgram,
   concat,
+  decode,
+  encode,
   grad,
   key,
   normal as draw,
@@ -118,6 +121,15 @@ describe("recurrent layers", () => {
     const none = initialize(lstm({ features: 2, forgetBias: 0 }), key(2), x)["bias"] as Tensor;
     expect(valuesOf(none)).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     expect(Object.keys(initialize(gru({ features: 2, useBias: false }), key(2), x))).toEqual(["kernel", "recurrent"]);
+  });
+
+  test("are initialised alike inside a Program", () => {
+    const types = { shape: [1, 5, 3], dtype: "f32" } as const;
+    const model = sequential(lstm({ features: 3 }), bidirectional(gru({ features: 2 })));
+    const program = trace((from) => Object.values(initialize(model, from, types)), [{ shape: [2], dtype: "u32" }]);
+    const made = applyProgram(decode(encode(program)), [key(9)]);
+    const wanted = Object.values(initialize(model, key(9), types));
+    expect(made.map(valuesOf)).toEqual(wanted.map(valuesOf));
   });
 
   test("hand their state from an encoder to a decoder", () => {
@@ -280,6 +292,15 @@ describe("a transformer", () => {
       [{ shape: [2, 1], dtype: "i32" }, ...Object.values(state).map(({ shape, dtype }) => ({ shape, dtype }))],
     );
     expect(step.outputs).toHaveLength(1 + Object.keys(state).length);
+  });
+
+  test("has per-example gradients that are those of each example", () => {
+    const loss = (weights: Record<string, Tensor>, each: Tensor) =>
+      softmaxCrossEntropy(apply(model, weights, each.expandDims(0)), each.expandDims(0));
+    const all = vmap(grad(loss), { in: [null, 0] })(parameters, ids);
+    for (const [name, gradient] of Object.entries(all)) {
+      [0, 1].forEach((i) => expectClose(gradient.at(i), grad(loss)(parameters, ids.at(i))[name] as Tensor, 5));
+    }
   });
 
   test("ties the output to the embedding", () => {

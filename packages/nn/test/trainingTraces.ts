@@ -25,7 +25,8 @@ import {
   times,
   transformerBlock,
 } from "@weft/nn";
-import { adam, sgd } from "@weft/optim";
+import type { Optimizer } from "@weft/optim";
+import { adam, adamw, clipByGlobalNorm, globalNorm, sgd } from "@weft/optim";
 import { readSafetensors } from "./readSafetensors.ts";
 
 interface Values {
@@ -121,9 +122,8 @@ async function train(
     const named = Object.fromEntries(names.map((name, i) => [name, parameters[i] as Tensor]));
     const [loss, gradient] = valueAndGrad(lossOf)(named, x, y);
     const gradients = names.map((name) => gradient[name] as Tensor);
-    const squares = gradients.map((each) => each.mul(each).sum()).reduce((sum, each) => sum.add(each));
-    const norm = squares.sqrt();
-    return { loss, norm, ...optimizer.update(parameters, clipped(gradients, norm, trace), state) };
+    const norm = globalNorm(gradients);
+    return { loss, norm, ...optimizer.update(parameters, gradients, state) };
   });
 
   let parameters = names.map((name) => initial[name] as Tensor);
@@ -141,26 +141,13 @@ async function train(
   return { losses, gradientNorms, parameters: Object.fromEntries(names.map((name, i) => [name, parameters[i]])) };
 }
 
-/** The optimiser of the trace; decoupled weight decay shrinks the parameters before Adam sees them. */
-function optimizerOf({ optimizer: { lr, momentum, betas = [0.9, 0.999], weight_decay: decay = 0 } }: Trace) {
-  if (momentum !== undefined) return sgd({ learningRate: lr, momentum });
-  const rule = adam({ learningRate: lr, beta1: betas[0], beta2: betas[1] });
-  return {
-    init: (parameters: readonly Tensor[]) => rule.init(parameters),
-    update: (parameters: readonly Tensor[], gradients: readonly Tensor[], state: readonly Tensor[]) =>
-      rule.update(
-        parameters.map((parameter) => parameter.mul(1 - lr * decay)),
-        gradients,
-        state,
-      ),
-  };
-}
-
-function clipped(gradients: readonly Tensor[], norm: Tensor, { optimizer }: Trace): readonly Tensor[] {
-  const { clip_global_norm: limit } = optimizer;
-  if (limit === undefined) return gradients;
-  const factor = norm.add(1e-6).reciprocal().mul(limit).minimum(1);
-  return gradients.map((gradient) => gradient.mul(factor));
+function optimizerOf({ optimizer }: Trace): Optimizer {
+  const { lr: learningRate, momentum, betas: [beta1, beta2] = [0.9, 0.999], weight_decay: weightDecay } = optimizer;
+  if (momentum !== undefined) return sgd({ learningRate, momentum });
+  const options = { learningRate, beta1, beta2 };
+  const rule = weightDecay === undefined ? adam(options) : adamw({ ...options, weightDecay });
+  const maxNorm = optimizer.clip_global_norm;
+  return maxNorm === undefined ? rule : clipByGlobalNorm(rule, { maxNorm });
 }
 
 const isExcluded = (ranges: readonly string[], name: string, index: number) =>
