@@ -13,7 +13,7 @@ import {
   sequential,
   tanh,
 } from "@weft/nn";
-import { adam, sgd } from "@weft/optim";
+import { adam, adjustable, cosine, sgd } from "@weft/optim";
 import { tensor } from "@weft/tensor";
 import type { Callback, EpochRecord, JobDefinition } from "weft";
 import {
@@ -266,5 +266,22 @@ describe("callbacks", () => {
     const plateau = feigned([5, 4, 4, 4, 4])(reduceOnPlateau({ metric: "loss", patience: 2, factor: 0.5 }));
     const fallen = await fit(linear(), { ...quiet, epochs: 5, callbacks: [plateau] });
     expect(rates(fallen.history)).toEqual([0.1, 0.1, 0.1, 0.1, 0.05]);
+  });
+
+  test("a schedule shows in the history and is left alone; an adjustable rate is changed within the state", async () => {
+    const withRate = (rate: number | ReturnType<typeof cosine> | ReturnType<typeof adjustable>) =>
+      linear({ round: dataParallel({ batchSize: 16, optimizer: adam({ learningRate: rate }) }) });
+    const scheduled = await fit(withRate(cosine({ from: 0.1, steps: 15 })), quiet);
+    const rates = [5, 10, 15].map((step) => 0.05 * (1 + Math.cos((Math.PI * (step - 1)) / 15)));
+    scheduled.history.forEach((record, i) => expect(record.learningRate).toBeCloseTo(rates[i]!, 6));
+    const halving = () => [learningRate((epoch, initial) => initial / 2 ** (epoch - 1))];
+    await expect(fit(withRate(cosine({ from: 0.1, steps: 15 })), { ...quiet, callbacks: halving() })).rejects.toThrow(
+      /follows a schedule.*adjustable/,
+    );
+    const [inState, compiled] = [adjustable(0.1), 0.1].map((rate) =>
+      fit(withRate(rate), { ...quiet, callbacks: halving() }),
+    );
+    expect((await inState!).history.map((record) => record.learningRate)).toEqual([0.1, 0.05, 0.025]);
+    expect((await (await inState!).evaluate())["loss"]).toBeCloseTo((await (await compiled!).evaluate())["loss"]!, 6);
   });
 });

@@ -1,6 +1,6 @@
 /** A model being trained here: parameters and optimiser state stay on the backend while steps go over batches. */
 import type { Batch } from "@weft/data";
-import { createOptimizer } from "@weft/optim";
+import { createOptimizer, withLearningRate } from "@weft/optim";
 import type { JobRound } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
 import { compile } from "@weft/tensor";
@@ -22,8 +22,11 @@ export interface ModelInTraining {
   weights(): Promise<Float32Array>;
   /** Goes on from these parameters; the optimiser's state stays. The vector is not copied. */
   setWeights(flat: Float32Array): void;
-  /** Goes on with other settings of the same optimiser; its state stays. */
-  setOptimizer(spec: JobRound["server"]): void;
+  /**
+   * Another learning rate from the next step on; the optimiser's state stays. One that was made `adjustable` is changed in
+   * place, otherwise a step is compiled for each rate.
+   */
+  setLearningRate(rate: number): void;
 }
 
 /** Starts models from flat vectors; all of them share the compiled steps. */
@@ -57,7 +60,11 @@ export function createTraining(job: CheckedJob): StartTraining {
       },
       weights: () => flatten(job.manifest, parameters),
       setWeights: (flat) => (parameters = parameterTensors(job.manifest, flat)),
-      setOptimizer: (changed) => (spec = changed),
+      setLearningRate(rate) {
+        const current = createOptimizer(spec);
+        if (current.adjust) state = withLearningRate(current, state, rate);
+        else spec = { ...spec, learningRate: rate };
+      },
     };
   };
 }

@@ -13,7 +13,7 @@ export interface EpochRecord {
   readonly metrics: Readonly<Record<string, number>>;
   /** Loss and metrics over the validation examples after the epoch, where there are any. */
   readonly validation?: Readonly<Record<string, number>>;
-  /** Of the optimiser, where it is one number. */
+  /** In the epoch's last step; left out for an optimiser within another. */
   readonly learningRate?: number;
   /** Spent on the epoch, its validation included. */
   readonly seconds: number;
@@ -39,9 +39,9 @@ export interface FitControl {
   /** Steps that the fit takes if nothing ends it earlier; undefined when only a target or a callback does. */
   readonly totalSteps: number | undefined;
   readonly totalEpochs: number | undefined;
-  /** Undefined where the optimiser's rate is not one number. */
+  /** Undefined where the optimiser's rate is not one number: a schedule, or within another optimiser. */
   readonly learningRate: number | undefined;
-  /** From the next step on. A step is compiled for each rate, so change it now and then, not every step. */
+  /** From the next step on. Unless the rate was made `adjustable`, a step is compiled for each: not for every step, then. */
   readonly setLearningRate: (rate: number) => void;
   /** Ends the fit after the present batch or epoch. */
   readonly stop: (reason: string) => void;

@@ -2,6 +2,7 @@
 import { JobError } from "../errors.ts";
 import type { Callback, FitControl, Watched } from "./callback.ts";
 import { isBetter, watchedValue } from "./callback.ts";
+import { fixedRateText } from "./rate.ts";
 
 /** @param rate of the epoch (counted from 1), given the rate that the optimiser began with */
 export function learningRate(rate: (epoch: number, initial: number) => number): Callback {
@@ -51,7 +52,5 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions): Callback {
 
 function rateOf({ learningRate: rate }: FitControl): number {
   if (rate !== undefined) return rate;
-  throw new JobError(
-    "the optimiser's learning rate is not one number, so a callback cannot change it; use one or the other",
-  );
+  throw new JobError(`the learning rate ${fixedRateText}`);
 }

@@ -9,6 +9,7 @@ import type { StopRule } from "../job/defineJob.ts";
 import type { BatchRecord, Callback, EpochRecord, FitControl } from "./callback.ts";
 import { Means } from "./means.ts";
 import type { PreparedFit } from "./prepare.ts";
+import { learningRateOf, scheduledRate } from "./rate.ts";
 
 /** Why a fit ended, and the reason in a sentence. */
 export interface Stopped {
@@ -37,13 +38,14 @@ export async function runLoop(context: LoopContext): Promise<{ history: EpochRec
     step = trained.step;
     const { loss = NaN, ...metrics } = trained.means.figures();
     const validation = prepared.validation && (await evaluateOn(context, prepared.validation));
+    const learningRate = control.learningRate ?? scheduled(prepared, step);
     const record: EpochRecord = {
       epoch,
       step,
       loss,
       metrics,
       ...(validation ? { validation } : {}),
-      ...(control.learningRate === undefined ? {} : { learningRate: control.learningRate }),
+      ...(learningRate === undefined ? {} : { learningRate }),
       seconds: (performance.now() - startedAt) / 1000,
     };
     history.push(record);
@@ -89,6 +91,11 @@ async function trainBatch(context: LoopContext, place: { rows: Uint32Array; epoc
   }
   const metrics = Object.fromEntries(names.map((name, i) => [name, (sums[i] ?? NaN) / rows.length]));
   return { examples: rows.length, loss, metrics };
+}
+
+function scheduled({ optimizer }: PreparedFit, step: number): number | undefined {
+  const rate = learningRateOf(optimizer);
+  return rate.kind === "schedule" ? scheduledRate(rate, step) : undefined;
 }
 
 function limitReached({ totalSteps, batches }: PreparedFit, step: number): Stopped | undefined {

@@ -6,12 +6,14 @@ import { count } from "../command/format.ts";
 import type { Output } from "../command/output.ts";
 import { createOutput } from "../command/output.ts";
 import type { Callback, EpochRecord, FitControl } from "../fit/callback.ts";
+import { fixedRateText, learningRateOf } from "../fit/rate.ts";
 import type { Stopped } from "../fit/loop.ts";
 import { runLoop } from "../fit/loop.ts";
 import type { FitOptions } from "../fit/options.ts";
 import type { PreparedFit } from "../fit/prepare.ts";
 import { flatFrom, namedParameters, prepareFit } from "../fit/prepare.ts";
 import { fitProgress } from "../fit/progress.ts";
+import { JobError } from "../errors.ts";
 import type { Job } from "../job/defineJob.ts";
 import { useEngine } from "./engine.ts";
 import { weightsFile } from "./storedModel.ts";
@@ -77,17 +79,18 @@ function createControl(
   stop: (reason: string) => void,
 ): FitControl {
   const isLimited = totalSteps !== Infinity;
-  const initialRate = optimizer["learningRate"];
-  let learningRate = typeof initialRate === "number" ? initialRate : undefined;
+  const rate = learningRateOf(optimizer);
+  let learningRate = rate.kind === "number" ? rate.initial : undefined;
   return {
     totalSteps: isLimited ? totalSteps : undefined,
     totalEpochs: isLimited ? Math.ceil(totalSteps / batches) : undefined,
     get learningRate() {
       return learningRate;
     },
-    setLearningRate(rate) {
-      learningRate = rate;
-      model.setOptimizer({ ...optimizer, learningRate: rate });
+    setLearningRate(changed) {
+      if (learningRate === undefined) throw new JobError(`the learning rate ${fixedRateText}`);
+      learningRate = changed;
+      model.setLearningRate(changed);
     },
     stop,
     parameters: async () => namedParameters(job.manifest, await model.weights()),
