@@ -135,6 +135,18 @@ describe.skipIf(isMissing)(`native BLAS${where}`, () => {
     expectSame(dot([[k, m], [n, k]], { lhsBatch: [], rhsBatch: [], lhsContract: [0], rhsContract: [1] })); // prettier-ignore
   });
 
+  it("takes several axes for one: rows and columns in blocks, contracted ones as a sum", () => {
+    // prettier-ignore
+    const cases: [Shape, Shape, DotParams][] = [
+      [[20, 6, 17], [6, 20, 23], { lhsBatch: [], rhsBatch: [], lhsContract: [1, 0], rhsContract: [0, 1] }],
+      [[5, 19, 7], [19, 33], { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] }],
+      [[21, 19], [4, 19, 9], { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [1] }],
+      [[3, 8, 4, 16], [3, 16, 4, 8], { lhsBatch: [0, 2], rhsBatch: [0, 2], lhsContract: [3], rhsContract: [1] }],
+      [[3, 5, 8, 9], [9, 8, 5, 3], { lhsBatch: [], rhsBatch: [], lhsContract: [1, 3], rhsContract: [2, 0] }],
+    ];
+    for (const [lhs, rhs, params] of cases) expectSame(dot([lhs, rhs], params));
+  });
+
   it("convolves as the WebAssembly kernels do, forward and backward", () => {
     const property = fc.property(convolutions, ({ params, sizes, taps, x, kernel, y }) => {
       expectSame(single({ primitive: "conv", params }, [x, kernel], y));
@@ -180,9 +192,6 @@ describe.skipIf(isMissing)(`native BLAS${where}`, () => {
   });
 
   conformanceSuite("wasm with native BLAS", () => native!);
-  conformanceSuite("wasm with native BLAS and 2 threads", () =>
-    createBackend({ blas: "auto", blasForAll: true, threads: 2, worthMs: 0 }),
-  );
 });
 
 describe("products for BLAS", () => {

@@ -1,8 +1,8 @@
 /** Products that go to native BLAS: which ones, and how one is divided into calls. */
 import type { MatrixPlace, NativeKernel, Product } from "../native/products.ts";
 import type { Axis } from "./axes.ts";
-import { singleStride } from "./axes.ts";
-import type { Contraction, ContractionSide } from "./contraction.ts";
+import { sizeOfAxes } from "./axes.ts";
+import type { Contraction } from "./contraction.ts";
 import { contractionKey } from "./contraction.ts";
 
 export interface NativeOptions {
@@ -15,35 +15,48 @@ export interface NativeOptions {
 /** Multiplications in one product below which the WebAssembly kernel is as fast, as it is for one or two vectors. */
 const fewestMultiplications = 2 ** 14;
 const fewestVectors = 3;
-/** Products in one batch beyond which the list of them would grow long. */
-const longestBatch = 4096;
+/** Products beyond which the list of them would grow long. */
+const longestList = 4096;
 
 /** The kernel, or undefined when the products are small or lie in memory as BLAS cannot read them. */
 export function nativeDot(contraction: Contraction, { threads, all = false }: NativeOptions): NativeKernel | undefined {
-  const { lhs, rhs, batch, m, n, k } = contraction;
-  const isSmall = m * n * k < fewestMultiplications || Math.min(m, n) < fewestVectors;
-  if ((isSmall && !all) || batch > longestBatch || batch * m * n * k === 0) return undefined;
-  const left = matrixOf(lhs.outer, lhs.inner, [m, k]);
-  const right = matrixOf(rhs.inner, rhs.outer, [k, n]);
+  const { lhs, rhs, batch, n } = contraction;
+  const depth = refine(lhs.inner, rhs.inner);
+  if (!depth) return undefined;
+  const [rowAxes, row] = splitLast(lhs.outer);
+  const [columnAxes, column] = splitLast(rhs.outer);
+  const [m, width, k] = [row.size, column.size, depth.size];
+  const isSmall = m * width * k < fewestMultiplications || Math.min(m, width) < fewestVectors;
+  const blocks = sizeOfAxes(rowAxes) * sizeOfAxes(columnAxes);
+  const count = batch * blocks * depth.left.length;
+  if ((isSmall && !all) || count > longestList || count * m * width * k === 0) return undefined;
+  const left = matrixOf(row, { size: k, stride: depth.leftStride });
+  const right = matrixOf({ size: k, stride: depth.rightStride }, column);
   if (!left || !right) return undefined;
   const whole: Product = {
     m,
-    n,
+    n: width,
     k,
     left: { ...left, pointer: 0, offset: 0 },
     right: { ...right, pointer: 1, offset: 0 },
     out: { pointer: 2, offset: 0, stride: n },
     accumulate: false,
   };
-  const tiles = offsetsOf([lhs, rhs], batch).flatMap(([leftOffset, rightOffset], i) =>
-    divide(
-      {
-        ...whole,
-        left: moved(whole.left, leftOffset),
-        right: moved(whole.right, rightOffset),
-        out: moved(whole.out, 4 * i * m * n),
-      },
-      batch >= threads ? 1 : threads,
+  const rows = offsetsOf(rowAxes);
+  const columns = offsetsOf(columnAxes);
+  const [lefts, rights] = [offsetsOf(lhs.batch), offsetsOf(rhs.batch)];
+  const tiles = lefts.flatMap((leftOffset, b) =>
+    rows.flatMap((rowOffset, r) =>
+      columns.flatMap((columnOffset, c) => {
+        const out = 4 * ((b * rows.length + r) * m * n + c * width);
+        const block: Product = {
+          ...whole,
+          left: moved(whole.left, leftOffset + rowOffset),
+          right: moved(whole.right, rights[b]! + columnOffset),
+          out: moved(whole.out, out),
+        };
+        return divide(block, batch * blocks >= threads ? 1 : threads).map((products) => alongDepth(products, depth));
+      }),
     ),
   );
   return {
@@ -54,6 +67,58 @@ export function nativeDot(contraction: Contraction, { threads, all = false }: Na
   };
 }
 
+/** The contracted axes: the last of them is a product's own, the others are summed over by adding products. */
+interface Depth {
+  readonly size: number;
+  readonly leftStride: number;
+  readonly rightStride: number;
+  /** Bytes from each operand's beginning to its part of each product. */
+  readonly left: readonly number[];
+  readonly right: readonly number[];
+}
+
+/** Divides the axes of both sides so that they step together; undefined where their sizes do not divide. */
+function refine(left: readonly Axis[], right: readonly Axis[]): Depth | undefined {
+  const sides: readonly [Axis[], Axis[]] = [[...left], [...right]];
+  const parts: [left: Axis, right: Axis][] = [];
+  const one: Axis = { size: 1, stride: 1 };
+  while (sides[0].length + sides[1].length > 0) {
+    const ends = [sides[0].pop() ?? one, sides[1].pop() ?? one] as const;
+    const size = Math.min(ends[0].size, ends[1].size);
+    for (const [side, end] of ends.entries()) {
+      if (end.size % size !== 0) return undefined;
+      if (end.size > size) sides[side]!.push({ size: end.size / size, stride: end.stride * size });
+    }
+    parts.unshift([
+      { size, stride: ends[0].stride },
+      { size, stride: ends[1].stride },
+    ]);
+  }
+  const [own, ownRight] = parts.pop() ?? [one, one];
+  return {
+    size: own.size,
+    leftStride: own.stride,
+    rightStride: ownRight.stride,
+    left: offsetsOf(parts.map(([axis]) => axis)),
+    right: offsetsOf(parts.map(([, axis]) => axis)),
+  };
+}
+
+function alongDepth(products: readonly Product[], { left, right }: Depth): Product[] {
+  return left.flatMap((offset, i) =>
+    products.map((product) => ({
+      ...product,
+      left: moved(product.left, offset),
+      right: moved(product.right, right[i]!),
+      accumulate: product.accumulate || i > 0,
+    })),
+  );
+}
+
+function splitLast(axes: readonly Axis[]): [leading: readonly Axis[], last: Axis] {
+  return [axes.slice(0, -1), axes.at(-1) ?? { size: 1, stride: 1 }];
+}
+
 const moved = <P extends MatrixPlace>(place: P, bytes: number): P => ({ ...place, offset: place.offset + bytes });
 
 interface Layout {
@@ -62,35 +127,25 @@ interface Layout {
 }
 
 /** Rows and columns as BLAS takes them: one of the two must lie side by side. */
-function matrixOf(
-  rows: readonly Axis[],
-  columns: readonly Axis[],
-  [rowCount, columnCount]: readonly [number, number],
-): Layout | undefined {
-  const [rowStride, columnStride] = [singleStride(rows), singleStride(columns)];
-  if (rowStride === undefined || columnStride === undefined) return undefined;
-  if (columnCount === 1 || columnStride === 1) {
-    const stride = rowCount === 1 ? columnCount : rowStride;
-    if (stride >= columnCount) return { stride, transposed: false };
+function matrixOf(rows: Axis, columns: Axis): Layout | undefined {
+  if (columns.size === 1 || columns.stride === 1) {
+    const stride = rows.size === 1 ? columns.size : rows.stride;
+    if (stride >= columns.size) return { stride, transposed: false };
   }
-  if (rowCount === 1 || rowStride === 1) {
-    const stride = columnCount === 1 ? rowCount : columnStride;
-    if (stride >= rowCount) return { stride, transposed: true };
+  if (rows.size === 1 || rows.stride === 1) {
+    const stride = columns.size === 1 ? rows.size : columns.stride;
+    if (stride >= rows.size) return { stride, transposed: true };
   }
   return undefined;
 }
 
-/** Bytes from each side's beginning to its matrix, for each in the batch. */
-function offsetsOf(sides: readonly [ContractionSide, ContractionSide], batch: number): [number, number][] {
-  const offset = (axes: readonly Axis[], index: number) =>
-    axes.reduceRight(
-      ({ rest, sum }, { size, stride }) => ({
-        rest: Math.floor(rest / size),
-        sum: sum + (rest % size) * stride * 4,
-      }),
-      { rest: index, sum: 0 },
-    ).sum;
-  return Array.from({ length: batch }, (_, i) => [offset(sides[0].batch, i), offset(sides[1].batch, i)]);
+/** Bytes to each element of the axes, outermost first. */
+function offsetsOf(axes: readonly Axis[]): number[] {
+  return axes.reduce<number[]>(
+    (offsets, { size, stride }) =>
+      offsets.flatMap((offset) => Array.from({ length: size }, (_, i) => offset + 4 * i * stride)),
+    [0],
+  );
 }
 
 /**

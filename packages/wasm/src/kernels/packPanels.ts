@@ -37,8 +37,8 @@ export function definePack(module: ModuleBuilder, source: PanelSource, width: nu
   const outerStride = singleStride(source.outer);
   const innerStride = singleStride(source.inner);
   return module.function(["i32", "i32", "i32", "i32", "i32", "i32"], (f, params) => {
-    if (outerStride === 1 && innerStride !== undefined) packContiguous(f, params, { width, innerStride });
-    else if (innerStride === 1 && outerStride !== undefined) packTransposed(f, params, { width, outerStride });
+    if (outerStride === 1) packContiguous(f, params, { width, inner: source.inner });
+    else if (innerStride === 1) packTransposed(f, params, { width, outer: source.outer });
     else packScalars(f, params, { width, source });
   });
 }
@@ -47,14 +47,20 @@ export function definePack(module: ModuleBuilder, source: PanelSource, width: nu
 function packContiguous(
   f: FunctionBuilder,
   [to, base, first, count, k, kCount]: PackParams,
-  { width, innerStride }: { width: number; innerStride: number },
+  { width, inner }: { width: number; inner: readonly Axis[] },
 ): void {
-  const source = f.i32(i32.add(base, i32.add(i32.mul(first, 4), i32.mul(k, 4 * innerStride))));
-  const from = f.local("i32");
+  const source = f.i32(i32.add(base, i32.mul(first, 4)));
+  const [from, row, index] = [f.local("i32"), f.local("i32"), f.local("i32")];
+  const innerStride = singleStride(inner);
   const copy = (vectors: number) => {
-    f.for({ from: 0, to: kCount }, () => {
-      for (let j = 0; j < vectors; j++) f.storeV128(to, v128.load(from, 16 * j), 16 * j);
-      f.increment(from, 4 * innerStride);
+    if (innerStride !== undefined) f.set(row, i32.add(from, i32.mul(k, 4 * innerStride)));
+    f.for({ from: 0, to: kCount }, (u) => {
+      if (innerStride === undefined) {
+        f.set(index, i32.add(k, u));
+        f.set(row, i32.add(from, offsetOf(inner, index)));
+      }
+      for (let j = 0; j < vectors; j++) f.storeV128(to, v128.load(row, 16 * j), 16 * j);
+      if (innerStride !== undefined) f.increment(row, 4 * innerStride);
       f.increment(to, 4 * width);
     });
   };
@@ -80,18 +86,18 @@ function packContiguous(
 function packTransposed(
   f: FunctionBuilder,
   [to, base, first, count, k, kCount]: PackParams,
-  { width, outerStride }: { width: number; outerStride: number },
+  { width, outer }: { width: number; outer: readonly Axis[] },
 ): void {
   const last = f.i32(i32.sub(count, 1));
-  const source = f.i32(i32.add(base, i32.add(i32.mul(first, 4 * outerStride), i32.mul(k, 4))));
+  const source = f.i32(i32.add(base, i32.mul(k, 4)));
   const rows = Array.from({ length: width }, () => f.local("i32"));
   const row = f.local("i32");
   const target = f.local("i32");
   f.for({ from: 0, to: count, step: width }, (panel) => {
     rows.forEach((pointer, r) => {
       f.set(row, i32.add(panel, r));
-      f.set(row, select(i32.ltS(row, last), row, last));
-      f.set(pointer, i32.add(source, i32.mul(row, 4 * outerStride)));
+      f.set(row, i32.add(first, select(i32.ltS(row, last), row, last)));
+      f.set(pointer, i32.add(source, offsetOf(outer, row)));
     });
     f.set(target, to);
     f.for({ from: 0, to: kCount, step: 4 }, () => {
