@@ -25,8 +25,18 @@ it("a kernel that threads slow down stays on one", () => {
 it("a kernel too short to be divided is not even tried, once its code is warm", () => {
   const way = new FasterWay(0.05);
   run(way, 2, { whole: 0.5, divided: 0.3 });
-  run(way, 20, { whole: 0.01, divided: 0.005 });
+  run(way, 200, { whole: 0.01, divided: 0.005 });
   expect(run(way, 1000, { whole: 0.01, divided: 0.005 })).toBe(0);
+});
+
+it("on a busy machine, where the slowest thread mostly comes late, kernels stay on one", () => {
+  const way = new FasterWay(0.05);
+  let divided = 0;
+  for (let i = 0; i < 1000; i++) {
+    if (way.divided) divided++;
+    way.took(way.divided ? (i % 2 === 0 ? 1 : 14) : i % 3 === 0 ? 7 : 2);
+  }
+  expect(divided).toBeLessThan(200);
 });
 
 it("the choice follows when other programs take the second core, and when they give it back", () => {
