@@ -48,6 +48,7 @@ export { currentBackend, setBackend } from "./backends.ts";
 export { createReferenceBackend } from "./reference/backend.ts";
 export { schedule } from "./schedule/schedule.ts";
 export type { ScheduleOptions } from "./schedule/schedule.ts";
+export { inlineCalls } from "./schedule/regions.ts";
 export { simplify } from "./schedule/simplify.ts";
 export { planMemory } from "./schedule/memory.ts";
 export type { MemoryPlan, MemoryRequest, MemoryStep } from "./schedule/memory.ts";

@@ -2,6 +2,7 @@
 import type { PerExampleGradients, Program, Tensor, TensorType } from "@weft/tensor";
 import {
   ShapeError,
+  apply,
   conv2d,
   cost,
   describe as textOf,
@@ -209,6 +210,34 @@ describe("the cost of what private training needs", () => {
       simplify(programOf(networks[5]!, ({ weightedSum }, batch) => weightedSum(batch.sum({ axis: [1, 2, 3] })))),
     );
     expect(sums.match(/convKernelGradient.*groups: 1,/g)?.length).toBe(1);
+  });
+});
+
+describe("sums of vmap(grad)", () => {
+  const loss = (w: Tensor, x: Tensor) => x.expandDims(0).matmul(w).tanh().sum();
+  const each = vmap(grad(loss), { in: [null, 0] });
+  const types = [f64(6, 5), f64(8, 6), f64(8)];
+  const sums = (w: Tensor, x: Tensor, c: Tensor) => [
+    each(w, x).mean({ axis: 0 }),
+    each(w, x)
+      .mul(c.reshape([8, 1, 1]))
+      .sum({ axis: 0 }),
+    c
+      .expandDims(1)
+      .expandDims(2)
+      .mul(each(w, x))
+      .sum({ axis: [0, 2] }),
+  ];
+
+  it("form no gradient of an example, weighted or not", () => {
+    const program = trace(sums, types);
+    const simple = simplify(program);
+    expect(textOf(simple)).not.toContain("f64[8,6,5]");
+    const inputs = types.map(({ shape }, i) => numbers(shape, seeded(i + 5)));
+    const [got, want] = [simple, program].map((p) => executableOf((...x) => apply(p, x), types)(inputs));
+    got!.forEach((result, i) => {
+      result.forEach((value, j) => expect(value).toBeCloseTo(want![i]![j]!, 10));
+    });
   });
 });
 

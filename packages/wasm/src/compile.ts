@@ -4,6 +4,7 @@ import {
   DTypeError,
   ShapeError,
   bytesPerElement,
+  inlineCalls,
   planMemory,
   schedule,
   sizeOf,
@@ -30,8 +31,9 @@ export interface PlanOptions {
 
 export function compilePlan(program: Program, options: PlanOptions): Plan {
   const { kernels, aliases = new Map<number, number>(), lasting = 0 } = options;
-  assertSupported(program, aliases);
-  const scheduled = schedule(program, { aliases });
+  const inlined = inlineCalls(program);
+  assertSupported(inlined, aliases);
+  const scheduled = schedule(inlined, { aliases });
   const buffers = new BufferList(scheduled.buffers.map(({ dtype, size }) => size * bytesPerElement[dtype]));
   const compile: LowerContext["compile"] = (body, bodyOptions) => compilePlan(body, { ...bodyOptions, kernels });
   const open = scheduled.steps.flatMap((step: Step) => lowerStep(step, scheduled, { buffers, kernels, compile }));

@@ -1,6 +1,6 @@
 /** The backend's memory and kernels: who may use which bytes, and for how long. */
 import type { Tensor } from "@weft/tensor";
-import { schedule, trace } from "@weft/tensor";
+import { checkpoint, schedule, trace } from "@weft/tensor";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createWasmBackend } from "../src/index.ts";
@@ -72,6 +72,12 @@ it("inputs and donations that do not fit are refused before anything is written"
 it("programs in f64 are refused, with the backend that takes them", () => {
   const program = trace((x) => x.mul(2), [{ shape: [2], dtype: "f64" }]);
   expect(() => createWasmBackend().compile(program)).toThrow(/createReferenceBackend/);
+});
+
+it("f64 is refused inside calls as well", () => {
+  const wide = checkpoint((x: Tensor) => x.cast("f64").exp().cast("f32"));
+  const program = trace((x) => wide(x), [{ shape: [2], dtype: "f32" }]);
+  expect(() => createWasmBackend().compile(program)).toThrow(/f64\[2\]/);
 });
 
 it("kernels are compiled once for equal steps of different programs", () => {

@@ -43,6 +43,61 @@ function emptyIsZero(rewriter: Rewriter, { inputs, outputs }: Instruction): numb
   return empty ? rewriter.constant(0, outputs[0]!) : undefined;
 }
 
+/**
+ * A sum over batch axes of outer products is one contraction, and a factor that varies along those axes alone scales an operand
+ * instead of the products: sums of per-example gradients, weighted or not, form none of them. (Products that contract more
+ * stay: another reader may want them, and to compute them twice would cost more than to sum them.)
+ */
+const sumOfOuterProducts: Rule<"sum"> = (rewriter, { inputs, params: { axes } }) => {
+  const [operand] = inputs as [number];
+  const product = rewriter.maker(operand, "mul");
+  for (const [value, factor] of product ? [product.inputs, product.inputs.toReversed()] : [[operand]]) {
+    const dot = rewriter.maker(value!, "dot");
+    const summed = dot?.params.lhsBatch.flatMap((_, i) => (axes.includes(i) ? [i] : [])) ?? [];
+    if (!dot || summed.length === 0) continue;
+    if (dot.params.lhsContract.some((axis) => rewriter.shapeOf(dot.inputs[0]!)[axis] !== 1)) continue;
+    const scaled = factor === undefined ? dot.inputs : scaledOperand(rewriter, dot, { factor, axes: summed });
+    if (!scaled) continue;
+    const kept = (list: readonly number[]) => list.filter((_, i) => !summed.includes(i));
+    const moved = (list: readonly number[]) => list.filter((_, i) => summed.includes(i));
+    const { lhsBatch, rhsBatch, lhsContract, rhsContract } = dot.params;
+    const contracted = rewriter.emit("dot", scaled, {
+      lhsBatch: kept(lhsBatch),
+      rhsBatch: kept(rhsBatch),
+      lhsContract: [...lhsContract, ...moved(lhsBatch)],
+      rhsContract: [...rhsContract, ...moved(rhsBatch)],
+    });
+    const rest = axes.filter((axis) => !summed.includes(axis));
+    const later = rest.map((axis) => axis - summed.filter((other) => other < axis).length);
+    return later.length > 0 ? rewriter.emit("sum", [contracted], { axes: later }) : contracted;
+  }
+  return undefined;
+};
+
+/** The operands of a dot, the smaller one times a factor of the product that varies along these batch axes only. */
+function scaledOperand(
+  rewriter: Rewriter,
+  { inputs, params }: InstructionOf<"dot">,
+  { factor, axes }: { factor: number; axes: readonly number[] },
+): readonly number[] | undefined {
+  const view = rewriter.maker(factor, "broadcast");
+  if (!view) return undefined;
+  const [source] = view.inputs as [number];
+  const sizes = rewriter.shapeOf(source);
+  const varying = view.params.axes.filter((_, i) => sizes[i] !== 1);
+  if (varying.some((axis) => !axes.includes(axis))) return undefined;
+  const [lhs, rhs] = inputs as [number, number];
+  const size = (value: number) => rewriter.shapeOf(value).reduce((product, n) => product * n, 1);
+  const isLeft = size(lhs) < size(rhs);
+  const [operand, batch] = isLeft ? [lhs, params.lhsBatch] : [rhs, params.rhsBatch];
+  const places = varying.map((axis) => batch[axis]!);
+  if (places.some((place, i) => i > 0 && place < places[i - 1]!)) return undefined;
+  const values = rewriter.emit("reshape", [source], { shape: sizes.filter((n) => n !== 1) });
+  const spread = rewriter.emit("broadcast", [values], { shape: rewriter.shapeOf(operand), axes: places });
+  const scaled = rewriter.emit("mul", [operand, spread], {});
+  return isLeft ? [scaled, rhs] : [lhs, scaled];
+}
+
 /** dot(transpose(x), y) reads x directly, as long as the result's axes keep their order. */
 const absorbTranspose: Rule<"dot"> = (rewriter, { inputs, params }) => {
   const [lhs, rhs] = inputs as [number, number];
@@ -78,7 +133,7 @@ function untransposed(
 }
 
 export const contractionRules: Rules = {
-  sum: [reduction],
+  sum: [reduction, sumOfOuterProducts],
   reduceMax: [reduction],
   argmax: [argmaxByReductions],
   dot: [emptyIsZero, absorbTranspose],

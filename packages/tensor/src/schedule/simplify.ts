@@ -1,6 +1,7 @@
 /**
  * Clean-up of a Program before it is scheduled: calls inlined, dead code, common subexpressions, constants folded, identities removed,
- * views merged. Rules keep results exact (padRules.ts says where the sign of a zero may change).
+ * views merged. Rules keep results exact, but for
+ * the sign of a zero (padRules.ts) and the order in which contractions multiply and add (contractionRules.ts).
  */
 import type { Program } from "../program.ts";
 import { arithmeticRules } from "./arithmeticRules.ts";
