@@ -24,7 +24,7 @@ export interface WasmBackendOptions {
   /**
    * Threads that compute side by side, the calling one included: a number, or `"auto"` for one on each core, up to 16. Where
    * threads cannot share memory, as on pages that are not cross-origin isolated, there is one. 1 by default. The number
-   * changes no bit of any result, unless a BLAS library divides its products by it.
+   * changes no bit of any result.
    */
   readonly threads?: number | "auto";
 }
@@ -59,7 +59,7 @@ export function createBackend(options: BackendOptions): WasmBackend {
   const engine = new Engine({ threads: threadCount(wanted), blas: library, worthMs });
   const kernels = kernelTable({
     relaxed: relaxed && hasRelaxedSimd(),
-    native: library && { threads: engine.threads, all: blasForAll },
+    native: library && { all: blasForAll },
   });
   return {
     name: library ? `wasm, ${library.name}` : "wasm",
