@@ -17,7 +17,8 @@ const { values: options } = parseArgs({
 });
 
 const sizes = options.sizes.split(",").map(Number);
-const activation = options.activation === "sigmoid" ? sigmoid : relu;
+const activation = [relu, sigmoid].find(({ name }) => name === options.activation);
+if (!activation) throw new Error(`expected --activation relu or sigmoid, got ${options.activation}`);
 
 /** Dense layers of these sizes, inputs first and outputs last, with the activation between them. */
 const perceptron = (sizes: readonly number[]) =>
