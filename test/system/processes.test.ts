@@ -1,6 +1,6 @@
 /** Real processes over real sockets: serve and join, a worker that comes late, one that is killed, data of one's own. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { digits } from "@weft/data";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -52,8 +52,10 @@ test("weft train starts its own workers, several to a process, and prints finish
     "--json",
   ]);
   expect(await run.exited).toBe(0);
-  const names = run.events.filter(({ event }) => event === "workerJoined").map(({ worker }) => worker);
-  expect(new Set(names).size).toBe(3);
+  const joined = run.events.filter(({ event }) => event === "workerJoined");
+  expect(new Set(joined.map(({ worker }) => worker)).size).toBe(3);
+  const [cores, share] = [availableParallelism(), Math.max(1, Math.floor(availableParallelism() / 2))];
+  for (const { device } of joined) expect(device).toMatch(new RegExp(`^cpu \\(wasm.*\\), ${share} of ${cores} cores$`));
   expect(run.events.at(-1)?.event).toBe("finished");
 });
 
@@ -71,8 +73,9 @@ test("a worker trains on data of its own, and data that does not fit is refused 
   const refused = joining(url, "--data", broken);
   expect(await refused.exited).toBe(6);
   expect(JSON.stringify(refused.events)).toMatch(/label.*expected.*11/);
-  const own = joining(url, "--data", csv);
+  const own = joining(url, "--data", csv, "--threads", "3");
   expect(await own.untilEvent("prepared")).toMatchObject({ ownExamples: 300 });
+  expect((await coordinator.untilEvent("workerJoined"))["device"]).toMatch(/\(wasm\), 3 of /);
   expect(await coordinator.exited).toBe(0);
   expect(await own.exited).toBe(0);
 });

@@ -4,6 +4,7 @@ import { loadPath } from "@weft/data";
 import { connectWebSocket } from "@weft/transport";
 import type { WorkerEvent, WorkerHandle, WorkerOutcome } from "@weft/worker";
 import { defaultPolicy, startWorker } from "@weft/worker";
+import type { WasmBackend } from "@weft/wasm";
 import { Command, Option } from "commander";
 import { useEngine } from "../run/engine.ts";
 import { exitCodes } from "./exitCodes.ts";
@@ -46,10 +47,10 @@ Examples:
   $ weft join ws://localhost:7700 --data ./scans`,
     )
     .action(async (url: string, flags: JoinFlags) => {
-      const { threads } = useEngine({ threads: flags.threads ?? "auto" });
+      const engine = useEngine({ threads: flags.threads ?? "auto" });
       const output = createOutput(flags);
       const workers = Array.from({ length: flags.workers }, (_, index) =>
-        startOne(url, flags, { index, threads, output }),
+        startOne(url, flags, { index, engine, output }),
       );
       stopWithSignals(workers, flags.child === true);
       finish(exitCodeOf(await Promise.all(workers.map(({ outcome }) => outcome))));
@@ -58,18 +59,18 @@ Examples:
 
 interface Hosting {
   readonly index: number;
-  readonly threads: number;
+  readonly engine: WasmBackend;
   readonly output: Output;
 }
 
-function startOne(url: string, flags: JoinFlags, { index, threads, output }: Hosting): WorkerHandle {
+function startOne(url: string, flags: JoinFlags, { index, engine, output }: Hosting): WorkerHandle {
   const name = flags.workers === 1 ? flags.name : `${flags.name}#${index + 1}`;
   const { data, token } = flags;
   return startWorker({
     connect: () => connectWebSocket(url, { accepts: "coordinator" }),
     name,
-    device: `cpu (wasm), ${availableParallelism()} cores`,
-    threads,
+    device: `cpu (${engine.name}), ${engine.threads} of ${availableParallelism()} cores`,
+    threads: engine.threads,
     policy: { ...defaultPolicy, maxMemoryBytes: flags.maxMemory * 2 ** 20 },
     unreachableMs: flags.patience * 1000,
     ...(token === undefined ? {} : { token }),

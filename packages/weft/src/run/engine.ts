@@ -1,4 +1,4 @@
-/** The engine of this process: the WASM backend, made once. */
+/** The engine of this process: the WASM backend with the system's BLAS library, if there is one; made once. */
 import { setBackend } from "@weft/tensor";
 import type { WasmBackend } from "@weft/wasm";
 import { createWasmBackend } from "@weft/wasm";
@@ -13,7 +13,7 @@ export interface EngineOptions {
 /** Makes the WASM backend the current one; later calls change nothing, and get the engine that is there. */
 export function useEngine(options: EngineOptions): WasmBackend {
   if (engine === undefined) {
-    engine = createWasmBackend(options);
+    engine = createWasmBackend({ ...options, blas: "auto" });
     setBackend(engine);
   }
   return engine;
