@@ -269,6 +269,19 @@ describe("perExampleGradients", () => {
     expect(grad(total)(tensor(w)).at(0).itemSync()).toBeCloseTo(slope, 2);
   });
 
+  it("takes a weight that is doubled many times without unfolding the sum", () => {
+    const doubling = (w: Tensor, x: Tensor) => {
+      let z = w;
+      for (let i = 0; i < 40; i++) z = z.add(z);
+      return z
+        .mul(2 ** -40)
+        .mul(x)
+        .sum();
+    };
+    const { norms } = perExampleGradients(doubling)(tensor([1, 1]), tensor([[3, 4]]));
+    expect(norms.itemSync()).toBeCloseTo(5, 4);
+  });
+
   it("asks for one weight for each example", () => {
     const examples = perExampleGradients(loss)(
       tensor([1, 1]),

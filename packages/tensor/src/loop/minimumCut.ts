@@ -65,7 +65,7 @@ class FlowGraph {
   augment(cameBy: readonly (number | undefined)[], start: number, end: number): void {
     const path: number[] = [];
     for (let at = end; at !== start; at = this.#target[path.at(-1)! ^ 1]!) path.push(cameBy[at]!);
-    const amount = Math.min(...path.map((edge) => this.#room[edge]!));
+    const amount = path.reduce((least, edge) => Math.min(least, this.#room[edge]!), Infinity);
     for (const edge of path) {
       this.#room[edge]! -= amount;
       this.#room[edge ^ 1]! += amount;

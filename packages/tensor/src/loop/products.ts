@@ -3,7 +3,7 @@
  * steps or examples, a product need not be formed for each: one contraction over all of them does.
  */
 import { moveAxis, reshape } from "../elementary.ts";
-import type { OperationNode, Tensor } from "../graph.ts";
+import type { Node, OperationNode, Tensor } from "../graph.ts";
 import { bind } from "../graph.ts";
 import { sizeOf } from "../program.ts";
 
@@ -20,13 +20,19 @@ export type Product = Extract<OperationNode, { primitive: "dot" | "convKernelGra
 /** Operands that are this much larger than their product gain nothing from being stacked. */
 const largestOperands = 16;
 
-/** The terms of a sum of sums. */
+/** The terms of a sum of sums. A sum that is met again is a term as a whole, or doubling n times would give 2ⁿ terms. */
 export function termsOf(flow: Tensor): Term[] {
   const terms: Term[] = [];
+  const taken = new Set<Node>();
   const open = [flow];
   for (let term = open.pop(); term; term = open.pop()) {
-    if (term.node.kind === "operation" && term.node.primitive === "add") open.push(...term.node.inputs.toReversed());
-    else terms.push(peeled(term));
+    const { node } = term;
+    if (node.kind === "operation" && node.primitive === "add" && !taken.has(node)) {
+      taken.add(node);
+      open.push(...node.inputs.toReversed());
+    } else {
+      terms.push(peeled(term));
+    }
   }
   return terms;
 }
