@@ -9,6 +9,7 @@ import { WasmExecutable } from "./executable.ts";
 import { kernelTable } from "./kernelTable.ts";
 import type { BlasChoice } from "./native/blas.ts";
 import { moveSteps } from "./plan.ts";
+import { PlanCache } from "./planCache.ts";
 
 export interface WasmBackendOptions {
   /**
@@ -61,14 +62,15 @@ export function createBackend(options: BackendOptions): WasmBackend {
     relaxed: relaxed && hasRelaxedSimd(),
     native: library && { all: blasForAll },
   });
+  const plans = new PlanCache();
   return {
     name: library ? `wasm, ${library.name}` : "wasm",
     synchronous: true,
     get threads() {
       return engine.threads;
     },
-    compile: (program: Program, options: CompileOptions = {}) => {
-      const plan = compilePlan(program, { ...options, kernels });
+    compile: (program: Program, { aliases = new Map<number, number>() }: CompileOptions = {}) => {
+      const plan = plans.get(program, aliases, () => compilePlan(program, { aliases, kernels }));
       const base = engine.regions.allocate(plan.bytes);
       return new WasmExecutable(engine, { ...plan, steps: moveSteps(plan.steps, base) }, base);
     },
