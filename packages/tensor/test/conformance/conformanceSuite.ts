@@ -3,7 +3,7 @@ import type { Backend, Executable, Primitive, Program, TensorData, TensorType } 
 import { createReferenceBackend, isFloat, isResident, trace, typeText, valueTypes } from "@weft/tensor";
 import { describe, expect, it } from "vitest";
 import { aliasSuite } from "./aliasSuite.ts";
-import { callCases } from "./callCases.ts";
+import { transformationCases } from "./transformationCases.ts";
 import type { Case, Tolerance, Value } from "./case.ts";
 import { rounded } from "./case.ts";
 import { contractionCases } from "./contractionCases.ts";
@@ -25,7 +25,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
   windows: windowCases,
   "indexing, sorting and random bits": indexCases,
   scan: scanCases,
-  calls: callCases,
+  "calls and transformations": transformationCases,
   "fusion and graph shapes": fusionCases,
 };
 

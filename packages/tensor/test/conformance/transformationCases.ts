@@ -1,6 +1,17 @@
-/** Calls: Programs within Programs, with gradients that compute them again or are given. */
+/** Calls, which are Programs within Programs with gradients that compute them again or are given, and other transformations. */
 import type { Tensor } from "@weft/tensor";
-import { bindAll, checkpoint, customVjp, grad, tensor, trace } from "@weft/tensor";
+import {
+  bindAll,
+  checkpoint,
+  conv2d,
+  customVjp,
+  grad,
+  hvp,
+  jvp,
+  perExampleGradients,
+  tensor,
+  trace,
+} from "@weft/tensor";
 import type { Case } from "./case.ts";
 import { accumulated, sample } from "./case.ts";
 
@@ -16,7 +27,7 @@ const clipped = customVjp(
   (dy: Tensor, { args: [x] }) => [dy.mul(x).mul(2).clip(-1, 1)],
 );
 
-export const callCases: readonly Case[] = [
+export const transformationCases: readonly Case[] = [
   {
     claim: "calls of one Program on several operands, one within another",
     fn: (x, y) => {
@@ -44,5 +55,25 @@ export const callCases: readonly Case[] = [
     claim: "a gradient of its own",
     fn: (x) => [clipped(x), grad((z: Tensor) => clipped(z).sum())(x)],
     inputs: [[sample([7])]],
+  },
+  {
+    claim: "norms and weighted sums of the gradients of each example",
+    fn: (images, kernel, w) => {
+      const loss = ([k, v]: readonly Tensor[], image: Tensor) =>
+        conv2d(image.expandDims(0), k!, { padding: "same" }).relu().reshape([1, -1]).matmul(v!).square().sum();
+      const { values, norms, weightedSum, stacked } = perExampleGradients(loss)([kernel, w], images);
+      return [values, norms, ...weightedSum(norms.add(1).reciprocal()), ...stacked()];
+    },
+    inputs: [[sample([5, 4, 4, 2]), sample([3, 3, 2, 3], "f32", [-0.5, 0.5]), sample([48, 6], "f32", [-0.5, 0.5])]],
+    tolerance: { relative: 1e-4, absolute: 1e-3 },
+  },
+  {
+    claim: "tangents and products with second derivatives",
+    fn: (x, w, v) => {
+      const energy = (kernel: Tensor) => layer(layer(x, kernel), kernel).square().sum();
+      return [...jvp(energy)([w], [v]), hvp(energy)(w, v)];
+    },
+    inputs: [[sample([2, 3]), sample([3, 3], "f32", [-0.5, 0.5]), sample([3, 3])]],
+    tolerance: { relative: 1e-4, absolute: 1e-3 },
   },
 ];
