@@ -123,6 +123,19 @@ describe("dot", () => {
     fc.assert(property, { numRuns: 60 });
   });
 
+  it("multiplies a few rows by wide matrices, which are not packed", () => {
+    const rows = fc.integer({ min: 5, max: 33 });
+    const [columns, terms] = [fc.integer({ min: 30, max: 270 }), fc.integer({ min: 20, max: 110 })];
+    const property = fc.property(rows, columns, terms, layout, (m, n, k, kind) => check(product(m, n, [k, kind])));
+    fc.assert(property, { numRuns: 60 });
+    check(product(10, 41, [1031, "NT"]));
+    check({
+      lhs: [3, 7, 100],
+      rhs: [3, 50, 100],
+      params: { lhsBatch: [0], rhsBatch: [0], lhsContract: [2], rhsContract: [2] },
+    });
+  });
+
   it.each(["NN", "NT", "TN", "TT"] as const)("spans several blocks of every axis (%s)", (kind) => {
     check(product(70, 521, [259, kind]), { cut: 3 });
     check(product(133, 12, [530, kind]));

@@ -2,6 +2,7 @@
 import type { DotParams, TensorType } from "@weft/tensor";
 import type { KernelFactory, KernelSource } from "../kernel.ts";
 import { contractionOf } from "./contraction.ts";
+import { fewRowsDot } from "./dotFewRows.ts";
 import { packedDot } from "./dotPacked.ts";
 import { simpleDot } from "./dotSimple.ts";
 import { thinDot } from "./dotThin.ts";
@@ -26,5 +27,7 @@ function chooseKernel(
   const contraction = contractionOf(params, [lhs, rhs]);
   const { batch, m, n, k } = contraction;
   if (lhs.dtype !== "f32" || batch * m * n * k === 0) return simpleDot(contraction);
-  return thinDot(contraction, { relaxed }) ?? packedDot(contraction, { relaxed });
+  return (
+    thinDot(contraction, { relaxed }) ?? fewRowsDot(contraction, { relaxed }) ?? packedDot(contraction, { relaxed })
+  );
 }

@@ -1,0 +1,238 @@
+/**
+ * A few rows times a wide matrix: packing would touch every element of the right side to use it a few times, so both sides
+ * are read where they lie. Sums that are not finished wait in the scratch space, as vectors, while the right side is streamed
+ * in blocks of k. The order of every sum depends on k and the layout alone.
+ */
+import type { Expression, Local } from "../emitter/expression.ts";
+import { select } from "../emitter/expression.ts";
+import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
+import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
+import { f32, i32 } from "../emitter/scalar.ts";
+import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
+import type { KernelSource } from "../kernel.ts";
+import { offsetOf, singleStride } from "./axes.ts";
+import type { Contraction } from "./contraction.ts";
+import { contractionKey } from "./contraction.ts";
+import { tileAccumulators, tileStep } from "./registerTile.ts";
+
+const fewestRows = 5;
+const mostRows = 32;
+/** Columns of a tile: what is read of the right side at once, and the sums, stay in the first cache. */
+const columnsPerTile = { fewest: 32, most: 256 };
+/** Tiles wanted for threads. */
+const enoughTiles = 4;
+
+/** Strides are in elements. */
+interface FewRows {
+  readonly contraction: Contraction;
+  /** Rows of the register tile. */
+  readonly rows: number;
+  readonly groups: number;
+  /** Columns of one tile. */
+  readonly width: number;
+  readonly left: { readonly row: number; readonly inner: number };
+  /** From one k, or one column, to the next; the other of the two is 1. */
+  readonly rightStride: number;
+  readonly relaxed: boolean;
+}
+
+/** The kernel, or undefined when there are too few rows or too many, or the layout needs packing. */
+export function fewRowsDot(contraction: Contraction, options: { readonly relaxed: boolean }): KernelSource | undefined {
+  const { lhs, rhs, batch, m, n, k } = contraction;
+  const [row, inner] = [singleStride(lhs.outer), singleStride(lhs.inner)];
+  const [rightOuter, rightInner] = [singleStride(rhs.outer), singleStride(rhs.inner)];
+  if (m < fewestRows || m > mostRows || n < columnsPerTile.fewest) return undefined;
+  if (row === undefined || inner === undefined || rightOuter === undefined || rightInner === undefined)
+    return undefined;
+  const along = rightOuter === 1 ? alongColumns : rightInner === 1 && inner === 1 ? alongInner : undefined;
+  if (!along || k < along.fewest) return undefined;
+  const wanted = Math.ceil(n / Math.max(1, Math.ceil(enoughTiles / batch)) / 8) * 8;
+  const width = Math.min(columnsPerTile.most, Math.max(columnsPerTile.fewest, wanted));
+  const rows = Math.ceil(m / 5) * 5 <= Math.ceil(m / 4) * 4 ? 5 : 4;
+  const groups = Math.ceil(m / rows);
+  const rightStride = along === alongColumns ? rightInner : rightOuter;
+  const shape: FewRows = {
+    contraction,
+    rows,
+    groups,
+    width,
+    left: { row, inner },
+    rightStride,
+    relaxed: options.relaxed,
+  };
+  return {
+    key: `dotFewRows:${options.relaxed ? "relaxed" : "plain"}:${contractionKey(contraction)}`,
+    build: () => build(shape, along),
+    tiles: batch * Math.ceil(n / width),
+    scratchBytes: sumBytes(shape, along),
+  };
+}
+
+/** How one tile is computed: the kernel's two ways. */
+interface Along {
+  /** Columns of the register tile. */
+  readonly columns: number;
+  /** Vectors of unfinished sums for each row of the register tile. */
+  readonly vectors: number;
+  /** Terms below which the sums' way through memory costs more than packing. */
+  readonly fewest: number;
+  /** Terms that are added before the next columns. */
+  readonly block: number;
+  /** Terms of `block` must be a multiple of this: the rest are added at the end. */
+  readonly step: number;
+  /** Adds `count` terms to the sums of one register tile. */
+  readonly add: (f: FunctionBuilder, shape: FewRows, tile: RegisterTile) => void;
+  /** Finishes sums that lie at `sums`, and writes them. */
+  readonly finish: (f: FunctionBuilder, shape: FewRows, tile: RegisterTile & { readonly result: Local<"i32"> }) => void;
+}
+
+interface RegisterTile {
+  /** Rows of the left, and columns of the right side, at the first term; `count` terms follow. */
+  readonly left: Local<"i32">;
+  readonly right: Local<"i32">;
+  readonly count: number;
+  readonly sums: readonly (readonly Local<"v128">[])[];
+}
+
+/** Register tiles side by side; the last one overlaps its neighbour rather than be narrower. */
+const stripsOf = (width: number, { columns }: Along) => Math.ceil(width / columns);
+
+function sumBytes({ width, rows, groups }: FewRows, along: Along): number {
+  return 16 * rows * along.vectors * groups * stripsOf(width, along);
+}
+
+const minimum = (x: Expression<"i32">, y: Expression<"i32">) => select(i32.ltS(x, y), x, y);
+
+function build(shape: FewRows, along: Along): ModuleBuilder {
+  const { contraction, rows, width, left: leftStrides, rightStride } = shape;
+  const { lhs, rhs, m, n, k } = contraction;
+  const blocks = Math.ceil(n / width);
+  const columnStride = along === alongColumns ? 1 : rightStride;
+  const innerStride = along === alongColumns ? rightStride : 1;
+  const whole = k - (k % along.step);
+  const module = new ModuleBuilder();
+  module.function(
+    ["i32", "i32", "i32", "i32", "i32", "i32"],
+    (f, [from, to, scratch, a, b, c]) => {
+      const sums = tileAccumulators(f, { rows, vectors: along.vectors, relaxed: shape.relaxed });
+      const [batch, first, last, sumsAt] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
+      const [leftAt, rightAt, left, right, result] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
+      const [row, column, k0] = [f.i32(0), f.i32(0), f.i32(0)];
+      const moveSums = (load: boolean) =>
+        sums.flat().forEach((sum, i) => {
+          if (load) f.set(sum, v128.load(sumsAt, 16 * i));
+          else f.storeV128(sumsAt, sum, 16 * i);
+        });
+      /** Every register tile of this tile in turn; the last row and column of them overlap their neighbours. */
+      const forTiles = (write: () => void) => {
+        f.set(sumsAt, scratch);
+        f.for({ from: 0, to: m, step: rows }, (r) => {
+          f.set(row, minimum(r, i32.const(m - rows)));
+          f.set(left, i32.add(leftAt, i32.add(i32.mul(row, 4 * leftStrides.row), i32.mul(k0, 4 * leftStrides.inner))));
+          f.for({ from: first, to: last, step: along.columns }, (j) => {
+            f.set(column, minimum(j, i32.const(n - along.columns)));
+            f.set(right, i32.add(rightAt, i32.mul(column, 4 * columnStride)));
+            f.set(right, i32.add(right, i32.mul(k0, 4 * innerStride)));
+            write();
+            f.increment(sumsAt, 16 * rows * along.vectors);
+          });
+        });
+      };
+      const addBlock = (count: number) =>
+        forTiles(() => {
+          moveSums(true);
+          along.add(f, shape, { left, right, count, sums });
+          moveSums(false);
+        });
+      f.for({ from, to }, (tile) => {
+        f.set(batch, i32.divU(tile, blocks));
+        f.set(first, i32.mul(i32.remU(tile, blocks), width));
+        f.set(last, minimum(i32.const(n), i32.add(first, width)));
+        f.set(leftAt, i32.add(a, offsetOf(lhs.batch, batch)));
+        f.set(rightAt, i32.add(b, offsetOf(rhs.batch, batch)));
+        f.memoryFill(scratch, 0, sumBytes(shape, along));
+        f.for({ from: 0, to: whole - (whole % along.block), step: along.block }, () => addBlock(along.block), k0);
+        if (whole % along.block > 0) addBlock(whole % along.block);
+        f.set(k0, i32.const(whole));
+        forTiles(() => {
+          moveSums(true);
+          f.set(result, i32.add(c, i32.mul(i32.add(i32.mul(batch, m), row), 4 * n)));
+          f.increment(result, i32.mul(column, 4));
+          along.finish(f, shape, { left, right, count: k - whole, sums, result });
+        });
+      });
+    },
+    { export: "run" },
+  );
+  return module;
+}
+
+/** Columns lie side by side: lanes are columns. A few rows of the right side are streamed at a time. */
+const alongColumns: Along = {
+  columns: 8,
+  vectors: 2,
+  fewest: 24,
+  block: 8,
+  step: 1,
+  add: (f, { rows, left: strides, rightStride, relaxed }, { left, right, count, sums }) => {
+    for (let u = 0; u < count; u++) {
+      tileStep(
+        f,
+        { rows, vectors: 2, relaxed },
+        {
+          sums,
+          left: (r) => v128.load32Splat(left, 4 * (r * strides.row + u * strides.inner)),
+          right: (j) => v128.load(right, 4 * u * rightStride + 16 * j),
+        },
+      );
+    }
+  },
+  finish: (f, { contraction: { n } }, { sums, result }) =>
+    sums.forEach((row, r) => row.forEach((sum, j) => f.storeV128(result, sum, 4 * r * n + 16 * j))),
+};
+
+const unroll = 2;
+
+/** k lies side by side on both sides: lanes are neighbouring terms of one sum. */
+const alongInner: Along = {
+  columns: 2,
+  vectors: 2,
+  fewest: 64,
+  block: 512,
+  step: 4,
+  add: (f, { rows, left: strides, rightStride, relaxed }, { left, right, count, sums }) => {
+    const [x, y] = [f.i32(left), f.i32(right)];
+    const steps = (times: number) => {
+      for (let u = 0; u < times; u++) {
+        tileStep(
+          f,
+          { rows, vectors: 2, relaxed },
+          {
+            sums,
+            left: (r) => v128.load(x, 4 * r * strides.row + 16 * u),
+            right: (j) => v128.load(y, 4 * j * rightStride + 16 * u),
+          },
+        );
+      }
+      f.increment(x, 16 * times);
+      f.increment(y, 16 * times);
+    };
+    const vectors = count / 4;
+    f.for({ from: 0, to: Math.floor(vectors / unroll) }, () => steps(unroll));
+    if (vectors % unroll > 0) steps(vectors % unroll);
+  },
+  finish: (f, { contraction: { n }, left: strides, rightStride }, { left, right, count, sums, result }) => {
+    const total = f.local("f32");
+    sums.forEach((row, r) =>
+      row.forEach((sum, j) => {
+        const halves = f.local("v128", f32x4.add(sum, i32x4.shuffle(sum, sum, [2, 3, 0, 1])));
+        f.set(total, f32.add(f32x4.extractLane(halves, 0), f32x4.extractLane(halves, 1)));
+        for (let u = 0; u < count; u++) {
+          const [x, y] = [f32.load(left, 4 * (r * strides.row + u)), f32.load(right, 4 * (j * rightStride + u))];
+          f.set(total, f32.add(total, f32.mul(x, y)));
+        }
+        f.storeF32(result, total, 4 * (r * n + j));
+      }),
+    );
+  },
+};
