@@ -75,7 +75,7 @@ test("a worker trains on data of its own, and data that does not fit is refused 
   expect(JSON.stringify(refused.events)).toMatch(/label.*expected.*11/);
   const own = joining(url, "--data", csv, "--threads", "3");
   expect(await own.untilEvent("prepared")).toMatchObject({ ownExamples: 300 });
-  expect((await coordinator.untilEvent("workerJoined"))["device"]).toMatch(/\(wasm\), 3 of /);
+  expect((await coordinator.untilEvent("workerJoined"))["device"]).toMatch(/^cpu \(wasm.*\), 3 of /);
   expect(await coordinator.exited).toBe(0);
   expect(await own.exited).toBe(0);
 });
