@@ -7,6 +7,12 @@ import { weftCommand } from "./command/weftCommand.ts";
 // old generation every round (211 times in 200 rounds of MNIST); counted with it, scavenges free them (twice).
 setFlagsFromString("--external-memory-accounted-in-global-limit");
 
+// Whoever read our lines has gone (as in `weft runs | head`): end quietly, with the code a shell gives to a broken pipe.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(141);
+  throw error;
+});
+
 process.exitCode = await weftCommand(process.argv.slice(2));
 // Children's channels and a terminal's input must not keep a finished command alive.
 if (process.connected) process.disconnect();
