@@ -65,7 +65,9 @@ export function toProgram(outputs: readonly Tensor[], inputs: readonly Tensor[])
     }
   }
   const program = { inputs: inputs.map(typeOf), literals, instructions, outputs: outputs.map(valueOf) };
-  return instructions.some(({ primitive }) => primitive === "scan" || primitive === "call") ? withoutDeadCode(program) : program;
+  return instructions.some(({ primitive }) => primitive === "scan" || primitive === "call")
+    ? withoutDeadCode(program)
+    : program;
 }
 
 /** Runs `fn` on arguments that have types but no values, and keeps what it computes as a Program. */
