@@ -1,21 +1,25 @@
 /** Growing output and checked input of bytes: variable-length whole numbers (unsigned LEB128), doubles, raw blocks. */
 import { ProgramError } from "./errors.ts";
 
+/** Bytes of a number of 53 bits, 7 in each. */
+const longestNatural = 8;
+
 export class ByteWriter {
   #bytes = new Uint8Array(256);
   #length = 0;
 
   natural(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new ProgramError(`encode: ${value} is not a whole number ≥ 0`);
+    this.#reserve(longestNatural);
     let rest = value;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#push((rest % 0x80) | 0x80);
-    this.#push(rest);
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+    this.#bytes[this.#length++] = rest;
   }
 
   double(value: number): void {
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setFloat64(0, value, true);
-    this.raw(bytes);
+    this.#reserve(8);
+    new DataView(this.#bytes.buffer).setFloat64(this.#length, value, true);
+    this.#length += 8;
   }
 
   raw(bytes: Uint8Array): void {
@@ -27,11 +31,6 @@ export class ByteWriter {
   /** What was written, as a fresh array. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
-  }
-
-  #push(byte: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#length++] = byte;
   }
 
   #reserve(count: number): void {

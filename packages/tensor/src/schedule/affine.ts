@@ -20,7 +20,11 @@ export type ViewInstruction = Extract<
 export class IndexSpace {
   readonly sizes: number[];
   readonly rank: number;
-  readonly #halves = new Map<number, readonly [outer: number, inner: number]>();
+  /** By axis, of those that are split. */
+  readonly #halves: (readonly [outer: number, inner: number])[] = [];
+  /** Texts of maps, as long as no axis is split: most values of a loop are indexed by the same map. */
+  #keys = new Map<IndexMap, string>();
+  #identity: IndexMap | undefined;
 
   constructor(shape: Shape) {
     this.sizes = [...shape];
@@ -29,12 +33,13 @@ export class IndexSpace {
 
   /** The map of a value that is indexed by the space's own axes. */
   identity(): IndexMap {
-    return Array.from({ length: this.rank }, (_, axis) => affine(0, [[axis, 1]]));
+    this.#identity ??= Array.from({ length: this.rank }, (_, axis) => affine(0, [[axis, 1]]));
+    return this.#identity;
   }
 
   /** The unsplit parts of an axis, outer to inner. */
   leaves(axis: number): number[] {
-    const halves = this.#halves.get(axis);
+    const halves = this.#halves[axis];
     return halves ? halves.flatMap((half) => this.leaves(half)) : [axis];
   }
 
@@ -42,13 +47,14 @@ export class IndexSpace {
   split(axis: number, innerSize: number): readonly [outer: number, inner: number] {
     const halves = [this.sizes.length, this.sizes.length + 1] as const;
     this.sizes.push((this.sizes[axis] ?? 1) / innerSize, innerSize);
-    this.#halves.set(axis, halves);
+    this.#halves[axis] = halves;
+    this.#keys = new Map();
     return halves;
   }
 
   /** The same affine form over unsplit axes of more than one element. */
   resolve(form: Affine): Affine {
-    if (form.terms.every(([axis]) => !this.#halves.has(axis) && this.sizes[axis] !== 1)) return form;
+    if (form.terms.every(([axis]) => this.#halves[axis] === undefined && this.sizes[axis] !== 1)) return form;
     const terms = form.terms.flatMap(([axis, coefficient]) => {
       let scale = coefficient;
       return this.leaves(axis)
@@ -67,10 +73,10 @@ export class IndexSpace {
 
   /** Row-major position in a value of `shape` at `map`. */
   linear(map: IndexMap, shape: Shape): Affine {
-    let form = affine(0, []);
+    let form = zero;
     let stride = 1;
     for (let axis = shape.length - 1; axis >= 0; axis--) {
-      form = add(form, scale(map[axis] ?? affine(0, []), stride));
+      form = add(form, scale(map[axis] ?? zero, stride));
       stride *= shape[axis] ?? 1;
     }
     return form;
@@ -78,19 +84,26 @@ export class IndexSpace {
 
   /** Text that is equal for equal maps. */
   key(map: IndexMap): string {
-    return map
-      .map((form) => {
-        const { offset, terms } = this.resolve(form);
-        return `${offset}:${terms.flat().join()}`;
-      })
-      .join(";");
+    let text = this.#keys.get(map);
+    if (text === undefined) {
+      text = "";
+      for (const form of map) text += `${accessText(this.resolve(form))};`;
+      this.#keys.set(map, text);
+    }
+    return text;
   }
+}
+
+function accessText({ offset, terms }: Affine): string {
+  let text = String(offset);
+  for (const [axis, coefficient] of terms) text += `,${axis},${coefficient}`;
+  return text;
 }
 
 /** The operand's map from the map of a view's result; undefined when a reshape cuts across the space's axes. */
 export function throughView(space: IndexSpace, view: ViewInstruction, access: ViewAccess): IndexMap | undefined {
   const { map, operandShape } = access;
-  const at = (axis: number) => map[axis] ?? affine(0, []);
+  const at = (axis: number) => map[axis] ?? zero;
   switch (view.primitive) {
     case "transpose": {
       const rows: Affine[] = [];
@@ -98,7 +111,7 @@ export function throughView(space: IndexSpace, view: ViewInstruction, access: Vi
       return rows;
     }
     case "broadcast":
-      return operandShape.map((size, axis) => (size === 1 ? affine(0, []) : at(view.params.axes[axis] ?? 0)));
+      return operandShape.map((size, axis) => (size === 1 ? zero : at(view.params.axes[axis] ?? 0)));
     case "slice":
       return operandShape.map((_, axis) =>
         add(scale(at(axis), view.params.step[axis] ?? 1), affine(view.params.start[axis] ?? 0, [])),
@@ -122,7 +135,7 @@ interface ViewAccess {
 /** Divides a row-major position into one index per axis of `shape`, splitting loop axes where they span two of its axes. */
 function unflatten(space: IndexSpace, position: Affine, shape: Shape): IndexMap | undefined {
   const strides = rowMajorStrides(shape);
-  const rows: Affine[] = strides.map(() => affine(0, []));
+  const rows: Affine[] = [];
   let rest = position.offset;
   strides.forEach((stride, axis) => {
     rows[axis] = affine(Math.floor(rest / stride), []);
@@ -138,7 +151,7 @@ function unflatten(space: IndexSpace, position: Affine, shape: Shape): IndexMap 
     if (stride === undefined || extent === undefined || coefficient % stride !== 0) return undefined;
     const room = stride * extent;
     if ((size - 1) * coefficient < room) {
-      rows[row] = add(rows[row] ?? affine(0, []), affine(0, [[axis, coefficient / stride]]));
+      rows[row] = add(rows[row] ?? zero, affine(0, [[axis, coefficient / stride]]));
       continue;
     }
     const inner = room / coefficient;
@@ -174,15 +187,36 @@ export function affine(offset: number, terms: Affine["terms"]): Affine {
   return { offset, terms };
 }
 
+const zero = affine(0, []);
+
 export function add(left: Affine, right: Affine): Affine {
-  const sums = new Map(left.terms);
-  for (const [axis, coefficient] of right.terms) sums.set(axis, (sums.get(axis) ?? 0) + coefficient);
-  const terms = [...sums].filter(([, coefficient]) => coefficient !== 0).sort(([a], [b]) => a - b);
-  return affine(left.offset + right.offset, terms);
+  const offset = left.offset + right.offset;
+  const [ours, theirs] = [left.terms, right.terms];
+  if (theirs.length === 0) return affine(offset, ours);
+  if (ours.length === 0) return affine(offset, theirs);
+  const terms: (readonly [axis: number, coefficient: number])[] = [];
+  let [i, j] = [0, 0];
+  while (i < ours.length || j < theirs.length) {
+    const [mine, other] = [ours[i], theirs[j]];
+    if (other === undefined || (mine && mine[0] < other[0])) {
+      terms.push(mine!);
+      i++;
+    } else if (mine === undefined || other[0] < mine[0]) {
+      terms.push(other);
+      j++;
+    } else {
+      const coefficient = mine[1] + other[1];
+      if (coefficient !== 0) terms.push([mine[0], coefficient]);
+      i++;
+      j++;
+    }
+  }
+  return affine(offset, terms);
 }
 
 export function scale(form: Affine, factor: number): Affine {
-  if (factor === 1) return form;
+  if (factor === 1 || form === zero) return form;
+  if (factor === 0) return zero;
   return affine(
     form.offset * factor,
     form.terms.map(([axis, coefficient]) => [axis, coefficient * factor]),

@@ -16,9 +16,12 @@ export function collapseLoop(request: LoopRequest, space: IndexSpace, open: Open
   const leavesOf = (axes: number[]) => axes.flatMap((axis) => space.leaves(axis)).filter((a) => space.sizes[a] !== 1);
   const keptLeaves = leavesOf(all.filter((axis) => !isReduced(axis)));
   const axes = [...keptLeaves, ...leavesOf(all.filter(isReduced))];
+  const positions: number[] = [];
+  axes.forEach((axis, position) => (positions[axis] = position));
   const strided = (form: Affine): Access => {
-    const coefficients = new Map(space.resolve(form).terms);
-    return { offset: form.offset, strides: axes.map((axis) => coefficients.get(axis) ?? 0) };
+    const strides = axes.map(() => 0);
+    for (const [axis, coefficient] of space.resolve(form).terms) strides[positions[axis]!] = coefficient;
+    return { offset: form.offset, strides };
   };
 
   const ops: LoopOp[] = [];
@@ -27,21 +30,21 @@ export function collapseLoop(request: LoopRequest, space: IndexSpace, open: Open
   const renamed: number[] = [];
   const seen = new Map<string, number>();
   for (const op of open.ops) {
-    const args = "args" in op ? { args: op.args.map((arg) => renamed[arg]!) } : {};
-    const closed = "form" in op ? { ...op, form: undefined, access: strided(op.form) } : { ...op, ...args };
-    const key = JSON.stringify(closed);
+    const access = "form" in op ? strided(op.form) : nowhere;
+    const args = "args" in op ? op.args.map((arg) => renamed[arg]!) : [];
+    const key = keyOf(op, access, args);
     let position = seen.get(key);
     if (position === undefined) {
       position = ops.length;
       seen.set(key, position);
       if (op.kind === "load") {
         ops.push({ kind: "load", dtype: op.dtype, operand: operands.length });
-        operands.push({ dtype: op.dtype, access: strided(op.form) });
+        operands.push({ dtype: op.dtype, access });
         reads.push(op.buffer);
       } else if (op.kind === "index") {
-        ops.push({ kind: "index", dtype: op.dtype, access: strided(op.form) });
+        ops.push({ kind: "index", dtype: op.dtype, access });
       } else {
-        ops.push({ ...op, ...args });
+        ops.push("args" in op ? { ...op, args } : op);
       }
     }
     renamed.push(position);
@@ -57,6 +60,26 @@ export function collapseLoop(request: LoopRequest, space: IndexSpace, open: Open
   });
   const loop = { sizes: axes.map((axis) => space.sizes[axis]!), kept: keptLeaves.length, operands, ops, results };
   return { loop: mergeAxes(loop), reads, writes: open.results.map(({ root }) => root.value) };
+}
+
+const nowhere: Access = { offset: 0, strides: [] };
+
+/** Equal for operations that give the same at every index. */
+function keyOf(op: OpenOp, { offset, strides }: Access, args: readonly number[]): string {
+  switch (op.kind) {
+    case "load":
+      return `load ${op.dtype} ${op.buffer} ${offset} ${strides.join()}`;
+    case "index":
+      return `index ${op.dtype} ${offset} ${strides.join()}`;
+    case "constant":
+      return `${op.dtype} ${Object.is(op.value, -0) ? "-0" : op.value}`;
+    case "apply":
+      return `${op.primitive} ${op.dtype} ${args.join()}`;
+    case "compare":
+      return `${op.op} ${args.join()}`;
+    default:
+      return op satisfies never;
+  }
 }
 
 /** Row-major over the axes of more than one element; reduced axes count as one element. */

@@ -140,9 +140,11 @@ class Grouping {
 
   /** Merges the new group into an earlier one that walks the same indices, if they share data and nothing stands between. */
   #joinAnother(group: Group): boolean {
-    const candidates = this.#groups.filter((earlier) => isRelated(earlier, group)).slice(-mergeAttempts);
-    for (const earlier of candidates.toReversed()) {
-      if (this.#readsThroughOthers(group, earlier)) continue;
+    const candidates = this.#lastRelated(group);
+    if (candidates.length === 0) return false;
+    const behind = this.#behindOthers(group);
+    for (const earlier of candidates) {
+      if (behind.has(earlier)) continue;
       const merged = this.#merge(earlier, group);
       if (!merged) continue;
       earlier.values.push(...group.values);
@@ -154,6 +156,15 @@ class Grouping {
     return false;
   }
 
+  /** The earlier groups to try, the latest first. */
+  #lastRelated(group: Group): Group[] {
+    const related: Group[] = [];
+    for (let i = this.#groups.length - 1; i >= 0 && related.length < mergeAttempts; i--) {
+      if (isRelated(this.#groups[i]!, group)) related.push(this.#groups[i]!);
+    }
+    return related;
+  }
+
   #merge(earlier: Group, later: Group): (GroupWork & { kind: "fused" }) | undefined {
     if (earlier.work.kind !== "fused" || later.work.kind !== "fused") return undefined;
     const [left, right] = [earlier.work.request, later.work.request];
@@ -163,24 +174,27 @@ class Grouping {
     return "kind" in loop ? undefined : { kind: "fused", request, loop };
   }
 
-  /** Whether `group` depends on `target` by way of another group, which would then have to run in their midst. */
-  #readsThroughOthers(group: Group, target: Group): boolean {
-    const open = this.#dependencies(group).filter((dependency) => dependency !== target);
-    const seen = new Set(open);
+  /** The groups that `group` depends on by way of others, which would have to run in the midst of the two as one. */
+  #behindOthers(group: Group): ReadonlySet<Group> {
+    const behind = new Set<Group>();
+    const open = this.#dependencies(group);
     for (let at = open.pop(); at; at = open.pop()) {
-      if (at === target) return true;
       for (const dependency of this.#dependencies(at)) {
-        if (!seen.has(dependency)) {
-          seen.add(dependency);
-          open.push(dependency);
-        }
+        if (behind.has(dependency)) continue;
+        behind.add(dependency);
+        open.push(dependency);
       }
     }
-    return false;
+    return behind;
   }
 
   #dependencies(group: Group): Group[] {
-    return [...group.reads].flatMap((value) => this.#groupOf.get(value) ?? []).filter((other) => other !== group);
+    const dependencies: Group[] = [];
+    for (const value of group.reads) {
+      const other = this.#groupOf.get(value);
+      if (other && other !== group) dependencies.push(other);
+    }
+    return dependencies;
   }
 }
 
@@ -192,7 +206,10 @@ function isRelated(earlier: Group, later: Group): boolean {
   const bothReduce = left.reducedAxes.length > 0 && right.reducedAxes.length > 0;
   if (bothReduce && left.reducedAxes.join() !== right.reducedAxes.join()) return false;
   if (earlier.work.loop.loop.ops.length + later.work.loop.loop.ops.length > largestLoop) return false;
-  return [...later.reads].some((value) => earlier.reads.has(value) || earlier.values.includes(value));
+  for (const value of later.reads) {
+    if (earlier.reads.has(value) || earlier.values.includes(value)) return true;
+  }
+  return false;
 }
 
 /** The loop that stores one value. */

@@ -18,24 +18,21 @@ export function buildLoop(
   try {
     const results = request.roots.map((root) => ({ root, op: builder.expandRoot(root) }));
     return collapseLoop(request, builder.space, { ops: builder.ops, results, definitions });
-  } catch (obstacle) {
-    if (obstacle instanceof Obstacle) return obstacle.what;
-    throw obstacle;
+  } catch (error) {
+    if (error === stopped && builder.obstacle) return builder.obstacle;
+    throw error;
   }
 }
 
-/** Ends the building of a loop; never leaves this file. */
-class Obstacle extends Error {
-  readonly what: LoopObstacle;
-  constructor(what: LoopObstacle) {
-    super(what.kind);
-    this.what = what;
-  }
-}
+/** Ends the building of a loop; never leaves this file. One for all, since obstacles are common and stack traces dear. */
+const stopped = new Error("the loop cannot be built");
 
 class LoopBuilder {
   readonly space: IndexSpace;
   readonly ops: OpenOp[] = [];
+  /** Why the building ended, if it did. */
+  obstacle: LoopObstacle | undefined;
+  /** Of the space before any axis was split. */
   readonly #identityKey: string;
   readonly #definitions: Definitions;
   readonly #stored: ReadonlySet<number>;
@@ -59,13 +56,13 @@ class LoopBuilder {
   #expand(value: number, map: IndexMap): number {
     const own = this.#roots.get(value);
     if (own) {
-      const here = own.reduce === undefined && own.expression === value && this.#keyOf(map) === this.#identityKey;
-      if (!here) throw new Obstacle({ kind: "conflict" });
+      const here = own.reduce === undefined && own.expression === value && this.space.key(map) === this.#identityKey;
+      if (!here) this.#stop({ kind: "conflict" });
       return this.#compute(value, map);
     }
     const place = this.#definitions.locate(value, this.#stored);
     if (place) {
-      if (this.#roots.has(place.value)) throw new Obstacle({ kind: "conflict" });
+      if (this.#roots.has(place.value)) this.#stop({ kind: "conflict" });
       const { shape, dtype } = this.#definitions.types[value]!;
       const form = add(this.space.linear(map, shape), affine(place.offset, []));
       return this.#emit({ kind: "load", dtype, buffer: place.value, form: this.space.resolve(form) });
@@ -74,7 +71,7 @@ class LoopBuilder {
   }
 
   #compute(value: number, map: IndexMap): number {
-    const key = `${value}@${this.#keyOf(map)}`;
+    const key = `${value}@${this.space.key(map)}`;
     const known = this.#made.get(key);
     if (known !== undefined) return known;
     const instruction = this.#definitions.instructionOf(value);
@@ -97,7 +94,7 @@ class LoopBuilder {
       const operand = instruction.inputs[0]!;
       const operandShape = this.#definitions.types[operand]!.shape;
       const below = throughView(this.space, instruction, { map, operandShape });
-      if (!below) throw new Obstacle({ kind: "materialise", value: operand });
+      if (!below) this.#stop({ kind: "materialise", value: operand });
       return this.#expand(operand, below);
     }
     const args = instruction.inputs.map((input) => this.#expand(input, map));
@@ -124,8 +121,9 @@ class LoopBuilder {
     return this.ops.length - 1;
   }
 
-  #keyOf(map: IndexMap): string {
-    return this.space.key(map);
+  #stop(obstacle: LoopObstacle): never {
+    this.obstacle = obstacle;
+    throw stopped;
   }
 }
 

@@ -116,20 +116,20 @@ function reuseInPlace(request: MemoryRequest, slots: Slot[]): void {
 
 /** Gives each slot the lowest place free during its life, largest slots first. */
 function placeSlots(slots: Slot[]): number {
+  /** By offset. */
   const placed: Slot[] = [];
   let end = 0;
   for (const slot of slots.toSorted((a, b) => b.bytes - a.bytes)) {
     if (slot.first > slot.last) continue;
-    const neighbours = placed
-      .filter((other) => other.first <= slot.last && slot.first <= other.last)
-      .sort((a, b) => a.offset - b.offset);
     let offset = 0;
-    for (const other of neighbours) {
+    for (const other of placed) {
+      if (other.first > slot.last || slot.first > other.last) continue;
       if (offset + slot.bytes <= other.offset) break;
       offset = Math.max(offset, align(other.offset + other.bytes));
     }
     slot.offset = offset;
-    placed.push(slot);
+    const next = placed.findIndex((other) => other.offset > offset);
+    placed.splice(next === -1 ? placed.length : next, 0, slot);
     end = Math.max(end, align(offset + slot.bytes));
   }
   return end;

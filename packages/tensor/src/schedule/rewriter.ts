@@ -102,10 +102,9 @@ export class Rewriter {
 }
 
 function keyOf({ primitive, inputs, params }: Instruction): string {
-  const text = JSON.stringify(params, (_, value: unknown) =>
-    typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? numberText(value) : value,
-  );
-  return `${primitive}(${inputs.join()})${text}`;
+  // All other numbers are whole, which JSON tells apart by itself.
+  const exact = primitive === "constant" ? numberText(params.value) : "";
+  return `${primitive}(${inputs.join()})${exact}${JSON.stringify(params)}`;
 }
 
 const numberText = (value: number) => (Object.is(value, -0) ? "-0" : String(value));

@@ -1,6 +1,6 @@
 /** The scheduler keeps what a program computes, and puts into one loop what belongs together. */
 import type { Program, Tensor, TensorData } from "@weft/tensor";
-import { concat, createReferenceBackend, describeSchedule, grad, schedule, simplify, trace } from "@weft/tensor";
+import { concat, createReferenceBackend, describeSchedule, full, grad, schedule, simplify, trace } from "@weft/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { randomPrograms } from "./randomProgram.ts";
@@ -57,6 +57,13 @@ describe("random programs", () => {
       }),
     );
   });
+});
+
+it("infinities of both signs, NaN and zeros of both signs stay apart in one loop", () => {
+  const values = [Infinity, -Infinity, NaN, 0, -0];
+  const program = trace((x) => values.map((value) => full([2], value).mul(x)), [f32(2)]);
+  const results = runSchedule(program, schedule(program), [new Float32Array([1, 2])]);
+  expect(results.map(([first]) => first)).toEqual(values);
 });
 
 describe("simplification", () => {
