@@ -7,7 +7,7 @@ import { mustReach } from "../shared/goal.ts";
 import { tilesPng } from "../shared/images.ts";
 import { saveFile } from "../shared/saveFile.ts";
 
-const run = await fit(job, { epochs: 3 });
+const run = await fit(job, { epochs: 4 });
 const { accuracy = NaN, loss = NaN } = await run.evaluate(); // on the 10,000 test images
 console.log(`test loss ${loss.toFixed(4)}, accuracy ${(100 * accuracy).toFixed(2)} %`);
 
