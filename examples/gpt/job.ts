@@ -36,7 +36,10 @@ export const gptJob = (text: TextSource, { steps }: { readonly steps: number }) 
     loss: softmaxCrossEntropy,
     round: dataParallel({
       batchSize: 12,
-      optimizer: adamw({ learningRate: warmupCosine({ peak: 2e-3, warmup: Math.ceil(steps / 20), steps }), beta2: 0.99 }),
+      optimizer: adamw({
+        learningRate: warmupCosine({ peak: 2e-3, warmup: Math.ceil(steps / 20), steps }),
+        beta2: 0.99,
+      }),
     }),
     stop: { rounds: steps },
   });
