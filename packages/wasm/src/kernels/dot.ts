@@ -2,9 +2,9 @@
 import type { DotParams, TensorType } from "@weft/tensor";
 import type { KernelFactory, KernelSource } from "../kernel.ts";
 import { contractionOf } from "./contraction.ts";
-import { fewRowsDot } from "./dotFewRows.ts";
 import { packedDot } from "./dotPacked.ts";
 import { simpleDot } from "./dotSimple.ts";
+import { streamedDot } from "./dotStreamed.ts";
 import { thinDot } from "./dotThin.ts";
 
 export interface KernelOptions {
@@ -28,6 +28,6 @@ function chooseKernel(
   const { batch, m, n, k } = contraction;
   if (lhs.dtype !== "f32" || batch * m * n * k === 0) return simpleDot(contraction);
   return (
-    thinDot(contraction, { relaxed }) ?? fewRowsDot(contraction, { relaxed }) ?? packedDot(contraction, { relaxed })
+    thinDot(contraction, { relaxed }) ?? streamedDot(contraction, { relaxed }) ?? packedDot(contraction, { relaxed })
   );
 }

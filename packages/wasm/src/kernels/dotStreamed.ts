@@ -1,7 +1,8 @@
 /**
- * A few rows times a wide matrix: packing would touch every element of the right side to use it a few times, so both sides
- * are read where they lie. Sums that are not finished wait in the scratch space, as vectors, while the right side is streamed
- * in blocks of k. The order of every sum depends on k and the layout alone.
+ * Matrix products without packing: a block of the result's sums waits in the scratch space, as vectors, while both sides are
+ * read where they lie, a few terms of k at a time. Packing touches every element of the right side, which costs as much as
+ * 10 rows of products; here [10,256]·[256,1024] takes half the time, and 128 rows 15 % less. The order of every sum depends
+ * on k and the layout alone.
  */
 import type { Expression, Local } from "../emitter/expression.ts";
 import { select } from "../emitter/expression.ts";
@@ -16,19 +17,18 @@ import { contractionKey } from "./contraction.ts";
 import { tileAccumulators, tileStep } from "./registerTile.ts";
 
 const fewestRows = 5;
-const mostRows = 32;
 /** Columns of a tile: what is read of the right side at once, and the sums, stay in the first cache. */
 const columnsPerTile = { fewest: 32, most: 256 };
 /** Tiles wanted for threads. */
 const enoughTiles = 4;
 
 /** Strides are in elements. */
-interface FewRows {
+interface Streamed {
   readonly contraction: Contraction;
   /** Rows of the register tile. */
   readonly rows: number;
-  readonly groups: number;
-  /** Columns of one tile. */
+  /** Rows and columns of one tile. */
+  readonly height: number;
   readonly width: number;
   readonly left: { readonly row: number; readonly inner: number };
   /** From one k, or one column, to the next; the other of the two is 1. */
@@ -36,34 +36,38 @@ interface FewRows {
   readonly relaxed: boolean;
 }
 
-/** The kernel, or undefined when there are too few rows or too many, or the layout needs packing. */
-export function fewRowsDot(contraction: Contraction, options: { readonly relaxed: boolean }): KernelSource | undefined {
-  const { lhs, rhs, batch, m, n, k } = contraction;
+/** The kernel, or undefined when there are too few rows or terms, or packing suits the layout better. */
+export function streamedDot(
+  contraction: Contraction,
+  options: { readonly relaxed: boolean },
+): KernelSource | undefined {
+  const { lhs, rhs, batch, m, n } = contraction;
   const [row, inner] = [singleStride(lhs.outer), singleStride(lhs.inner)];
   const [rightOuter, rightInner] = [singleStride(rhs.outer), singleStride(rhs.inner)];
-  if (m < fewestRows || m > mostRows || n < columnsPerTile.fewest) return undefined;
+  if (m < fewestRows || n < columnsPerTile.fewest) return undefined;
   if (row === undefined || inner === undefined || rightOuter === undefined || rightInner === undefined)
     return undefined;
   const along = rightOuter === 1 ? alongColumns : rightInner === 1 && inner === 1 ? alongInner : undefined;
-  if (!along || k < along.fewest) return undefined;
-  const wanted = Math.ceil(n / Math.max(1, Math.ceil(enoughTiles / batch)) / 8) * 8;
-  const width = Math.min(columnsPerTile.most, Math.max(columnsPerTile.fewest, wanted));
+  if (!along || !along.pays(contraction)) return undefined;
   const rows = Math.ceil(m / 5) * 5 <= Math.ceil(m / 4) * 4 ? 5 : 4;
-  const groups = Math.ceil(m / rows);
+  const rowBlocks = Math.ceil(m / along.rows);
+  const height = Math.ceil(m / rowBlocks / rows) * rows;
+  const wanted = Math.ceil(n / Math.max(1, Math.ceil(enoughTiles / (batch * rowBlocks))) / 8) * 8;
+  const width = Math.min(columnsPerTile.most, Math.max(columnsPerTile.fewest, wanted));
   const rightStride = along === alongColumns ? rightInner : rightOuter;
-  const shape: FewRows = {
+  const shape: Streamed = {
     contraction,
     rows,
-    groups,
+    height,
     width,
     left: { row, inner },
     rightStride,
     relaxed: options.relaxed,
   };
   return {
-    key: `dotFewRows:${options.relaxed ? "relaxed" : "plain"}:${contractionKey(contraction)}`,
+    key: `dotStreamed:${options.relaxed ? "relaxed" : "plain"}:${contractionKey(contraction)}`,
     build: () => build(shape, along),
-    tiles: batch * Math.ceil(n / width),
+    tiles: batch * Math.ceil(m / height) * Math.ceil(n / width),
     scratchBytes: sumBytes(shape, along),
   };
 }
@@ -74,16 +78,22 @@ interface Along {
   readonly columns: number;
   /** Vectors of unfinished sums for each row of the register tile. */
   readonly vectors: number;
-  /** Terms below which the sums' way through memory costs more than packing. */
-  readonly fewest: number;
+  /** Whether the sums' way through memory, once for each block of terms, costs less than packing; by measurement. */
+  readonly pays: (contraction: Contraction) => boolean;
+  /** Rows of one tile, at most. */
+  readonly rows: number;
   /** Terms that are added before the next columns. */
   readonly block: number;
   /** Terms of `block` must be a multiple of this: the rest are added at the end. */
   readonly step: number;
   /** Adds `count` terms to the sums of one register tile. */
-  readonly add: (f: FunctionBuilder, shape: FewRows, tile: RegisterTile) => void;
+  readonly add: (f: FunctionBuilder, shape: Streamed, tile: RegisterTile) => void;
   /** Finishes sums that lie at `sums`, and writes them. */
-  readonly finish: (f: FunctionBuilder, shape: FewRows, tile: RegisterTile & { readonly result: Local<"i32"> }) => void;
+  readonly finish: (
+    f: FunctionBuilder,
+    shape: Streamed,
+    tile: RegisterTile & { readonly result: Local<"i32"> },
+  ) => void;
 }
 
 interface RegisterTile {
@@ -97,16 +107,16 @@ interface RegisterTile {
 /** Register tiles side by side; the last one overlaps its neighbour rather than be narrower. */
 const stripsOf = (width: number, { columns }: Along) => Math.ceil(width / columns);
 
-function sumBytes({ width, rows, groups }: FewRows, along: Along): number {
-  return 16 * rows * along.vectors * groups * stripsOf(width, along);
+function sumBytes({ width, height }: Streamed, along: Along): number {
+  return 16 * height * along.vectors * stripsOf(width, along);
 }
 
 const minimum = (x: Expression<"i32">, y: Expression<"i32">) => select(i32.ltS(x, y), x, y);
 
-function build(shape: FewRows, along: Along): ModuleBuilder {
-  const { contraction, rows, width, left: leftStrides, rightStride } = shape;
+function build(shape: Streamed, along: Along): ModuleBuilder {
+  const { contraction, rows, height, width, left: leftStrides, rightStride } = shape;
   const { lhs, rhs, m, n, k } = contraction;
-  const blocks = Math.ceil(n / width);
+  const [rowBlocks, columnBlocks] = [Math.ceil(m / height), Math.ceil(n / width)];
   const columnStride = along === alongColumns ? 1 : rightStride;
   const innerStride = along === alongColumns ? rightStride : 1;
   const whole = k - (k % along.step);
@@ -115,7 +125,8 @@ function build(shape: FewRows, along: Along): ModuleBuilder {
     ["i32", "i32", "i32", "i32", "i32", "i32"],
     (f, [from, to, scratch, a, b, c]) => {
       const sums = tileAccumulators(f, { rows, vectors: along.vectors, relaxed: shape.relaxed });
-      const [batch, first, last, sumsAt] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
+      const [block, batch, sumsAt] = [f.i32(0), f.i32(0), f.i32(0)];
+      const [top, bottom, first, last] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
       const [leftAt, rightAt, left, right, result] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
       const [row, column, k0] = [f.i32(0), f.i32(0), f.i32(0)];
       const moveSums = (load: boolean) =>
@@ -126,7 +137,7 @@ function build(shape: FewRows, along: Along): ModuleBuilder {
       /** Every register tile of this tile in turn; the last row and column of them overlap their neighbours. */
       const forTiles = (write: () => void) => {
         f.set(sumsAt, scratch);
-        f.for({ from: 0, to: m, step: rows }, (r) => {
+        f.for({ from: top, to: bottom, step: rows }, (r) => {
           f.set(row, minimum(r, i32.const(m - rows)));
           f.set(left, i32.add(leftAt, i32.add(i32.mul(row, 4 * leftStrides.row), i32.mul(k0, 4 * leftStrides.inner))));
           f.for({ from: first, to: last, step: along.columns }, (j) => {
@@ -145,9 +156,13 @@ function build(shape: FewRows, along: Along): ModuleBuilder {
           moveSums(false);
         });
       f.for({ from, to }, (tile) => {
-        f.set(batch, i32.divU(tile, blocks));
-        f.set(first, i32.mul(i32.remU(tile, blocks), width));
+        // Tiles in turn read the same columns.
+        f.set(top, i32.mul(i32.remU(tile, rowBlocks), height));
+        f.set(bottom, minimum(i32.const(m), i32.add(top, height)));
+        f.set(block, i32.divU(tile, rowBlocks));
+        f.set(first, i32.mul(i32.remU(block, columnBlocks), width));
         f.set(last, minimum(i32.const(n), i32.add(first, width)));
+        f.set(batch, i32.divU(block, columnBlocks));
         f.set(leftAt, i32.add(a, offsetOf(lhs.batch, batch)));
         f.set(rightAt, i32.add(b, offsetOf(rhs.batch, batch)));
         f.memoryFill(scratch, 0, sumBytes(shape, along));
@@ -171,7 +186,8 @@ function build(shape: FewRows, along: Along): ModuleBuilder {
 const alongColumns: Along = {
   columns: 8,
   vectors: 2,
-  fewest: 24,
+  pays: ({ m, k }) => k >= (m <= 64 ? 24 : 64),
+  rows: 32,
   block: 8,
   step: 1,
   add: (f, { rows, left: strides, rightStride, relaxed }, { left, right, count, sums }) => {
@@ -197,7 +213,8 @@ const unroll = 2;
 const alongInner: Along = {
   columns: 2,
   vectors: 2,
-  fewest: 64,
+  pays: ({ m, k }) => k >= (m <= 20 ? 64 : 256),
+  rows: 16,
   block: 512,
   step: 4,
   add: (f, { rows, left: strides, rightStride, relaxed }, { left, right, count, sums }) => {
