@@ -4,11 +4,19 @@ import { Tensor } from "./graph.ts";
 
 export type Tree = Tensor | readonly Tree[] | { readonly [name: string]: Tree };
 
-/** The shape of a tree, without its tensors. Objects list their keys in alphabetical order. */
+/**
+ * The shape of a tree, without its tensors. Leaves of objects come in the alphabetical order of their `keys`, so that
+ * `{ h, c }` and `{ c, h }` are the same tree; `listed` is the order in which the object had them, and gets them back.
+ */
 export type Structure =
   | { readonly kind: "leaf" }
   | { readonly kind: "array"; readonly children: readonly Structure[] }
-  | { readonly kind: "object"; readonly keys: readonly string[]; readonly children: readonly Structure[] };
+  | {
+      readonly kind: "object";
+      readonly keys: readonly string[];
+      readonly listed: readonly string[];
+      readonly children: readonly Structure[];
+    };
 
 export interface FlatTree {
   readonly leaves: readonly Tensor[];
@@ -34,7 +42,7 @@ export function flatten(tree: unknown, role = "tree"): FlatTree {
     if (typeof branch === "object" && branch !== null && isPlain(branch)) {
       const entries = Object.entries(branch).toSorted(([a], [b]) => (a < b ? -1 : 1));
       const children = entries.map(([name, child]) => visit(child, `${path}.${name}`));
-      return { kind: "object", keys: entries.map(([name]) => name), children };
+      return { kind: "object", keys: entries.map(([name]) => name), listed: Object.keys(branch), children };
     }
     throw new TraceError(
       `${role}: expected tensors in arrays and plain objects, got ${describeValue(branch)}${path && ` at ${path}`}; ` +
@@ -51,7 +59,8 @@ export function unflatten(structure: Structure, leaves: readonly Tensor[]): Tree
   const build = (branch: Structure): Tree => {
     if (branch.kind === "array") return branch.children.map(build);
     if (branch.kind === "object") {
-      return Object.fromEntries(branch.children.map((child, i) => [branch.keys[i] ?? "", build(child)]));
+      const built = new Map(branch.children.map((child, i) => [branch.keys[i], build(child)]));
+      return Object.fromEntries(branch.listed.map((name) => [name, built.get(name) as Tree]));
     }
     const leaf = leaves[next++];
     if (!leaf) throw new Error(`unflatten: ${leaves.length} leaves are too few for the structure`);
