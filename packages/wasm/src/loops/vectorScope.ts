@@ -37,10 +37,19 @@ export class VectorScope {
     return this.#constant(`lanes ${values.join()}`, () => i32x4.const(values));
   }
 
-  /** Horner's rule, highest power first; not fused, so that every machine gives the same bits. */
+  /**
+   * A polynomial, highest power first: Horner's rule in x² over pairs of coefficients, whose halves the processor computes side
+   * by side. Not fused, so that every machine gives the same bits.
+   */
   polynomial(x: V128, coefficients: readonly number[]): V128 {
-    const [first = 0, ...rest] = coefficients;
-    return rest.reduce<V128>((sum, c) => f32x4.add(f32x4.mul(sum, x), this.float(c)), this.float(first));
+    const square = this.keep(f32x4.mul(x, x));
+    const first = coefficients.length % 2;
+    let sum: V128 | undefined = first === 1 ? this.float(coefficients[0]!) : undefined;
+    for (let i = first; i < coefficients.length; i += 2) {
+      const pair = f32x4.add(f32x4.mul(x, this.float(coefficients[i]!)), this.float(coefficients[i + 1]!));
+      sum = this.keep(sum ? f32x4.add(f32x4.mul(sum, square), pair) : pair);
+    }
+    return sum ?? this.float(0);
   }
 
   #constant(key: string, make: () => V128): V128 {
