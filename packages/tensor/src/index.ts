@@ -70,5 +70,6 @@ export { encode, programVersion } from "./encode.ts";
 export { decode } from "./decode.ts";
 export type { DecodeLimits } from "./decode.ts";
 export { describe } from "./describe.ts";
+export { programText } from "./programText.ts";
 export { cost } from "./cost.ts";
 export type { Cost } from "./cost.ts";

@@ -1,8 +1,8 @@
 /** The structure of a graph as text: graphs that differ only in the values of their data have one text. */
 import { TraceError } from "./errors.ts";
-import type { Node, OperationNode, Tensor } from "./graph.ts";
-import type { Program } from "./program.ts";
+import type { Node, Tensor } from "./graph.ts";
 import { typeText } from "./program.ts";
+import { paramsText } from "./programText.ts";
 import { nodesBehind } from "./walk.ts";
 
 /**
@@ -38,30 +38,3 @@ export function structureOf(outputs: readonly Tensor[]): { key: string; leaves: 
   parts.push(outputs.map(name).join());
   return { key: parts.join(";"), leaves };
 }
-
-const programTexts = new WeakMap<Program, string>();
-
-function paramsText({ primitive, params }: OperationNode): string {
-  if (primitive === "constant") return `${params.dtype}[${params.shape.join()}]${numberText(params.value)}`;
-  if (primitive === "call") {
-    const { body, backward, recompute } = params;
-    return `${String(recompute)}${programText(body)}${backward ? programText(backward) : ""}`;
-  }
-  if (primitive !== "scan") return JSON.stringify(params);
-  const { body, ...rest } = params;
-  return JSON.stringify(rest) + programText(body);
-}
-
-function programText(program: Program): string {
-  const text = programTexts.get(program) ?? JSON.stringify(program, exact);
-  programTexts.set(program, text);
-  return text;
-}
-
-/** Keeps apart what JSON does not: -0, infinities, NaN, and arrays of different kinds. */
-function exact(_key: string, value: unknown): unknown {
-  if (typeof value === "number") return numberText(value);
-  return ArrayBuffer.isView(value) ? Array.from(value as Float64Array, numberText) : value;
-}
-
-const numberText = (value: number) => (Object.is(value, -0) ? "-0" : String(value));

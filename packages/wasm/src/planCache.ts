@@ -1,6 +1,6 @@
 /** Plans of programs seen before: an equal Program is not scheduled again. Executables share a Plan, for its places are relative. */
 import type { Program } from "@weft/tensor";
-import { encode } from "@weft/tensor";
+import { programText } from "@weft/tensor";
 import type { Plan } from "./plan.ts";
 
 type Aliases = ReadonlyMap<number, number>;
@@ -22,7 +22,7 @@ export class PlanCache {
   /** The plan of an equal program with equal aliases, or else what `compile` makes. */
   get(program: Program, aliases: Aliases, compile: () => Plan): Plan {
     if (literalBytes(program) > mostLiteralBytes) return compile();
-    const key = `${[...aliases].join(";")} ${textOf(program)}`;
+    const key = `${[...aliases].join(";")} ${programText(program)}`;
     const plan = this.#plans.get(key) ?? compile();
     this.#plans.delete(key);
     this.#plans.set(key, plan);
@@ -35,14 +35,3 @@ export class PlanCache {
 }
 
 const literalBytes = ({ literals }: Program) => literals.reduce((sum, { data }) => sum + data.byteLength, 0);
-
-const texts = new WeakMap<Program, string>();
-/** Maps every byte to a character of its own. */
-const latin1 = new TextDecoder("latin1");
-
-/** Equal for equal programs only: their encoding, byte by byte. */
-function textOf(program: Program): string {
-  const text = texts.get(program) ?? latin1.decode(encode(program));
-  texts.set(program, text);
-  return text;
-}

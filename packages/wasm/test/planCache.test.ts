@@ -44,6 +44,8 @@ it("programs that differ in a constant, the sign of a zero, known data or donate
     get(scaled(-0)),
     get(shifted([1, 2, 3])),
     get(shifted([1, 2, 4])),
+    get(shifted([1, 2, 0])),
+    get(shifted([1, 2, -0])),
     get(scaled(2), new Map([[0, 0]])),
   ];
   expect(new Set(plans).size).toBe(plans.length);

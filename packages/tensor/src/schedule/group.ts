@@ -20,10 +20,18 @@ export interface Group {
 }
 
 export type GroupWork =
-  | { readonly kind: "fused"; readonly request: LoopRequest; readonly loop: BuiltLoop }
+  | FusedLoops
   /** A concat or pad: several loops write one value. */
   | { readonly kind: "assembly"; readonly loops: readonly BuiltLoop[] }
   | { readonly kind: "kernel"; readonly instruction: Instruction };
+
+interface FusedLoops {
+  readonly kind: "fused";
+  readonly request: LoopRequest;
+  readonly loop: BuiltLoop;
+}
+
+type FusedGroup = Group & { work: FusedLoops };
 
 /** @returns groups in executable order, or the obstacle that asks for another value to be stored */
 export function groupValues(definitions: Definitions, stored: Stored): Group[] | LoopObstacle {
@@ -49,6 +57,8 @@ class Grouping {
   readonly #optional: ReadonlySet<number>;
   readonly #stored: Set<number>;
   readonly #groups: Group[] = [];
+  /** Those that walk the same indices, of one region: the ones that may become one. */
+  readonly #alike = new Map<string, FusedGroup[]>();
   readonly #groupOf = new Map<number, Group>();
 
   constructor(definitions: Definitions, stored: Stored) {
@@ -75,7 +85,7 @@ class Grouping {
     const request = rootRequest(this.#definitions, instruction, value);
     const alone = this.#build(request);
     if ("kind" in alone) return alone;
-    const group: Group = {
+    const group: FusedGroup = {
       values: [value],
       reads: new Set(alone.reads),
       work: { kind: "fused", request, loop: alone },
@@ -139,10 +149,12 @@ class Grouping {
   }
 
   /** Merges the new group into an earlier one that walks the same indices, if they share data and nothing stands between. */
-  #joinAnother(group: Group): boolean {
-    const candidates = this.#lastRelated(group);
-    if (candidates.length === 0) return false;
-    const behind = this.#behindOthers(group);
+  #joinAnother(group: FusedGroup): boolean {
+    const alikeKey = `${group.region} ${group.work.request.shape.join()}`;
+    const alike = this.#alike.get(alikeKey) ?? [];
+    this.#alike.set(alikeKey, alike);
+    const candidates = lastRelated(alike, group);
+    const behind = candidates.length > 0 ? this.#behindOthers(group) : new Set();
     for (const earlier of candidates) {
       if (behind.has(earlier)) continue;
       const merged = this.#merge(earlier, group);
@@ -153,20 +165,11 @@ class Grouping {
       for (const value of group.values) this.#groupOf.set(value, earlier);
       return true;
     }
+    alike.push(group);
     return false;
   }
 
-  /** The earlier groups to try, the latest first. */
-  #lastRelated(group: Group): Group[] {
-    const related: Group[] = [];
-    for (let i = this.#groups.length - 1; i >= 0 && related.length < mergeAttempts; i--) {
-      if (isRelated(this.#groups[i]!, group)) related.push(this.#groups[i]!);
-    }
-    return related;
-  }
-
-  #merge(earlier: Group, later: Group): (GroupWork & { kind: "fused" }) | undefined {
-    if (earlier.work.kind !== "fused" || later.work.kind !== "fused") return undefined;
+  #merge(earlier: FusedGroup, later: FusedGroup): FusedLoops | undefined {
     const [left, right] = [earlier.work.request, later.work.request];
     const reducedAxes = left.reducedAxes.length > 0 ? left.reducedAxes : right.reducedAxes;
     const request = { shape: left.shape, reducedAxes, roots: [...left.roots, ...right.roots] };
@@ -198,11 +201,18 @@ class Grouping {
   }
 }
 
-/** Whether two loops walk the same indices, reduce alike if both reduce, and share data. */
-function isRelated(earlier: Group, later: Group): boolean {
-  if (earlier.work.kind !== "fused" || later.work.kind !== "fused" || earlier.region !== later.region) return false;
+/** The earlier groups that are worth a try, the latest first. */
+function lastRelated(alike: readonly FusedGroup[], group: FusedGroup): FusedGroup[] {
+  const related: FusedGroup[] = [];
+  for (let i = alike.length - 1; i >= 0 && related.length < mergeAttempts; i--) {
+    if (isRelated(alike[i]!, group)) related.push(alike[i]!);
+  }
+  return related;
+}
+
+/** Whether two loops over the same indices reduce alike if both reduce, and share data. */
+function isRelated(earlier: FusedGroup, later: FusedGroup): boolean {
   const [left, right] = [earlier.work.request, later.work.request];
-  if (left.shape.length !== right.shape.length || left.shape.some((size, i) => size !== right.shape[i])) return false;
   const bothReduce = left.reducedAxes.length > 0 && right.reducedAxes.length > 0;
   if (bothReduce && left.reducedAxes.join() !== right.reducedAxes.join()) return false;
   if (earlier.work.loop.loop.ops.length + later.work.loop.loop.ops.length > largestLoop) return false;

@@ -29,9 +29,11 @@ export function loopKernel(loop: Loop): KernelSource {
 }
 
 function loopKey(loop: Loop): string {
-  return JSON.stringify(loop, (_, value: unknown) =>
-    Object.is(value, -0) ? "-0" : typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
+  // JSON tells all numbers apart but these.
+  const constants = loop.ops.map((op) =>
+    op.kind === "constant" ? (Object.is(op.value, -0) ? "-0" : String(op.value)) : "",
   );
+  return JSON.stringify(loop) + constants.join();
 }
 
 function writeModule(nest: Nest): ModuleBuilder {
