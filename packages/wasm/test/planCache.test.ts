@@ -1,6 +1,6 @@
 /** Programs that were compiled before are not scheduled again, and share nothing that one of them could spoil. */
-import type { Program, Resident } from "@weft/tensor";
-import { decode, encode, tensor, trace } from "@weft/tensor";
+import type { Program, Resident, Tensor } from "@weft/tensor";
+import { checkpoint, decode, encode, scan, tensor, trace } from "@weft/tensor";
 import { expect, it } from "vitest";
 import { createWasmBackend } from "../src/index.ts";
 import { compilePlan } from "../src/compile.ts";
@@ -49,6 +49,41 @@ it("programs that differ in a constant, the sign of a zero, known data or donate
     get(scaled(2), new Map([[0, 0]])),
   ];
   expect(new Set(plans).size).toBe(plans.length);
+});
+
+it("what loops and calls hold tells programs apart", () => {
+  const { get } = counted();
+  const called = (factor: number) => trace((x) => checkpoint((y: Tensor) => y.mul(factor).exp())(x), [type]);
+  const repeated = (factor: number) =>
+    trace((x) => scan((total, slice: Tensor) => [total.add(slice.mul(factor)), total], tensor(0), x)[1], [type]);
+  const plans = [called(2), called(Infinity), called(-Infinity), repeated(2), repeated(3)].map((program) =>
+    get(program),
+  );
+  expect(new Set(plans).size).toBe(plans.length);
+});
+
+it("a convolution that crops by negative padding is compiled", () => {
+  const negative: [number, number] = [-1, -1];
+  const program: Program = {
+    inputs: [
+      { shape: [1, 3, 3, 1], dtype: "f32" },
+      { shape: [1, 1, 1, 1], dtype: "f32" },
+    ],
+    literals: [],
+    instructions: [
+      {
+        primitive: "conv",
+        params: { strides: [1, 1], padding: [negative, negative], dilation: [1, 1], groups: 1 },
+        inputs: [0, 1],
+        outputs: [{ shape: [1, 1, 1, 1], dtype: "f32" }],
+      },
+    ],
+    outputs: [2],
+  };
+  const [result] = createWasmBackend()
+    .compile(program)
+    .run([new Float32Array([1, 2, 3, 4, 5, 6, 7, 8, 9]), new Float32Array([2])]) as [Float32Array];
+  expect([...result]).toEqual([10]);
 });
 
 it("the plan that was not used for longest goes first", () => {
