@@ -32,9 +32,11 @@ export interface LoopContext {
 export async function runLoop(context: LoopContext): Promise<{ history: EpochRecord[]; stopped: Stopped }> {
   const { prepared, callbacks, control } = context;
   const history: EpochRecord[] = [];
+  // One for all epochs: many of them may pass within the time between two pauses.
+  const pause = createPause();
   for (let step = 0, epoch = 1; ; epoch++) {
     const startedAt = performance.now();
-    const trained = await trainEpoch(context, { epoch, step });
+    const trained = await trainEpoch(context, { epoch, step, pause });
     step = trained.step;
     const { loss = NaN, ...metrics } = trained.means.figures();
     const validation = prepared.validation && (await evaluateOn(context, prepared.validation));
@@ -56,12 +58,14 @@ export async function runLoop(context: LoopContext): Promise<{ history: EpochRec
 }
 
 /** One pass over the training set, or less where something ends the fit. */
-async function trainEpoch(context: LoopContext, { epoch, step: before }: { epoch: number; step: number }) {
+async function trainEpoch(
+  context: LoopContext,
+  { epoch, step: before, pause }: { epoch: number; step: number; pause: () => Promise<void> },
+) {
   const { prepared, callbacks, control } = context;
   const { train, batches, batchSize, job } = prepared;
   const order = permutation(train.size, job.document.seed, epoch - 1);
   const means = new Means(job.document.metrics);
-  const pause = createPause();
   for (let batch = 1; ; batch++) {
     const step = before + batch;
     const rows = order.subarray((batch - 1) * batchSize, batch * batchSize);
