@@ -82,14 +82,13 @@ const largeShare = 0.8;
 
 /**
  * Where the tiles of a kernel are cut: a large chunk for each thread, so that what tiles share is prepared once for many,
- * then small ones for whoever is ready first.
+ * then ever smaller ones for whoever is ready first, down to single tiles, so that all are done at about the same time.
  */
 export function cutTiles(tiles: number, threads: number): number[] {
   const cuts = [0];
   const cut = (size: number) => cuts.push(Math.min(tiles, cuts.at(-1)! + size));
   const large = Math.max(1, Math.floor((largeShare * tiles) / threads));
   while (cuts.length <= threads && cuts.at(-1)! < tiles) cut(large);
-  const small = Math.max(1, Math.ceil((tiles - cuts.at(-1)!) / (2 * threads)));
-  while (cuts.at(-1)! < tiles) cut(small);
+  while (cuts.at(-1)! < tiles) cut(Math.ceil((tiles - cuts.at(-1)!) / (2 * threads)));
   return cuts;
 }

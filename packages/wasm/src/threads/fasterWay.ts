@@ -4,6 +4,10 @@
 const [firstInterval, lastInterval] = [4, 256];
 /** How much of a new time goes into the estimate: code warms up soon, and on a busy machine a fast run may be luck. */
 const [fasterWeight, slowerWeight] = [1 / 2, 1 / 4];
+/** A run that took longer than this many times the estimate counts as this: one interruption is no reason to change. */
+const largestSurprise = 4;
+/** So many runs of a trial, all of them faster, change the answer, whatever was known before: one may be luck. */
+const convincing = 3;
 
 export class FasterWay {
   /** Whether the next run is to be divided. */
@@ -14,6 +18,8 @@ export class FasterWay {
   #dividedIsFaster = false;
   #interval = firstInterval;
   #runs = 0;
+  /** Times of the trial under way. */
+  #trial: number[] = [];
 
   /** Kernels that take less than `worthMs` on one thread are not divided; if it is 0, all are, always. */
   constructor(worthMs: number) {
@@ -24,8 +30,22 @@ export class FasterWay {
   /** Tells how long the run just made took, which sets `divided` for the next. */
   took(ms: number): void {
     if (this.#worthMs === 0) return;
-    if (this.divided) this.#dividedMs = blend(this.#dividedMs, ms);
-    else this.#wholeMs = blend(this.#wholeMs, ms);
+    const { divided } = this;
+    const isTrial = divided !== this.#dividedIsFaster && (divided ? this.#dividedMs : this.#wholeMs) > 0;
+    const other = divided ? this.#wholeMs : this.#dividedMs;
+    if (isTrial && ms < other) {
+      this.#trial.push(ms);
+      if (this.#trial.length < convincing) return;
+    }
+    const convinced = this.#trial.length === convincing;
+    const known = convinced ? this.#trial.reduce((sum, time) => sum + time, 0) / convincing : undefined;
+    if (divided) this.#dividedMs = known ?? blend(this.#dividedMs, ms);
+    else this.#wholeMs = known ?? blend(this.#wholeMs, ms);
+    this.#trial = [];
+    this.#choose();
+  }
+
+  #choose(): void {
     const worthwhile = this.#wholeMs > this.#worthMs;
     // Until it was tried, dividing takes no time at all, so it is tried next.
     const faster = worthwhile && this.#dividedMs < this.#wholeMs;
@@ -46,5 +66,6 @@ export class FasterWay {
 
 function blend(estimate: number, ms: number): number {
   if (estimate === 0) return ms;
-  return estimate + (ms < estimate ? fasterWeight : slowerWeight) * (ms - estimate);
+  const time = Math.min(ms, largestSurprise * estimate);
+  return estimate + (time < estimate ? fasterWeight : slowerWeight) * (time - estimate);
 }
