@@ -1,19 +1,22 @@
 /** A browser's own WebSocket as a carrier. It does not say when bytes have left, so that is polled while any wait. */
 import { closeTimeoutMs, joinParts, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
+import type { Clock } from "./clock.ts";
 
 const pollMs = 10;
 
 export class BrowserCarrier implements Carrier {
   readonly remote: string;
   readonly #socket: WebSocket;
+  readonly #clock: Clock;
   #sink: CarrierSink | undefined;
-  #poll: ReturnType<typeof setTimeout> | undefined;
-  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #poll: unknown;
+  #closeTimer: unknown;
   #ended = false;
 
-  constructor(socket: WebSocket, remote: string) {
+  constructor(socket: WebSocket, { remote, clock }: { readonly remote: string; readonly clock: Clock }) {
     this.remote = remote;
     this.#socket = socket;
+    this.#clock = clock;
   }
 
   attach(sink: CarrierSink): void {
@@ -41,7 +44,7 @@ export class BrowserCarrier implements Carrier {
   close(code: number, reason: string): void {
     // Pages may only use 1000 and 3000..4999: 1008 travels as 4008.
     this.#socket.close(code >= 1001 && code < 2000 ? code + 3000 : code, reason);
-    this.#closeTimer ??= setTimeout(() => {
+    this.#closeTimer ??= this.#clock.setTimer(() => {
       this.terminate();
     }, closeTimeoutMs);
   }
@@ -53,8 +56,8 @@ export class BrowserCarrier implements Carrier {
   }
 
   #finish(code: number, reason: string): void {
-    clearTimeout(this.#closeTimer);
-    clearTimeout(this.#poll);
+    this.#clock.clearTimer(this.#closeTimer);
+    this.#clock.clearTimer(this.#poll);
     if (this.#ended) return;
     this.#ended = true;
     this.#sink?.ended(code, reason);
@@ -62,7 +65,7 @@ export class BrowserCarrier implements Carrier {
 
   #watch(before: number): void {
     if (this.#poll !== undefined || this.#ended) return;
-    this.#poll = setTimeout(() => {
+    this.#poll = this.#clock.setTimer(() => {
       this.#poll = undefined;
       const now = this.#socket.bufferedAmount;
       if (now > 0) this.#watch(now);

@@ -1,6 +1,7 @@
 /** Connections over a browser's own WebSocket. */
 import { parseAddress, showAddress } from "./address.ts";
 import { BrowserCarrier } from "./browserCarrier.ts";
+import { systemClock } from "./clock.ts";
 import type { ConnectOptions } from "./connectOptions.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
@@ -22,7 +23,7 @@ export async function connectWebSocket(address: string, options: ConnectOptions)
     socket.close();
     throw error;
   }
-  const carrier = new BrowserCarrier(socket, remote);
+  const carrier = new BrowserCarrier(socket, { remote, clock: options.clock ?? systemClock });
   const link = new Link(carrier, options);
   carrier.attach(link);
   return link;
@@ -30,14 +31,15 @@ export async function connectWebSocket(address: string, options: ConnectOptions)
 
 function opened(socket: WebSocket, remote: string, options: ConnectOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
+    const clock = options.clock ?? systemClock;
+    const timer = clock.setTimer(() => {
       settle(new ConnectionError("timeout", `${remote}: no answer in time`));
     }, options.timeoutMs ?? 10_000);
     const abort = () => {
       settle(new ConnectionError("aborted", `${remote}: connecting was given up`));
     };
     const settle = (error?: ConnectionError) => {
-      clearTimeout(timer);
+      clock.clearTimer(timer);
       options.signal?.removeEventListener("abort", abort);
       if (error === undefined) resolve();
       else reject(error);

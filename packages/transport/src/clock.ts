@@ -1,4 +1,4 @@
-/** Time as the link sees it, so that tests can run on a virtual clock. */
+/** Time as transport, worker and coordinator see it, so that tests and the simulator can run them on a virtual clock. */
 
 export interface Clock {
   /** Milliseconds from any fixed moment. */

@@ -4,6 +4,7 @@ export * from "./clock.ts";
 export type { ConnectOptions } from "./connectOptions.ts";
 export * from "./connection.ts";
 export * from "./errors.ts";
-export type { LinkFault, LinkOptions } from "./link.ts";
+export type { Carrier, CarrierSink } from "./carrier.ts";
+export { Link, type LinkFault, type LinkOptions } from "./link.ts";
 export * from "./memory.ts";
 export * from "./webSocket.ts";

@@ -1,6 +1,7 @@
 /** Connections over the `ws` package: a server's accepted sockets, and a client. */
 import { WebSocket } from "ws";
 import { parseAddress, showAddress } from "./address.ts";
+import { systemClock } from "./clock.ts";
 import type { ConnectOptions } from "./connectOptions.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionError, type ConnectionErrorCode } from "./errors.ts";
@@ -62,7 +63,7 @@ export function connectWebSocket(address: string, options: ConnectOptions): Prom
 }
 
 function linkOver(socket: WebSocket, options: LinkOptions, how: { remote: string; join: boolean }): Connection {
-  const carrier = new WebSocketCarrier(socket, how);
+  const carrier = new WebSocketCarrier(socket, { ...how, clock: options.clock ?? systemClock });
   const link = new Link(carrier, options);
   carrier.attach(link);
   return link;

@@ -1,6 +1,7 @@
 /** A socket of the `ws` package as a carrier. */
 import type { RawData, WebSocket } from "ws";
 import { closeTimeoutMs, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
+import type { Clock } from "./clock.ts";
 
 /** Frames have at most 64 KiB of header and 256 KiB of chunk; beyond this the socket itself refuses (1009). */
 export const maxFrameBytes = 1024 * 1024;
@@ -18,19 +19,22 @@ export interface WebSocketCarrierOptions {
    * the parts as fragments of one message, so that a broadcast is never copied.
    */
   readonly join: boolean;
+  readonly clock: Clock;
 }
 
 export class WebSocketCarrier implements Carrier {
   readonly remote: string;
   readonly #socket: WebSocket;
   readonly #join: boolean;
+  readonly #clock: Clock;
   #sink: CarrierSink | undefined;
-  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #closeTimer: unknown;
 
   constructor(socket: WebSocket, options: WebSocketCarrierOptions) {
     this.remote = options.remote;
     this.#socket = socket;
     this.#join = options.join;
+    this.#clock = options.clock;
   }
 
   /** Starts to report; to be called before the socket's next event. */
@@ -45,7 +49,7 @@ export class WebSocketCarrier implements Carrier {
       if (error.code?.startsWith("WS_ERR_") === true) sink.fault(faultCode(error.code), error.message, error);
     });
     this.#socket.on("close", (code: number, reason: Buffer) => {
-      clearTimeout(this.#closeTimer);
+      this.#clock.clearTimer(this.#closeTimer);
       sink.ended(code, reason.toString());
     });
   }
@@ -65,7 +69,7 @@ export class WebSocketCarrier implements Carrier {
 
   close(code: number, reason: string): void {
     this.#socket.close(code, reason);
-    this.#closeTimer ??= setTimeout(() => {
+    this.#closeTimer ??= this.#clock.setTimer(() => {
       this.#socket.terminate();
     }, closeTimeoutMs);
   }

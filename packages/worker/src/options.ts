@@ -1,6 +1,6 @@
 /** What a worker is started with, and what it keeps from one session to the next. */
 import type { DataContract, Dataset } from "@weft/data";
-import type { Connection } from "@weft/transport";
+import type { Clock, Connection } from "@weft/transport";
 import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
@@ -19,6 +19,10 @@ export interface WorkerOptions {
   /** Give up after this long without a coordinator; Infinity tries for ever. */
   readonly unreachableMs: number;
   readonly onEvent?: (event: WorkerEvent) => void;
+  /** The system's by default; the connections are given theirs by `connect`. */
+  readonly clock?: Clock;
+  /** Uniform in [0, 1): the jitter of back-off and nothing else. */
+  readonly random?: () => number;
 }
 
 /** What a worker keeps from one session to the next. */
@@ -31,6 +35,7 @@ export interface WorkerIdentity {
 
 export interface SessionContext {
   readonly options: WorkerOptions;
+  readonly clock: Clock;
   /** Kept across sessions: resume token, fetched examples, loaded data. */
   readonly identity: WorkerIdentity;
   readonly emit: (event: WorkerEvent) => void;

@@ -90,9 +90,9 @@ export class Orders {
 
   async #sendUpdate(work: Work): Promise<void> {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
-    const startedAt = performance.now();
+    const startedAt = this.#context.clock.now();
     const { values, weight, metrics } = await this.#train(this.#trainer, work);
-    const computeMs = performance.now() - startedAt;
+    const computeMs = this.#context.clock.now() - startedAt;
     const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
     if (broken) {
       const [name, value] = broken;
@@ -134,12 +134,12 @@ export class Orders {
 
   /** Gives up on an order that a newer one has superseded, and lets sockets and timers run now and then. */
   #betweenSteps(work: Work): () => Promise<void> {
-    let yieldedAt = performance.now();
+    let yieldedAt = this.#context.clock.now();
     return async () => {
       if (this.#latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
-      if (performance.now() - yieldedAt < yieldEveryMs) return;
+      if (this.#context.clock.now() - yieldedAt < yieldEveryMs) return;
       await yieldToEvents();
-      yieldedAt = performance.now();
+      yieldedAt = this.#context.clock.now();
     };
   }
 

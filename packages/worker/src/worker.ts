@@ -1,6 +1,6 @@
 /** A worker: connects, serves one session after another, and comes back with capped, jittered back-off when a link is lost. */
 import type { Connection } from "@weft/transport";
-import { ConnectionError, backoffDelay } from "@weft/transport";
+import { ConnectionError, backoffDelay, systemClock } from "@weft/transport";
 import type { WorkerEvent, WorkerOutcome } from "./events.ts";
 import type { WorkerIdentity, WorkerOptions } from "./options.ts";
 import { runSession } from "./session.ts";
@@ -16,6 +16,7 @@ export function startWorker(options: WorkerOptions): WorkerHandle {
   const stopped = Promise.withResolvers<WorkerOutcome>();
   let connection: Connection | undefined;
   let stopping = false;
+  const { clock = systemClock, random = Math.random } = options;
   const emit = (event: WorkerEvent) => options.onEvent?.(event);
   const outcome = Promise.race([stopped.promise, serve()]).then((ended) => {
     emit({ event: "ended", outcome: ended });
@@ -24,20 +25,30 @@ export function startWorker(options: WorkerOptions): WorkerHandle {
 
   async function serve(): Promise<WorkerOutcome> {
     const identity: WorkerIdentity = {};
-    let lostAt = performance.now();
+    let lostAt = clock.now();
     for (let attempt = 0; !stopping; attempt++) {
       const reason = await connectAndRun(identity, () => (attempt = 0));
       if (typeof reason !== "string") return reason;
-      if (attempt === 0) lostAt = performance.now();
-      const waitedMs = performance.now() - lostAt;
+      if (attempt === 0) lostAt = clock.now();
+      const waitedMs = clock.now() - lostAt;
       if (waitedMs >= options.unreachableMs) {
         return { kind: "unreachable", reason: `no coordinator for ${Math.round(waitedMs / 1000)} s: ${reason}` };
       }
-      const retryInMs = backoffDelay(attempt, Math.random);
+      const retryInMs = backoffDelay(attempt, random);
       emit({ event: "disconnected", reason, retryInMs });
-      await Promise.race([stopped.promise, new Promise((resolve) => setTimeout(resolve, retryInMs))]);
+      await pause(retryInMs);
     }
     return stopped.promise;
+  }
+
+  /** Until the time is over or the worker is stopped. */
+  async function pause(ms: number): Promise<void> {
+    const over = Promise.withResolvers<undefined>();
+    const timer = clock.setTimer(() => {
+      over.resolve(undefined);
+    }, ms);
+    await Promise.race([stopped.promise, over.promise]);
+    clock.clearTimer(timer);
   }
 
   /** One connection's life: its outcome, or why to try again. */
@@ -49,7 +60,7 @@ export function startWorker(options: WorkerOptions): WorkerHandle {
       return error.retry ? error.message : { kind: "refused", code: error.code, reason: error.message };
     }
     onSession();
-    const end = await runSession(connection, { options, identity, emit });
+    const end = await runSession(connection, { options, clock, identity, emit });
     connection.close(1000, end.kind);
     return end.kind === "lost" ? end.reason : end;
   }
