@@ -12,6 +12,7 @@ import type { CoordinatorOptions } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
 import { planOf, type PreparedJob, prepareJob } from "./prepareJob.ts";
 import { initialState, resumedState, type RunState } from "./round/state.ts";
+import { step } from "./round/step.ts";
 import { Committer } from "./run/committer.ts";
 import { Run } from "./run/run.ts";
 import { type Server, startServer } from "./server.ts";
@@ -145,6 +146,7 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
     state: startingState(options, prepared, opened, clock.now()),
     committer,
     uploads,
+    decide: options.run?.decide ?? step,
     session: {
       run,
       job: encoded,

@@ -4,6 +4,12 @@ export { CoordinatorOptionsError, ListenError, RunError, StoreError } from "./er
 export * from "./events.ts";
 export * from "./options.ts";
 export type { Outcome } from "./outcome.ts";
+export { type CountRule, countsForQuorum } from "./round/cohort.ts";
+export type { RunPlan } from "./round/plan.ts";
+export type { RunEffect, RunEvent } from "./round/runEvent.ts";
+export type { Member, OpenRound, RunState, WorkerState } from "./round/state.ts";
+export { step, type Stepped } from "./round/step.ts";
+export { type Disk, type LogFile, nodeDisk } from "./store/disk.ts";
 export { orderSeed, streamSeed } from "./round/random.ts";
 export type { RoundRecord, RunStatus } from "./store/database.ts";
 export { listRuns, type LoadedVersion, loadVersion, openRun, type RunSummary, type StoredRun } from "./store/runs.ts";

@@ -1,6 +1,10 @@
 /** What a coordinator is given: the job, its data, and where it keeps, listens and waits. */
 import type { Clock } from "@weft/transport";
 import type { Logger } from "pino";
+import type { RunEvent } from "./round/runEvent.ts";
+import type { RunState } from "./round/state.ts";
+import type { Stepped } from "./round/step.ts";
+import type { Disk } from "./store/disk.ts";
 
 /** The coordinator's own training examples, served to workers that bring none. */
 export interface ExampleStore {
@@ -30,6 +34,8 @@ export interface StoreOptions {
    * machine, at the price of flushing to the disk every round.
    */
   readonly durability?: "process" | "power" | undefined;
+  /** Default: the file system. Tests put in one that fails. */
+  readonly disk?: Disk | undefined;
 }
 
 /** A plain HTTP request on the coordinator's port, and its answer. */
@@ -64,6 +70,9 @@ export interface ListenOptions {
   readonly pages?: PageHandler | undefined;
 }
 
+/** Decides about rounds: see `step`. */
+export type Decide = (state: RunState, event: RunEvent) => Stepped;
+
 export interface RunOptions {
   /** Rounds start when this many workers are ready; default 1. */
   readonly expectedWorkers?: number | undefined;
@@ -74,6 +83,8 @@ export interface RunOptions {
   readonly gatherMs?: number | undefined;
   /** Tests put in a virtual one. */
   readonly clock?: Clock | undefined;
+  /** What follows from each event; default: the round machine's `step`. The simulator listens here, and plants mistakes. */
+  readonly decide?: Decide | undefined;
 }
 
 /** Metrics of a version on held-out data, as means. Called at target checks and at the end; must not keep `weights`. */

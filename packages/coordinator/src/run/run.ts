@@ -3,12 +3,12 @@ import { setImmediate } from "node:timers/promises";
 import type { MessageOf } from "@weft/protocol";
 import type { Connection, IncomingPayload } from "@weft/transport";
 import type { CoordinatorEvent, FinishReason, RoundFigures } from "../events.ts";
+import type { Decide } from "../options.ts";
 import type { Outcome } from "../outcome.ts";
 import { totalRounds } from "../round/plan.ts";
 import { presentWorkers } from "../round/cohort.ts";
 import type { RunEffect, RunEvent } from "../round/runEvent.ts";
 import type { RunState } from "../round/state.ts";
-import { step } from "../round/step.ts";
 import { Session, type SessionContext, type SessionHost } from "../session/session.ts";
 import type { RoundRecord } from "../store/database.ts";
 import type { Uploads } from "../uploads/uploads.ts";
@@ -21,6 +21,8 @@ export interface RunParts {
   readonly committer: Committer;
   readonly uploads: Uploads;
   readonly session: Omit<SessionContext, "host">;
+  /** What follows from each event. */
+  readonly decide: Decide;
   readonly emit: (event: CoordinatorEvent) => void;
 }
 
@@ -87,7 +89,7 @@ export class Run implements SessionHost {
     this.#handling = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined && !this.#over; next = this.#queue.shift()) {
-        const { state, effects } = step(this.#state, { ...next, nowMs: this.#parts.session.clock.now() });
+        const { state, effects } = this.#parts.decide(this.#state, { ...next, nowMs: this.#parts.session.clock.now() });
         this.#state = state;
         for (const effect of effects) this.#carryOut(effect);
       }
