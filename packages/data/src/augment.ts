@@ -1,6 +1,6 @@
 /** Augmentation: small random changes to examples as they are trained on, the same ones for the same seed and epoch. */
 import type { Batch } from "./batch.ts";
-import type { DataContract } from "./contract.ts";
+import type { DataContract, FieldContract } from "./contract.ts";
 import { elementsOf } from "./contract.ts";
 import { ContractError, DataRangeError } from "./errors.ts";
 import type { Generator } from "./generator.ts";
@@ -31,25 +31,43 @@ export function augmentBatch(batch: Batch, augmentations: readonly Augmentation[
   const { contract, rows, seed, epoch } = options;
   const [field] = contract.fields;
   const [inputs, ...others] = batch.fields;
-  if (!field || !(inputs instanceof Float32Array)) {
+  const elements = field ? elementsOf(field) : 0;
+  const changed = Float32Array.from(inputs ?? []);
+  for (let i = 0; i < rows.length; i++) {
+    const own = inputs?.subarray(i * elements, (i + 1) * elements);
+    changed.set(augmentExample(own, augmentations, { field, row: rows[i]!, seed, epoch }), i * elements);
+  }
+  return { fields: [changed, ...others], weights: batch.weights };
+}
+
+/** @param input of one example, which must be f32 */
+export function augmentExample(
+  input: ArrayLike<number> | number | undefined,
+  augmentations: readonly Augmentation[],
+  place: {
+    readonly field: FieldContract | undefined;
+    readonly row: number;
+    readonly seed: number;
+    readonly epoch: number;
+    /** Numbers of its own for each time that one example is augmented; default 0. */
+    readonly stage?: number;
+  },
+): Float32Array {
+  const { field, row, seed, epoch, stage = 0 } = place;
+  if (field?.dtype !== "f32") {
     throw new ContractError(
       `augmentation: expected a first field of dtype f32, got ${field?.dtype ?? "none"}; leave augment out`,
     );
   }
+  const generator = createGenerator("augment", seed, epoch, row, ...(stage === 0 ? [] : [stage]));
+  const own =
+    input instanceof Float32Array ? input : Float32Array.from(typeof input === "number" ? [input] : (input ?? []));
+  const values = augmentations.reduce((x, augment) => augment(x, field.shape, generator), own);
   const elements = elementsOf(field);
-  const changed = inputs.slice();
-  for (let i = 0; i < rows.length; i++) {
-    const generator = createGenerator("augment", seed, epoch, rows[i]!);
-    const own = inputs.subarray(i * elements, (i + 1) * elements);
-    const values = augmentations.reduce((x, augment) => augment(x, field.shape, generator), own);
-    if (values.length !== elements) {
-      throw new DataRangeError(
-        `augmentation: expected ${elements} values for shape [${field.shape.join()}], got ${values.length}; keep the shape`,
-      );
-    }
-    changed.set(values, i * elements);
-  }
-  return { fields: [changed, ...others], weights: batch.weights };
+  if (values.length === elements) return values;
+  throw new DataRangeError(
+    `augmentation: expected ${elements} values for shape [${field.shape.join()}], got ${values.length}; keep the shape`,
+  );
 }
 
 /** Moves an image by up to `pixels` along both axes; what comes in is `fill`. */

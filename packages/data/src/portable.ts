@@ -24,6 +24,18 @@ export { textSource } from "./text/textSource.ts";
 export type { TextOptions, TextSource } from "./text/textSource.ts";
 export { fitNormalization, normalizeDataset, normalized } from "./normalize.ts";
 export type { Normalization, NormalizationOptions, NormalizedSource } from "./normalize.ts";
-export { batchStream, prefetch, shuffleStream } from "./stream.ts";
+export { batchStream, mapStream, prefetch, shuffleStream } from "./stream.ts";
 export type { ShuffleOptions, Stream } from "./stream.ts";
+export type { Example } from "./example.ts";
+export { datasetOf } from "./example.ts";
+export { fromExamples, isStreamSource, streamed } from "./streamSource.ts";
+export type {
+  EpochPlace,
+  ExampleSource,
+  MapOptions,
+  NumberedExample,
+  OpenStream,
+  StreamField,
+  StreamSource,
+} from "./streamSource.ts";
 export { ContractError, DataFileError, DataRangeError } from "./errors.ts";

@@ -75,6 +75,23 @@ export async function* prefetch<T>(
   }
 }
 
+/** Every item through `change`, in order, up to `parallel` of them at a time. */
+export async function* mapStream<T, U>(
+  source: Stream<T>,
+  change: (item: T) => Promise<U>,
+  parallel = 1,
+): AsyncGenerator<U, void> {
+  assertCount("mapStream: parallel", parallel);
+  const coming: Promise<U>[] = [];
+  for await (const item of source) {
+    const next = change(item);
+    next.catch(() => undefined); // whoever waits for this item hears of it
+    coming.push(next);
+    if (coming.length >= parallel) yield await coming.shift()!;
+  }
+  while (coming.length > 0) yield await coming.shift()!;
+}
+
 function assertCount(name: string, count: number): void {
   if (!Number.isInteger(count) || count < 1)
     throw new DataRangeError(`${name}: expected a whole number from 1, got ${count}`);
