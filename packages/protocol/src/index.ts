@@ -7,4 +7,8 @@ export * from "./jobCodec.ts";
 export * from "./limits.ts";
 export * from "./linkFrames.ts";
 export * from "./messages.ts";
+export type { OptimizerSetting } from "./optimizerSetting.ts";
 export * from "./parse.ts";
+export * from "./refusals.ts";
+export type * from "./round.ts";
+export type { StopRule as JobStop } from "./stop.ts";

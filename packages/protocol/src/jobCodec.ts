@@ -3,6 +3,7 @@ import { ProtocolError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { decodeFrame, encodeFrame, type FrameLimits } from "./frame.ts";
 import { jobSchema, type JobDocument } from "./job.ts";
+import { refusalOf } from "./refusals.ts";
 
 /** A program's place in the payload, as the document names it. */
 export type ProgramRef = JobDocument["programs"]["predict"];
@@ -77,14 +78,20 @@ function checkJob(value: unknown, payloadBytes: number): JobDocument {
     document.metrics.map((name) => ({ name })),
   );
   checkPrograms(document.programs, payloadBytes);
-  const target = document.stop.target?.metric;
-  if (target !== undefined && target !== "loss" && !document.metrics.includes(target)) {
-    throw new ProtocolError(
-      "job",
-      `job: stop.target names "${target}"; one of ${["loss", ...document.metrics].join(", ")} expected`,
-    );
-  }
+  checkMetrics(document);
+  const refusal = refusalOf(document);
+  if (refusal !== undefined) throw new ProtocolError("job", `job: ${refusal}`);
   return document;
+}
+
+/** What the stop rule watches is measured. */
+function checkMetrics({ stop: { target, patience }, metrics }: JobDocument): void {
+  for (const [rule, watched] of Object.entries({ target, patience })) {
+    const metric = watched?.metric ?? "loss";
+    if (metric === "loss" || metrics.includes(metric)) continue;
+    const known = ["loss", ...metrics].join(", ");
+    throw new ProtocolError("job", `job: stop.${rule} names "${metric}"; one of ${known} expected`);
+  }
 }
 
 function checkUnique(what: string, entries: readonly { readonly name: string }[]): void {

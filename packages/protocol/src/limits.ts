@@ -29,6 +29,7 @@ export function limitsFor(options: LimitOptions): PayloadLimits {
     refuse: null,
     fetch: 4 * maxFetchExamples,
     update: 4 * parameters,
+    evaluated: null,
     decline: null,
     leave: null,
     welcome: null,

@@ -30,6 +30,8 @@ const examplesSchema = z.discriminatedUnion("kind", [
 const orderSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("gradient"), examples: examplesSchema, seed: count }),
   z.strictObject({ kind: z.literal("local"), epochs: z.int().positive(), batchSize: z.int().positive(), seed: count }),
+  /** Measure the version on examples held out from training; answered by `evaluated`. */
+  z.strictObject({ kind: z.literal("evaluate") }),
 ]);
 
 /** From worker to coordinator. Payloads are named in the comments; all numbers in them are little-endian. */
@@ -60,6 +62,16 @@ export const workerMessages = {
     codec,
     weight: z.number().nonnegative(),
     /** Sums over those examples: `loss` and each metric of the job. */
+    metrics: figures,
+    computeMs: z.number().nonnegative(),
+  }),
+  /** Answers an order to evaluate: sums of `loss` and each metric over `weight` held-out examples. */
+  evaluated: z.strictObject({
+    kind: z.literal("evaluated"),
+    run: identifier,
+    round: count,
+    attempt: count,
+    weight: z.number().nonnegative(),
     metrics: figures,
     computeMs: z.number().nonnegative(),
   }),
@@ -114,6 +126,8 @@ export const coordinatorMessages = {
     accepted: z.boolean(),
     code: identifier,
     reason: text,
+    /** Of an accepted update: the version that it goes into, once that is committed. */
+    version: count.optional(),
   }),
   /** A round was committed: progress for whoever shows it. Metrics are means over the round's examples. */
   committed: z.strictObject({ kind: z.literal("committed"), round: count, version: count, metrics: figures }),

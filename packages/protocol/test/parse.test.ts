@@ -22,7 +22,7 @@ const update = fromWorker[4];
 
 test.each<[string, unknown, Sender, string]>([
   ["no object", 7, "worker", "got nothing"],
-  ["no kind", {}, "worker", "kind hello, ready, refuse, fetch, update, decline, leave expected, got nothing"],
+  ["no kind", {}, "worker", "kind hello, ready, refuse, fetch, update, evaluated, decline, leave expected, got nothing"],
   ["an unknown kind", { kind: "x".repeat(99) }, "worker", `expected, got "${"x".repeat(40)}…"`],
   ["a kind of the prototype", { kind: "toString" }, "worker", 'expected, got "toString"'],
   ["a missing field", { kind: "ready" }, "worker", "ready: jobHash: expected string, got nothing"],

@@ -26,6 +26,7 @@ export const fromWorker: readonly WorkerMessage[] = [
     metrics: { loss: 12.5, accuracy: 30 },
     computeMs: 4.25,
   },
+  { kind: "evaluated", run: "7f3a2c", round: 12, attempt: 0, weight: 60, metrics: { loss: 12.5 }, computeMs: 2 },
   { kind: "decline", run: "7f3a2c", round: 12, attempt: 0, code: "non-finite", reason: "the loss is NaN" },
   { kind: "leave", reason: "" },
 ];
@@ -47,7 +48,8 @@ export const fromCoordinator: readonly CoordinatorMessage[] = [
     order: { kind: "gradient", examples: { kind: "slice", seed: 1, epoch: 0, start: 64, count: 32 }, seed: 9 },
     deadlineMs: 10_000,
   },
-  { kind: "verdict", round: 12, attempt: 0, accepted: true, code: "applied", reason: "" },
+  { kind: "verdict", round: 12, attempt: 0, accepted: true, code: "accepted", reason: "", version: 12 },
+  { kind: "verdict", round: 13, attempt: 2, accepted: false, code: "late", reason: "the round has closed" },
   { kind: "committed", round: 12, version: 12, metrics: { loss: 0.39 } },
   { kind: "finished", run: "7f3a2c", reason: "1 epoch", metrics: { accuracy: 0.98 } },
 ];

@@ -11,6 +11,8 @@ export type WorkerEvent =
       readonly examples: number;
       readonly computeMs: number;
     }
+  /** A version was measured on held-out examples; `loss` is the mean over them. */
+  | { readonly event: "evaluated"; readonly round: number; readonly loss: number; readonly examples: number }
   | { readonly event: "verdict"; readonly round: number; readonly accepted: boolean; readonly reason: string }
   | { readonly event: "declined"; readonly round: number; readonly code: string; readonly reason: string }
   | {

@@ -4,6 +4,7 @@ import type { Clock, Connection } from "@weft/transport";
 import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
+import type { prepareJob } from "./preparedJobs.ts";
 
 export interface WorkerOptions {
   readonly connect: () => Promise<Connection>;
@@ -16,6 +17,8 @@ export interface WorkerOptions {
   readonly token?: string;
   /** Loads the worker's own data and checks it against the job's contract. */
   readonly data?: (contract: DataContract) => Promise<Dataset>;
+  /** Loads a test set to measure versions on, where the job asks for that; default: examples held out of `data`. */
+  readonly testData?: (contract: DataContract) => Promise<Dataset>;
   /** Give up after this long without a coordinator; Infinity tries for ever. */
   readonly unreachableMs: number;
   readonly onEvent?: (event: WorkerEvent) => void;
@@ -23,12 +26,15 @@ export interface WorkerOptions {
   readonly clock?: Clock;
   /** Uniform in [0, 1): the jitter of back-off and nothing else. */
   readonly random?: () => number;
+  /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
+  readonly prepare?: typeof prepareJob;
 }
 
 /** What a worker keeps from one session to the next. */
 export interface WorkerIdentity {
   resume?: string;
   ownData?: Dataset;
+  testData?: Dataset;
   served?: ExampleStore;
   partition?: Uint32Array;
 }

@@ -1,5 +1,5 @@
 /** Carries out the work orders of one session: finds the base version and the examples, trains, sends the update. */
-import { shuffledSlice } from "@weft/data";
+import { type Dataset, selectDataset, shuffledSlice } from "@weft/data";
 import type { ExampleChoice, MessageOf } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
@@ -7,6 +7,7 @@ import { codecOf } from "@weft/vector";
 import { OrderDeclinedError } from "./errors.ts";
 import { ExampleStore, allRows } from "./exampleStore.ts";
 import { sha256 } from "./hash.ts";
+import { divideRows } from "./heldOut.ts";
 import type { SessionContext } from "./options.ts";
 import type { ExampleRows, ExampleSums, Trainer } from "./training.ts";
 import { yieldToEvents } from "./yieldToEvents.ts";
@@ -65,12 +66,16 @@ export class Orders {
     this.#requests.delete(request);
   }
 
-  /** Resolves when the update was sent or the order declined; a newer order supersedes one under way. */
+  /**
+   * Resolves when the answer was sent or the order declined; a newer order supersedes one under way, but one to evaluate
+   * takes its turn.
+   */
   async carryOut(work: Work): Promise<void> {
-    this.#latest = work;
-    const { run, round, attempt } = work;
+    const { run, round, attempt, order } = work;
+    if (order.kind !== "evaluate") this.#latest = work;
     try {
-      await this.#sendUpdate(work);
+      if (order.kind === "evaluate") await this.#sendEvaluation(work);
+      else await this.#sendUpdate(work);
     } catch (error) {
       if (!(error instanceof OrderDeclinedError)) throw error;
       this.#context.emit({ event: "declined", round, code: error.reasonCode, reason: error.message });
@@ -114,6 +119,22 @@ export class Orders {
     });
   }
 
+  async #sendEvaluation(work: Work): Promise<void> {
+    if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
+    const startedAt = this.#context.clock.now();
+    const base = await this.#baseOf(work);
+    const examples = await this.#heldOut(this.#trainer);
+    const means = await this.#trainer.evaluate(base, examples);
+    const broken = Object.entries(means).find(([, value]) => !Number.isFinite(value));
+    if (broken) throw new OrderDeclinedError("non-finite", `the ${broken[0]} on held-out examples is ${broken[1]}`);
+    const weight = examples.size;
+    const metrics = Object.fromEntries(Object.entries(means).map(([name, mean]) => [name, mean * weight]));
+    const { run, round, attempt } = work;
+    const computeMs = this.#context.clock.now() - startedAt;
+    await this.#connection.send({ kind: "evaluated", run, round, attempt, weight, metrics, computeMs });
+    this.#context.emit({ event: "evaluated", round, loss: means["loss"] ?? NaN, examples: weight });
+  }
+
   async #train(trainer: Trainer, work: Work): Promise<ExampleSums & { values: Float32Array }> {
     const base = await this.#baseOf(work);
     const { order } = work;
@@ -123,8 +144,9 @@ export class Orders {
       return { ...sums, values: gradient };
     }
     const { round } = trainer.job.document;
-    if (round.work.kind !== "local") throw new OrderDeclinedError("not-in-job", "the job has no local training");
-    const { change, ...sums } = await trainer.train(base, await this.#ownShare(trainer), {
+    if (order.kind === "evaluate" || round.work.kind !== "local")
+      throw new OrderDeclinedError("not-in-job", "the job has no local training");
+    const { change, ...sums } = await trainer.train(base, await this.#trainingShare(trainer), {
       ...order,
       optimizer: round.work.optimizer,
       onStep: this.#betweenSteps(work),
@@ -160,12 +182,35 @@ export class Orders {
       const indices = shuffledSlice(trainer.job.document.examples, choice.seed, choice);
       return this.#served(trainer).rows(indices, (asked) => this.#fetch(asked));
     }
-    const { dataset, rows } = await this.#ownShare(trainer);
+    const { dataset, rows } = await this.#trainingShare(trainer);
     const start = choice.position % rows.length;
     const count = Math.min(choice.count, rows.length - start);
     const epoch = Math.floor(choice.position / rows.length);
     const picked = shuffledSlice(rows.length, choice.seed, { epoch, start, count });
     return { dataset, rows: picked.map((i) => rows[i] ?? 0) };
+  }
+
+  /** The worker's share without what it holds out. */
+  async #trainingShare(trainer: Trainer): Promise<ExampleRows> {
+    const share = await this.#ownShare(trainer);
+    const fraction = this.#context.identity.testData ? undefined : heldOutFraction(trainer);
+    return fraction === undefined ? share : divideRows(share, fraction, trainer.job.document.seed).training;
+  }
+
+  /** What the worker measures versions on: a test set it brought, or what the job has it hold out. */
+  async #heldOut(trainer: Trainer): Promise<Dataset> {
+    const { testData } = this.#context.identity;
+    if (testData) return testData;
+    const fraction = heldOutFraction(trainer);
+    if (fraction === undefined) {
+      throw new OrderDeclinedError(
+        "no-test-data",
+        "the job holds no examples out, and this worker brought no test set",
+      );
+    }
+    const { heldOut } = divideRows(await this.#ownShare(trainer), fraction, trainer.job.document.seed);
+    if (!heldOut) throw new OrderDeclinedError("no-test-data", "too few examples to hold one out");
+    return selectDataset(heldOut.dataset, heldOut.rows);
   }
 
   /** Data the worker brought, or its partition of the coordinator's set. */
@@ -193,4 +238,9 @@ export class Orders {
     await this.#connection.send({ kind: "fetch", request }, new Uint8Array(indices.slice().buffer));
     return answer.promise;
   }
+}
+
+function heldOutFraction({ job }: Trainer): number | undefined {
+  const { evaluation } = job.document.round;
+  return evaluation?.on === "workers" ? evaluation.heldOut : undefined;
 }

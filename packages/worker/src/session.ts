@@ -78,7 +78,8 @@ class Session {
         return;
       case "job": {
         const bytes = await collect(payload, "job");
-        await this.prepare(await prepareJob(bytes, this.expectedJobHash, options.policy));
+        const { prepare = prepareJob, policy } = options;
+        await this.prepare(await prepare(bytes, this.expectedJobHash, policy));
         return;
       }
       case "weights":
@@ -113,6 +114,7 @@ class Session {
     const { identity, emit, options } = this.context;
     const { document, manifest } = trainer.job;
     if (options.data && !identity.ownData) identity.ownData = await options.data(document.data);
+    if (options.testData && !identity.testData) identity.testData = await options.testData(document.data);
     const ownExamples = identity.ownData?.size;
     if (ownExamples === undefined && document.examples === 0) {
       throw new JobRefusedError(

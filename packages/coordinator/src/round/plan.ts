@@ -1,12 +1,12 @@
 /** What the round machine needs to know of a job and its run: fixed from start to end. */
-import type { JobWork, WorkerShare } from "@weft/protocol";
+import type { DeadlineRule, JobWork, WorkerShare } from "@weft/protocol";
 
 export interface RunPlan {
   readonly seed: number;
   readonly work: JobWork;
   readonly cohort: WorkerShare;
   readonly quorum: WorkerShare;
-  readonly deadlineMs: number | "adaptive";
+  readonly deadlineMs: DeadlineRule;
   /** Size of the coordinator's own training set; 0 when every worker brings its own. */
   readonly examples: number;
   readonly stop: {

@@ -106,6 +106,8 @@ function lineOf(event: Exclude<WorkerEvent, { event: "update" }>): string | unde
       return `declined round ${event.round}: ${event.reason}`;
     case "committed":
       return undefined;
+    case "evaluated":
+      return `version ${event.round} on ${count(event.examples)} held-out examples: loss ${figure(event.loss)}`;
     case "disconnected":
       return `no coordinator: ${event.reason}; trying again in ${(event.retryInMs / 1000).toFixed(1)} s`;
     case "ended":

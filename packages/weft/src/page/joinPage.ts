@@ -68,6 +68,7 @@ function show(event: WorkerEvent): void {
       status.textContent = `could not do round ${event.round}: ${event.reason}`;
       return;
     case "verdict":
+    case "evaluated":
     case "committed":
       return;
   }

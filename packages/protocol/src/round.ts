@@ -1,0 +1,100 @@
+/** The knobs of a round: data-parallel training, federated averaging and their asynchronous forms differ only here. */
+import * as z from "zod";
+import { optimizerSchema } from "./optimizerSetting.ts";
+
+const fraction = z.number().positive().max(1);
+const count = z.int().positive();
+
+const workersSchema = z.union([z.strictObject({ fraction }), z.strictObject({ count })]);
+
+/** What a worker does in one round. `batchSize` of gradient work is the whole round's, split over its cohort. */
+const workSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("gradient"), batchSize: count }),
+  z.strictObject({ kind: z.literal("local"), epochs: count, batchSize: count, optimizer: optimizerSchema }),
+]);
+
+/** s(τ), the weight of an update made τ versions ago: 1, or (1 + τ)^-exponent (Xie et al. 2019). */
+const stalenessSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("constant") }),
+  z.strictObject({ kind: z.literal("polynomial"), exponent: z.number().positive().max(10) }),
+]);
+
+/** What makes a version. */
+const paceSchema = z.discriminatedUnion("kind", [
+  /** A cohort's updates on one base, closed by quorum or deadline. */
+  z.strictObject({ kind: z.literal("synchronous") }),
+  /** Every `size` updates, whatever their base (FedBuff, Nguyen et al. 2022); of size 1 it is asynchronous SGD. */
+  z.strictObject({
+    kind: z.literal("buffered"),
+    size: count.max(65_536),
+    /** No version is made that puts a worker still computing more than this far behind (Ho et al. 2013). */
+    maxStaleness: z.int().nonnegative().optional(),
+    staleness: stalenessSchema,
+  }),
+]);
+
+/** How a cohort smaller than everyone is drawn. */
+const selection = {
+  /** Default "uniform". */
+  sampling: z.enum(["uniform", "examples", "availability", "loss", "speed"]).optional(),
+  /** Nobody is invited more than `maxShare` times its fair share, nor left out for more than `maxWait` rounds. */
+  fairness: z.strictObject({ maxShare: z.number().min(1).max(1000), maxWait: count }).optional(),
+  /** So many times more are invited than are needed; the quorum is taken of the number needed (Bonawitz et al. 2019). */
+  overSelect: z.number().min(1).max(10).optional(),
+};
+
+const cohortSchema = z.union([z.strictObject({ fraction, ...selection }), z.strictObject({ count, ...selection })]);
+
+/** A number of milliseconds; or learnt from recent rounds: median + `deviations` · MAD ("adaptive": 10 of them). */
+const deadlineSchema = z.union([
+  count,
+  z.literal("adaptive"),
+  z.strictObject({ deviations: z.number().positive().max(1000) }),
+]);
+
+/** When versions are measured on examples that nobody trains on. */
+const evaluationSchema = z.discriminatedUnion("on", [
+  z.strictObject({ on: z.literal("coordinator"), every: count }),
+  z.strictObject({
+    on: z.literal("workers"),
+    every: count,
+    /** Share of each worker's examples held out for it; without it workers bring test sets of their own. */
+    heldOut: z.number().positive().lt(1).optional(),
+    /** Default everyone. */
+    cohort: workersSchema.optional(),
+    /** Answers that end it, of those asked; default all. */
+    quorum: workersSchema.optional(),
+    /** Default 60,000. */
+    deadlineMs: count.optional(),
+  }),
+]);
+
+export const roundSchema = z.strictObject({
+  work: workSchema,
+  /** Default synchronous. */
+  pace: paceSchema.optional(),
+  /** Workers invited to a round, of those connected; in a buffered pace, those at work at once. */
+  cohort: cohortSchema,
+  /** Updates that close it, of those invited. */
+  quorum: workersSchema,
+  deadlineMs: deadlineSchema,
+  /** An update that misses its round: refused (default), or counted in the next one with the weight of staleness 1. */
+  late: z.enum(["refuse", "buffer"]).optional(),
+  /** How the batch of gradient work is divided: equally (default), or by the speed measured of each worker. */
+  balance: z.enum(["equal", "speed"]).optional(),
+  weighting: z.enum(["examples", "uniform"]),
+  /** Steps the model with the mean gradient, or with base − mean of local results as its gradient. */
+  server: optimizerSchema,
+  /** Largest L2 norm of an accepted update; also fixes the grid of exact sums. */
+  normBound: z.number().positive(),
+  evaluation: evaluationSchema.optional(),
+});
+
+export type JobRound = z.infer<typeof roundSchema>;
+export type JobWork = JobRound["work"];
+export type JobPace = NonNullable<JobRound["pace"]>;
+export type JobEvaluation = NonNullable<JobRound["evaluation"]>;
+export type StalenessRule = z.infer<typeof stalenessSchema>;
+export type DeadlineRule = z.infer<typeof deadlineSchema>;
+export type WorkerShare = z.infer<typeof workersSchema>;
+export type CohortRule = z.infer<typeof cohortSchema>;

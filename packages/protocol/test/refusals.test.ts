@@ -1,0 +1,96 @@
+/** Every refusal of a combination applies to a job of its kind, says what to change, and leaves sound jobs alone. */
+import { encodeJob, type Combined, type JobRound, type JobStop, refusalOf, refusals } from "@weft/protocol";
+import { describe, expect, test } from "vitest";
+import { draft, programs } from "./samples.ts";
+
+const gradient: JobRound = draft.round;
+const local: JobRound = {
+  ...gradient,
+  work: { kind: "local", epochs: 1, batchSize: 10, optimizer: { name: "sgd" } },
+};
+const buffered = { kind: "buffered", size: 4, staleness: { kind: "polynomial", exponent: 0.5 } } as const;
+
+const job = (round: JobRound, changes: { stop?: JobStop; examples?: number } = {}): Combined => ({
+  round,
+  stop: { rounds: 1 },
+  examples: 100,
+  ...changes,
+});
+
+const unsound: Record<string, Combined> = {
+  "a buffered pace with a quorum": job({ ...local, pace: buffered, quorum: { count: 3 } }),
+  "a buffered pace with over-selection": job({ ...local, pace: buffered, cohort: { count: 3, overSelect: 1.3 } }),
+  "a buffered pace with a rule for late updates": job({ ...local, pace: buffered, late: "refuse" }),
+  "a buffered pace with fairness": job({
+    ...local,
+    pace: buffered,
+    cohort: { count: 3, fairness: { maxShare: 2, maxWait: 9 } },
+  }),
+  "a buffered pace with balanced slices": job({ ...gradient, pace: buffered, balance: "speed" }),
+  "a buffer larger than the batch": job({ ...gradient, pace: { ...buffered, size: 65 } }),
+  "balanced slices of local work": job({ ...local, balance: "speed" }),
+  "balanced slices that weigh the same": job({ ...gradient, balance: "speed", weighting: "uniform" }),
+  "sampling where everyone is invited": job({ ...local, cohort: { fraction: 1, sampling: "speed" } }),
+  "over-selection where everyone is invited": job({ ...local, cohort: { fraction: 1, overSelect: 1.3 } }),
+  "a wait shorter than a turn": job({
+    ...local,
+    cohort: { fraction: 0.1, sampling: "loss", fairness: { maxShare: 2, maxWait: 9 } },
+  }),
+  "sampling by data nobody owns": job({ ...gradient, cohort: { fraction: 0.5, sampling: "loss" } }),
+  "examples that count twice": job({ ...local, cohort: { fraction: 0.5, sampling: "examples" } }),
+  "evaluation on workers without data": job({ ...gradient, evaluation: { on: "workers", every: 1 } }),
+  "patience without evaluations": job(local, { stop: { patience: { metric: "loss", evaluations: 3 } } }),
+  "a target checked between evaluations": job(
+    { ...local, evaluation: { on: "workers", every: 2 } },
+    { stop: { target: { metric: "loss", value: 1, every: 3 } } },
+  ),
+};
+
+describe("a combination is refused, with what to change:", () => {
+  test.each(refusals.map((refusal) => [refusal.name, refusal] as const))("%s", (name, { reason, applies }) => {
+    const combined = unsound[name]!;
+    expect(applies(combined)).toBe(true);
+    expect(refusalOf(combined)).toBe(`${name}: ${reason}`);
+    const { round, stop } = combined;
+    expect(() => encodeJob({ ...draft, round, stop }, programs)).toThrow(`job: ${name}`);
+  });
+
+  test("and the table of examples names no other", () => {
+    expect(Object.keys(unsound)).toEqual(refusals.map(({ name }) => name));
+  });
+});
+
+test.each<[string, Combined]>([
+  ["data-parallel rounds", job(gradient)],
+  ["backup workers whose updates are kept", job({ ...gradient, quorum: { count: 3 }, late: "buffer" })],
+  ["slices by speed", job({ ...gradient, balance: "speed" })],
+  ["asynchronous SGD", job({ ...gradient, pace: { kind: "buffered", size: 1, staleness: { kind: "constant" } } })],
+  ["stale-synchronous rounds", job({ ...gradient, pace: { ...buffered, maxStaleness: 3 } })],
+  ["FedBuff over a limited number at work", job({ ...local, pace: buffered, cohort: { count: 8, sampling: "speed" } })],
+  ["over-selection", job({ ...local, cohort: { fraction: 0.1, overSelect: 1.3 }, late: "buffer" })],
+  [
+    "the slow and the lossy first, within fairness",
+    job({ ...local, cohort: { fraction: 0.1, sampling: "loss", fairness: { maxShare: 3, maxWait: 30 } } }),
+  ],
+  [
+    "sampling by examples under equal weights",
+    job({ ...local, weighting: "uniform", cohort: { count: 3, sampling: "examples" } }),
+  ],
+  [
+    "evaluation on workers with patience",
+    job(
+      { ...local, evaluation: { on: "workers", every: 5, heldOut: 0.2, quorum: { fraction: 0.8 } } },
+      { stop: { patience: { metric: "accuracy", evaluations: 3, minDelta: 0.01 } } },
+    ),
+  ],
+])("sound: %s", (_, combined) => {
+  expect(refusalOf(combined)).toBeUndefined();
+  const { round, stop } = combined;
+  expect(() => encodeJob({ ...draft, round, stop }, programs)).not.toThrow();
+});
+
+test("patience with a metric that nobody measures is refused", () => {
+  const stop = { patience: { metric: "perplexity", evaluations: 2 } };
+  const round = { ...gradient, evaluation: { on: "coordinator", every: 1 } } as const;
+  expect(() => encodeJob({ ...draft, round, stop }, programs)).toThrow('stop.patience names "perplexity"');
+});
