@@ -7,6 +7,7 @@ export { programFor } from "./gradientStep.ts";
 export type { ModelInTraining, StartTraining } from "./modelInTraining.ts";
 export { createTraining } from "./modelInTraining.ts";
 export type { WorkerOptions } from "./options.ts";
+export { prepareJob } from "./preparedJobs.ts";
 export { createTrainer } from "./trainer.ts";
 export type { ExampleRows, ExampleSums, LocalWork, Trainer } from "./training.ts";
 export { startWorker } from "./worker.ts";

@@ -5,6 +5,7 @@ import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
 import type { prepareJob } from "./preparedJobs.ts";
+import type { prepareJob } from "./preparedJobs.ts";
 
 export interface WorkerOptions {
   readonly connect: () => Promise<Connection>;
@@ -26,6 +27,8 @@ export interface WorkerOptions {
   readonly clock?: Clock;
   /** Uniform in [0, 1): the jitter of back-off and nothing else. */
   readonly random?: () => number;
+  /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
+  readonly prepare?: typeof prepareJob;
   /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
   readonly prepare?: typeof prepareJob;
 }
