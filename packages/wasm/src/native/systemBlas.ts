@@ -1,6 +1,4 @@
 /** Finds the BLAS library of the system that Node runs on and opens it with koffi; both may be absent. */
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import type { Blas, BlasChoice } from "./blas.ts";
 import { BlasError } from "./blas.ts";
 import type { Koffi } from "./openBlas.ts";
@@ -8,7 +6,8 @@ import { openBlas } from "./openBlas.ts";
 
 type LibraryHandle = ReturnType<Koffi["load"]>;
 
-const fromHere = createRequire(import.meta.url);
+// What only the search for a library needs is loaded when there is one: each of these takes a part of a millisecond.
+const fromHere = () => process.getBuiltinModule("node:module").createRequire(import.meta.url);
 
 const opened = new Map<string, Blas>();
 let searched: { readonly found: Blas | undefined } | undefined;
@@ -63,7 +62,7 @@ const candidates: { readonly [P in NodeJS.Platform]?: readonly string[] } = {
 /** koffi is an optional dependency, and its binary an optional one of its own. */
 function loadKoffi(): Koffi | Error {
   try {
-    return fromHere("koffi") as Koffi;
+    return fromHere()("koffi") as Koffi;
   } catch (error) {
     return asError(error);
   }
@@ -76,7 +75,7 @@ function tryOpen(koffi: Koffi, path: string): Blas | Error {
     const { library, ...open } = withSettings(koffi, () => openBlas(koffi, path));
     const name = nameOf(library, path);
     if (name instanceof Error) return name;
-    const blas: Blas = { name, files: { koffi: fromHere.resolve("koffi"), library: path }, open };
+    const blas: Blas = { name, files: { koffi: fromHere().resolve("koffi"), library: path }, open };
     opened.set(path, blas);
     return blas;
   } catch (error) {
@@ -135,7 +134,7 @@ function withSettings<T>(koffi: Koffi, load: () => T): T {
 
 function hasAvx512(): boolean {
   try {
-    return /^flags\s*:.*\bavx512f\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
+    return /^flags\s*:.*\bavx512f\b/m.test(process.getBuiltinModule("node:fs").readFileSync("/proc/cpuinfo", "utf8"));
   } catch {
     return false; // no such file: not an x86 Linux
   }

@@ -1,5 +1,4 @@
 /** Helping threads in Node: `worker_threads`, which never keep the process alive. */
-import { Worker } from "node:worker_threads";
 import { openBlas } from "../native/openBlas.ts";
 import { bindProducts } from "../native/products.ts";
 import type { Thread } from "./thread.ts";
@@ -20,6 +19,8 @@ export function startThread(onLost: () => void): Thread {
       return (kernel) => (${bindProducts.toString()})(kernel, memory, blas);
     };
     (${threadBody.toString()})((handle) => parentPort.on("message", handle), openNative);`;
+  // Loaded here, since that takes longer than much of the engine, and programs of one thread need it not.
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
   const worker = new Worker(script, { eval: true, execArgv: [] });
   worker.on("error", (error: Error) => {
     process.emitWarning(`a thread of the wasm backend ended (${error.message}); the others do its work`);
