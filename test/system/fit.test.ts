@@ -136,6 +136,24 @@ describe("weft fit", () => {
     expect((await readFile(out)).length).toBeGreaterThan(9000);
   });
 
+  test("goes on from a checkpoint to the weights of a training never interrupted", async () => {
+    const path = (name: string) => join(directory, `${name}.safetensors`);
+    const run = async (...args: string[]) => {
+      const process = new WeftProcess(["fit", "test/jobs/digits.ts", "--json", ...args]);
+      expect(await process.exited, process.text).toBe(0);
+      return process.events;
+    };
+    await run("--epochs", "4", "--out", path("whole"));
+    await run("--steps", "100", "--checkpoint", path("state"));
+    const events = await run("--epochs", "4", "--resume", path("state"), "--out", path("resumed"));
+    expect(events.map(({ event, step }) => [event, step])).toEqual([
+      ["epoch", 135],
+      ["epoch", 180],
+      ["finished", undefined],
+    ]);
+    expect(await readFile(path("resumed"))).toEqual(await readFile(path("whole")));
+  });
+
   test("a folder that is not there and a share that is none are refused before the training", async () => {
     const missing = new WeftProcess([
       "fit",

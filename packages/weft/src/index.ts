@@ -8,7 +8,7 @@ export { JobError, ModelFileError, UsageError } from "./errors.ts";
 export type { Run, TrainOptions } from "./run/train.ts";
 export { train } from "./run/train.ts";
 export type { FitOptions } from "./fit/options.ts";
-export type { BatchRecord, Callback, EpochRecord, FitControl, Watched } from "./fit/callback.ts";
+export type { BatchRecord, Callback, CallbackMemory, EpochRecord, FitControl, Watched } from "./fit/callback.ts";
 export type { Stopped } from "./fit/loop.ts";
 export { checkpoint } from "./fit/checkpoint.ts";
 export type { CheckpointOptions } from "./fit/checkpoint.ts";

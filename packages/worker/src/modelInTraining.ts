@@ -3,8 +3,9 @@ import type { Batch } from "@weft/data";
 import { createOptimizer, withLearningRate } from "@weft/optim";
 import type { JobRound } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
-import { compile } from "@weft/tensor";
+import { adopt, compile, typeText } from "@weft/tensor";
 import { flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
+import { JobRefusedError } from "./errors.ts";
 import type { LossInputs } from "./gradientStep.ts";
 import { lossAndGradient } from "./gradientStep.ts";
 import type { CheckedJob, LossProgram } from "./job.ts";
@@ -20,6 +21,10 @@ export interface ModelInTraining {
   step(batch: Batch, random: { readonly seed: number; readonly step: number }): Promise<number[]>;
   /** A copy of the parameters, flat. */
   weights(): Promise<Float32Array>;
+  /** A copy of the optimiser's state, as its `init` orders it. */
+  optimizerState(): Promise<Tensor[]>;
+  /** Goes on with a state that `optimizerState` gave, of this optimiser on these parameters. */
+  setOptimizerState(state: readonly Tensor[]): void;
   /** Goes on from these parameters; the optimiser's state stays. The vector is not copied. */
   setWeights(flat: Float32Array): void;
   /**
@@ -59,6 +64,16 @@ export function createTraining(job: CheckedJob): StartTraining {
         return readScalars(figures);
       },
       weights: () => flatten(job.manifest, parameters),
+      optimizerState: () => Promise.all(state.map(copyOf)),
+      setOptimizerState(given) {
+        const [got, expected] = [given, state].map((tensors) => tensors.map(typeText).join(" "));
+        if (got !== expected) {
+          throw new JobRefusedError(
+            `the optimiser's state is ${expected}, got ${got || "none"}; go on with the optimiser and model it is from`,
+          );
+        }
+        state = [...given];
+      },
       setWeights: (flat) => (parameters = parameterTensors(job.manifest, flat)),
       setLearningRate(rate) {
         const current = createOptimizer(spec);
@@ -67,6 +82,12 @@ export function createTraining(job: CheckedJob): StartTraining {
       },
     };
   };
+}
+
+/** In memory of its own: the next step overwrites that of the backend. */
+async function copyOf(value: Tensor): Promise<Tensor> {
+  const { shape, dtype } = value;
+  return adopt((await value.data()).slice(), { shape, dtype });
 }
 
 /**

@@ -3,6 +3,7 @@ import { access, constants } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { checkpoint } from "../fit/checkpoint.ts";
 import type { FitOptions } from "../fit/options.ts";
 import { fitWithOutput } from "../run/fit.ts";
 import type { Finish } from "./exitCodes.ts";
@@ -13,7 +14,8 @@ import { jsonOption, wholeNumber } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { metricsText } from "./runProgress.ts";
 
-interface FitFlags extends Pick<FitOptions, "epochs" | "steps" | "batchSize"> {
+interface FitFlags extends Pick<FitOptions, "epochs" | "steps" | "batchSize" | "resume"> {
+  readonly checkpoint?: string;
   readonly validation?: number;
   readonly out?: string;
   readonly json: boolean;
@@ -28,6 +30,8 @@ export function fitCommand(finish: Finish): Command {
     .option("--batch-size <count>", "examples per batch (default: as the job says)", wholeNumber(1, 1e9))
     .addOption(numberOption("--validation <share>", "hold out this share, such as 0.1, and measure on it", 1))
     .option("--out <file>", "write the weights here, such as model.safetensors")
+    .option("--checkpoint <file>", "keep the state of the training here, after every epoch and when stopped")
+    .option("--resume <file>", "go on from such a file, to the bits of a training never interrupted")
     .addOption(jsonOption())
     .addHelpText(
       "after",
@@ -35,6 +39,8 @@ export function fitCommand(finish: Finish): Command {
 Examples:
   $ weft fit examples/mnist-cnn/job.ts --epochs 3 --out mnist.safetensors
   $ weft fit job.ts --validation 0.1
+  $ weft fit job.ts --checkpoint state.safetensors   # interrupted with Ctrl-C, say
+  $ weft fit job.ts --checkpoint state.safetensors --resume state.safetensors
   $ weft fit job.ts --json | jq 'select(.event == "epoch") | .loss'`,
     )
     .action(async (jobPath: string, flags: FitFlags) => {
@@ -42,10 +48,12 @@ Examples:
     });
 }
 
-async function fitJob(jobPath: string, { json, out, ...options }: FitFlags): Promise<number> {
+async function fitJob(jobPath: string, { json, out, checkpoint: kept, ...options }: FitFlags): Promise<number> {
   const output = createOutput({ json });
   const job = await loadJob(jobPath);
-  if (out !== undefined) await assertWritable(out);
+  if (out !== undefined) await assertWritable(out, "--out");
+  if (kept !== undefined) await assertWritable(kept, "--checkpoint");
+  const callbacks = kept === undefined ? [] : [checkpoint({ path: kept })];
   const interruption = new AbortController();
   const onSignal = (name: NodeJS.Signals) => {
     if (interruption.signal.aborted) process.exit(exitCodes.interrupted);
@@ -55,7 +63,7 @@ async function fitJob(jobPath: string, { json, out, ...options }: FitFlags): Pro
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   try {
-    const fitted = await fitWithOutput(job, { ...options, signal: interruption.signal }, output);
+    const fitted = await fitWithOutput(job, { ...options, callbacks, signal: interruption.signal }, output);
     const metrics = await fitted.evaluate();
     if (out !== undefined) await fitted.save(out);
     const { reason } = fitted.stopped;
@@ -72,12 +80,12 @@ async function fitJob(jobPath: string, { json, out, ...options }: FitFlags): Pro
 }
 
 /** Found out before the training rather than after it. */
-async function assertWritable(out: string): Promise<void> {
+async function assertWritable(out: string, option: "--out" | "--checkpoint"): Promise<void> {
   try {
     await access(dirname(out), constants.W_OK);
   } catch (cause) {
     throw new UsageError(
-      `cannot write ${out}: ${dirname(out)} is no folder one may write to; name another with --out`,
+      `cannot write ${out}: ${dirname(out)} is no folder one may write to; name another with ${option}`,
       {
         cause,
       },

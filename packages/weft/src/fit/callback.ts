@@ -21,9 +21,9 @@ export interface EpochRecord {
 
 export interface BatchRecord {
   readonly epoch: number;
-  /** Of `batches` in the epoch, counted from 1. */
+  /** Of `batches` in the epoch (undefined where a stream has not said its size), counted from 1. */
   readonly batch: number;
-  readonly batches: number;
+  readonly batches: number | undefined;
   /** Of the whole fit, counted from 1. */
   readonly step: number;
   readonly examples: number;
@@ -49,8 +49,17 @@ export interface FitControl {
   readonly parameters: () => Promise<Parameters>;
   /** Goes on from these parameters; the optimiser's state stays. */
   readonly restore: (parameters: Readonly<Parameters>) => Promise<void>;
-  /** Writes the parameters as safetensors. */
-  readonly save: (path: string) => Promise<void>;
+  /**
+   * Writes the fit as safetensors, for `resume`: the parameters by name, the optimiser's state, the place in the data, what
+   * callbacks remember. `weightsOnly` writes the parameters alone.
+   */
+  readonly save: (path: string, options?: { readonly weightsOnly?: boolean }) => Promise<void>;
+}
+
+/** What a callback remembers from one epoch to the next. */
+export interface CallbackMemory {
+  readonly values: Readonly<Record<string, number>>;
+  readonly parameters?: Readonly<Parameters>;
 }
 
 /** Every hook is waited for. State of its own begins in `onStart`, so that a callback may serve one fit after another. */
@@ -58,8 +67,16 @@ export interface Callback {
   onStart?(control: FitControl): void | Promise<void>;
   onBatch?(batch: BatchRecord, control: FitControl): void | Promise<void>;
   onEpoch?(epoch: EpochRecord, control: FitControl): void | Promise<void>;
+  /** Once every callback has heard of the epoch: nothing of it changes any more. Checkpoints are written here. */
+  afterEpoch?(epoch: EpochRecord, control: FitControl): void | Promise<void>;
   /** Before the result is made, however the fit ended. */
   onEnd?(control: FitControl): void | Promise<void>;
+  /** Under which a checkpoint keeps what `memory` gives; several of one name are told apart by their order. */
+  readonly name?: string;
+  /** Goes into checkpoints. Without it a callback begins anew when a fit is resumed. */
+  memory?(): CallbackMemory;
+  /** Takes back what `memory` gave, after `onStart`. */
+  recall?(memory: CallbackMemory): void;
 }
 
 /** Which figure is watched, and which way is better. */

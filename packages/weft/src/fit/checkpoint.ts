@@ -1,4 +1,4 @@
-/** Writes the parameters to a file as training goes on. */
+/** Writes a fit to a file as training goes on, such that `resume` takes it up again. */
 import type { Callback, Watched } from "./callback.ts";
 import { isBetter, watchedValue } from "./callback.ts";
 
@@ -9,22 +9,32 @@ export interface CheckpointOptions {
   readonly every?: number;
   /** Only when this is better than in every file before. */
   readonly best?: Watched;
+  /** Leaves out what only `resume` needs: for files that others read. Default false. */
+  readonly weightsOnly?: boolean;
 }
 
-export function checkpoint({ path, every = 1, best }: CheckpointOptions): Callback {
+/** Decides when all callbacks hear of an epoch, and writes when all have heard, so that the file has what each remembers of it. */
+export function checkpoint({ path, every = 1, best, weightsOnly = false }: CheckpointOptions): Callback {
   let bestValue: number | undefined;
+  let isDue = false;
   return {
+    name: "checkpoint",
+    memory: () => ({ values: bestValue === undefined ? {} : { bestValue } }),
+    recall({ values }) {
+      bestValue = values["bestValue"];
+    },
     onStart() {
       bestValue = undefined;
     },
-    async onEpoch(record, control) {
-      if (record.epoch % every !== 0) return;
-      if (best) {
-        const value = watchedValue(record, best);
-        if (!isBetter(value, bestValue, best)) return;
-        bestValue = value;
-      }
-      await control.save(path.replaceAll("{epoch}", String(record.epoch)));
+    onEpoch(record) {
+      isDue = record.epoch % every === 0;
+      if (!isDue || !best) return;
+      const value = watchedValue(record, best);
+      isDue = isBetter(value, bestValue, best);
+      if (isDue) bestValue = value;
+    },
+    async afterEpoch({ epoch }, control) {
+      if (isDue) await control.save(path.replaceAll("{epoch}", String(epoch)), { weightsOnly });
     },
   };
 }

@@ -16,8 +16,18 @@ export function earlyStopping(options: EarlyStoppingOptions): Callback {
   const { patience, restoreBest = true } = options;
   let best: number | undefined;
   let bestEpoch = 0;
-  let kept: Parameters | undefined;
+  let kept: Readonly<Parameters> | undefined;
   return {
+    name: "earlyStopping",
+    memory: () => ({
+      values: { bestEpoch, ...(best === undefined ? {} : { best }) },
+      ...(kept === undefined ? {} : { parameters: kept }),
+    }),
+    recall({ values, parameters }) {
+      best = values["best"];
+      bestEpoch = values["bestEpoch"] ?? 0;
+      kept = parameters;
+    },
     onStart() {
       best = undefined;
       kept = undefined;

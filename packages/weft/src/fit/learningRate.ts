@@ -33,6 +33,12 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions): Callback {
   let best: number | undefined;
   let since = 0;
   return {
+    name: "reduceOnPlateau",
+    memory: () => ({ values: { since, ...(best === undefined ? {} : { best }) } }),
+    recall({ values }) {
+      best = values["best"];
+      since = values["since"] ?? 0;
+    },
     onStart() {
       best = undefined;
       since = 0;

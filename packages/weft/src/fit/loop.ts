@@ -1,15 +1,15 @@
-/** The loop of `fit`: epochs of shuffled batches through one compiled step, with callbacks told and heard in between. */
+/** The loop of `fit`: epochs of batches through one compiled step, with callbacks told and heard in between. */
 import { orderSeed } from "@weft/coordinator";
-import type { Augmentation, Dataset } from "@weft/data";
-import { assembleBatch, augmentBatch, permutation } from "@weft/data";
+import type { Dataset } from "@weft/data";
 import type { ModelInTraining } from "@weft/worker";
-import { programFor } from "@weft/worker";
 import { JobError } from "../errors.ts";
 import type { StopRule } from "../job/defineJob.ts";
 import type { BatchRecord, Callback, EpochRecord, FitControl } from "./callback.ts";
+import type { FedBatch } from "./feed.ts";
 import { Means } from "./means.ts";
 import type { PreparedFit } from "./prepare.ts";
 import { learningRateOf, scheduledRate } from "./rate.ts";
+import type { FitPlace } from "./state.ts";
 
 /** Why a fit ended, and the reason in a sentence. */
 export interface Stopped {
@@ -22,28 +22,35 @@ export interface LoopContext {
   readonly model: ModelInTraining;
   readonly control: FitControl;
   readonly callbacks: readonly Callback[];
-  readonly augmentations: readonly Augmentation[];
+  /** Moves on as the fit does. */
+  readonly place: FitPlace;
   readonly target: StopRule["target"];
   /** What a callback or a signal has asked for; looked at after every batch and epoch. */
   readonly ended: () => Stopped | undefined;
+  /** Before callbacks hear of an epoch that ended early. */
+  readonly onPartialEpoch: () => void;
 }
 
 /** Trains until something ends it. The order of examples and every seed are those of a run with one worker. */
 export async function runLoop(context: LoopContext): Promise<{ history: EpochRecord[]; stopped: Stopped }> {
-  const { prepared, callbacks, control } = context;
+  const { prepared, callbacks, control, place } = context;
   const history: EpochRecord[] = [];
   // One for all epochs: many of them may pass within the time between two pauses.
-  const pause = createPause();
-  for (let step = 0, epoch = 1; ; epoch++) {
+  const pause = createPause(prepared.feed.readsAhead ? 0 : eventsEveryMs);
+  let stopped = limitReached(context);
+  while (!stopped) {
     const startedAt = performance.now();
-    const trained = await trainEpoch(context, { epoch, step, pause });
-    step = trained.step;
-    const { loss = NaN, ...metrics } = trained.means.figures();
+    const { epoch, means } = place;
+    const trained = await trainEpoch(context, pause);
+    if (trained.isWhole) {
+      Object.assign(place, { epoch: epoch + 1, batch: 0, means: new Means(prepared.job.document.metrics) });
+    } else context.onPartialEpoch();
+    const { loss = NaN, ...metrics } = means.figures();
     const validation = prepared.validation && (await evaluateOn(context, prepared.validation));
-    const learningRate = control.learningRate ?? scheduled(prepared, step);
+    const learningRate = control.learningRate ?? scheduled(prepared, place.step);
     const record: EpochRecord = {
       epoch,
-      step,
+      step: place.step,
       loss,
       metrics,
       ...(validation ? { validation } : {}),
@@ -52,49 +59,43 @@ export async function runLoop(context: LoopContext): Promise<{ history: EpochRec
     };
     history.push(record);
     for (const callback of callbacks) await callback.onEpoch?.(record, control);
-    const stopped = trained.stopped ?? context.ended() ?? (await targetAfterEpoch(context));
-    if (stopped) return { history, stopped };
+    for (const callback of callbacks) await callback.afterEpoch?.(record, control);
+    stopped = trained.stopped ?? context.ended() ?? (await targetAfterEpoch(context)) ?? limitReached(context);
   }
+  return { history, stopped };
 }
 
-/** One pass over the training set, or less where something ends the fit. */
+/** What is left of an epoch, or less where something ends the fit. */
 async function trainEpoch(
   context: LoopContext,
-  { epoch, step: before, pause }: { epoch: number; step: number; pause: () => Promise<void> },
-) {
-  const { prepared, callbacks, control } = context;
-  const { train, batches, batchSize, job } = prepared;
-  const order = permutation(train.size, job.document.seed, epoch - 1);
-  const means = new Means(job.document.metrics);
-  for (let batch = 1; ; batch++) {
-    const step = before + batch;
-    const rows = order.subarray((batch - 1) * batchSize, batch * batchSize);
-    const figures = await trainBatch(context, { rows, epoch, step });
+  pause: () => Promise<void>,
+): Promise<{ isWhole: boolean; stopped?: Stopped }> {
+  const { prepared, callbacks, control, place } = context;
+  const { batches, feed } = prepared;
+  const { epoch, means } = place;
+  for await (const fed of feed.batches(epoch, place.batch)) {
+    const step = place.step + 1;
+    const figures = await trainBatch(context, fed, step);
+    place.step = step;
+    place.batch++;
     means.add(figures);
-    const record: BatchRecord = { epoch, batch, batches, step, ...figures, means: means.figures() };
+    const record: BatchRecord = { epoch, batch: place.batch, batches, step, ...figures, means: means.figures() };
     for (const callback of callbacks) await callback.onBatch?.(record, control);
     await pause();
-    const stopped = context.ended() ?? (await targetAfterStep(context, step)) ?? limitReached(prepared, step);
-    if (stopped || batch === batches) return { means, step, stopped };
+    const stopped = context.ended() ?? (await targetAfterStep(context, step)) ?? limitReached(context);
+    if (stopped) return { isWhole: place.batch === batches, stopped };
   }
+  return { isWhole: true };
 }
 
-async function trainBatch(context: LoopContext, place: { rows: Uint32Array; epoch: number; step: number }) {
-  const { prepared, model, augmentations } = context;
-  const { train, job } = prepared;
-  const { rows, epoch, step } = place;
-  const { seed, metrics: names } = job.document;
-  const plain = assembleBatch(train, rows, programFor(job, rows.length).batch);
-  const batch =
-    augmentations.length === 0
-      ? plain
-      : augmentBatch(plain, augmentations, { contract: train.contract, rows, seed, epoch });
+async function trainBatch({ prepared, model }: LoopContext, { batch, examples }: FedBatch, step: number) {
+  const { seed, metrics: names } = prepared.job.document;
   const [loss = NaN, ...sums] = await model.step(batch, { seed: orderSeed(seed, step, 0), step: 0 });
   if (!Number.isFinite(loss)) {
     throw new JobError(`the loss became ${loss} at step ${step}; lower the learning rate or check the data`);
   }
-  const metrics = Object.fromEntries(names.map((name, i) => [name, (sums[i] ?? NaN) / rows.length]));
-  return { examples: rows.length, loss, metrics };
+  const metrics = Object.fromEntries(names.map((name, i) => [name, (sums[i] ?? NaN) / examples]));
+  return { examples, loss, metrics };
 }
 
 function scheduled({ optimizer }: PreparedFit, step: number): number | undefined {
@@ -102,9 +103,12 @@ function scheduled({ optimizer }: PreparedFit, step: number): number | undefined
   return rate.kind === "schedule" ? scheduledRate(rate, step) : undefined;
 }
 
-function limitReached({ totalSteps, batches }: PreparedFit, step: number): Stopped | undefined {
-  if (step < totalSteps) return undefined;
-  const epochs = step / batches;
+function limitReached({ prepared, place }: LoopContext): Stopped | undefined {
+  const { limits, batches } = prepared;
+  const { step, epoch } = place;
+  if (epoch > limits.epochs) return { reason: "epochs", detail: `${limits.epochs} epochs are done` };
+  if (step < limits.steps) return undefined;
+  const epochs = step / (batches ?? NaN);
   return Number.isInteger(epochs)
     ? { reason: "epochs", detail: `${epochs} epochs are done` }
     : { reason: "steps", detail: `${step} steps are done` };
@@ -138,10 +142,10 @@ async function evaluateOn({ prepared, model }: LoopContext, dataset: Dataset): P
 const eventsEveryMs = 50;
 
 /** Lets timers, sockets and signals have their turn now and then: steps are synchronous. */
-function createPause(): () => Promise<void> {
+function createPause(everyMs: number): () => Promise<void> {
   let pausedAt = performance.now();
   return async () => {
-    if (performance.now() - pausedAt < eventsEveryMs) return;
+    if (performance.now() - pausedAt < everyMs) return;
     await new Promise((resolve) => setImmediate(resolve));
     pausedAt = performance.now();
   };

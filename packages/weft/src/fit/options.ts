@@ -3,7 +3,7 @@ import type { Augmentation, Dataset } from "@weft/data";
 import type { Parameters } from "@weft/nn";
 import type { Callback } from "./callback.ts";
 
-/** One field past the house's eight: these are the words that users of other libraries look for. */
+/** Two fields past the house's eight: these are the words that users of other libraries look for. */
 export interface FitOptions {
   /** Passes over the training set; default: what the job's `stop` says. */
   readonly epochs?: number;
@@ -14,10 +14,16 @@ export interface FitOptions {
   /** Measured after each epoch: a share of the training set held out (chosen by the seed), a dataset, or the job's test set. */
   readonly validation?: number | Dataset | "test";
   readonly callbacks?: readonly Callback[];
-  /** Applied to the inputs of every batch that is trained on. */
+  /** Applied to the inputs of every batch that is trained on, after what the job itself says. */
   readonly augment?: Augmentation | readonly Augmentation[];
-  /** Parameters to begin with, such as those of an earlier fit; default: the job's own initialisation. */
+  /** Parameters to begin with, with a new optimiser; default: the job's own initialisation. */
   readonly initial?: Readonly<Parameters>;
+  /**
+   * A file of the checkpoint callback, or of `control.save`: goes on where it was written, with the optimiser's state, the
+   * place in the data and what callbacks remember, and ends with the bits of a fit that was never interrupted. Lengths count from
+   * the very beginning; `history` has the epochs from here on.
+   */
+  readonly resume?: string;
   /** Ends the fit after the batch under way; the result is that of the training done until then. */
   readonly signal?: AbortSignal;
   /** A live line on a terminal, a line now and then in a pipe; default true. */

@@ -54,7 +54,7 @@ function segments(
   const { loss = NaN, ...metrics } = batch.means;
   return [
     { rank: 0, text: epochLabel(batch.epoch, totalEpochs) },
-    { rank: 1, text: `batch ${batch.batch}/${batch.batches}` },
+    { rank: 1, text: `batch ${batch.batch}${batch.batches === undefined ? "" : `/${batch.batches}`}` },
     { rank: 2, text: `loss ${figure(loss)}` },
     ...Object.entries(metrics).map(([name, value]) => ({ rank: 3, text: metric(name, value) })),
     { rank: 5, text: `${count(examplesPerSecond)} examples/s` },

@@ -22,8 +22,18 @@ export interface BuildJobOptions {
 }
 
 /** @throws {JobError} when model, loss and data do not fit together, with the shapes that clash */
-export function buildJob(job: Job, data: { readonly train: Dataset }, options: BuildJobOptions = {}): Uint8Array {
+export function buildJob(
+  job: Job,
+  data: { readonly train: Pick<Dataset, "contract" | "size"> },
+  options: BuildJobOptions = {},
+): Uint8Array {
   const { definition } = job;
+  if (definition.augment !== undefined) {
+    throw new JobError(
+      `job ${definition.name}: augment is a function of this process, but workers run nothing but the job's own programs; ` +
+        "leave it out, or train with fit",
+    );
+  }
   const { evaluationBatch = defaultEvaluationBatch } = options;
   const { contract, size } = data.train;
   if (contract.fields.length !== 2) {

@@ -1,5 +1,5 @@
 /** A job: what to train, on which data, by which rounds. The same definition runs in a program, on ten machines, in tabs. */
-import type { DatasetSource } from "@weft/data";
+import type { Augmentation, DatasetSource } from "@weft/data";
 import type { Layer } from "@weft/nn";
 import type { Tensor } from "@weft/tensor";
 import { JobError } from "../errors.ts";
@@ -11,8 +11,10 @@ export type BatchMean = (predictions: Tensor, targets: Tensor) => Tensor;
 export interface JobDefinition {
   /** Names the run; letters, digits, dot, dash and underscore. */
   readonly name: string;
-  /** Its first field is the model's input, its last one the target. */
+  /** Its first field is the model's input, its last one the target. A stream is for `fit` alone. */
   readonly data: DatasetSource;
+  /** Random changes to the inputs that are trained on, by seed, epoch and example; for `fit` alone. */
+  readonly augment?: Augmentation | readonly Augmentation[] | undefined;
   readonly model: Layer;
   readonly loss: BatchMean;
   /** Reported for training rounds and on the test set. */

@@ -1,6 +1,7 @@
 /** Trains a job in this process, without a coordinator: the same job file, the whole training set, one loop over one step. */
 import { writeFile } from "node:fs/promises";
 import type { Parameters } from "@weft/nn";
+import type { ModelInTraining } from "@weft/worker";
 import { createTraining } from "@weft/worker";
 import { count } from "../command/format.ts";
 import type { Output } from "../command/output.ts";
@@ -9,10 +10,13 @@ import type { Callback, EpochRecord, FitControl } from "../fit/callback.ts";
 import { fixedRateText, learningRateOf } from "../fit/rate.ts";
 import type { Stopped } from "../fit/loop.ts";
 import { runLoop } from "../fit/loop.ts";
+import { Means } from "../fit/means.ts";
 import type { FitOptions } from "../fit/options.ts";
 import type { PreparedFit } from "../fit/prepare.ts";
 import { flatFrom, namedParameters, prepareFit } from "../fit/prepare.ts";
 import { fitProgress } from "../fit/progress.ts";
+import type { FitPlace } from "../fit/state.ts";
+import { FitState } from "../fit/state.ts";
 import { JobError } from "../errors.ts";
 import type { Job } from "../job/defineJob.ts";
 import { useEngine } from "./engine.ts";
@@ -43,25 +47,29 @@ export async function fit(job: Job, options: FitOptions = {}): Promise<Fit> {
 /** `fit` for callers with an output of their own, the command above all. */
 export async function fitWithOutput(job: Job, options: FitOptions, output: Output | undefined): Promise<Fit> {
   useEngine({ threads: "auto" });
+  if (options.resume !== undefined && options.initial !== undefined) {
+    throw new JobError("fit: initial and resume both say what to begin with; give one of them");
+  }
   const prepared = await prepareFit(job, options);
-  const { trainer, optimizer, train } = prepared;
-  const { manifest } = prepared.job;
-  output?.line(`${job.definition.name}  ${count(manifest.size)} parameters · ${count(train.size)} examples`);
+  const { trainer, optimizer, feed } = prepared;
+  const { manifest, document } = prepared.job;
+  const examples = feed.size === undefined ? "a stream of" : count(feed.size);
+  output?.line(`${job.definition.name}  ${count(manifest.size)} parameters · ${examples} examples`);
   const model = createTraining(prepared.job)(prepared.weights, optimizer);
   let asked: Stopped | undefined;
-  const control = createControl(prepared, model, (detail) => (asked ??= { reason: "callback", detail }));
-  const { signal, augment = [] } = options;
   const callbacks = [...(output ? [fitProgress(output)] : []), ...(options.callbacks ?? [])];
+  const place: FitPlace = { epoch: 1, batch: 0, step: 0, means: new Means(document.metrics) };
+  const state = new FitState({ prepared, model, callbacks, place });
+  const control = createControl(prepared, { model, state }, (detail) => (asked ??= { reason: "callback", detail }));
+  const { signal } = options;
   await forEach(callbacks, (callback) => callback.onStart?.(control));
+  if (options.resume !== undefined) await state.load(options.resume, control);
   const { history, stopped } = await runLoop({
-    prepared,
-    model,
-    control,
-    callbacks,
-    augmentations: typeof augment === "function" ? [augment] : augment,
+    ...{ prepared, model, control, callbacks, place },
     // Whoever says how long to train means it.
     target: options.epochs === undefined && options.steps === undefined ? job.definition.stop.target : undefined,
     ended: () => asked ?? (signal?.aborted ? { reason: "aborted", detail: String(signal.reason) } : undefined),
+    onPartialEpoch: () => state.freeze(control),
   });
   await forEach(callbacks, (callback) => callback.onEnd?.(control));
   const weights = await model.weights();
@@ -74,16 +82,16 @@ async function forEach(callbacks: readonly Callback[], hook: (callback: Callback
 }
 
 function createControl(
-  { job, trainer, totalSteps, batches, optimizer }: PreparedFit,
-  model: ReturnType<ReturnType<typeof createTraining>>,
+  { job, trainer, limits, optimizer }: PreparedFit,
+  { model, state }: { readonly model: ModelInTraining; readonly state: FitState },
   stop: (reason: string) => void,
 ): FitControl {
-  const isLimited = totalSteps !== Infinity;
+  const known = (limit: number) => (limit === Infinity ? undefined : limit);
   const rate = learningRateOf(optimizer);
   let learningRate = rate.kind === "number" ? rate.initial : undefined;
-  return {
-    totalSteps: isLimited ? totalSteps : undefined,
-    totalEpochs: isLimited ? Math.ceil(totalSteps / batches) : undefined,
+  const control: FitControl = {
+    totalSteps: known(limits.steps),
+    totalEpochs: known(limits.epochs),
     get learningRate() {
       return learningRate;
     },
@@ -97,6 +105,8 @@ function createControl(
     restore: async (parameters) => {
       model.setWeights(await flatFrom(job.manifest, parameters));
     },
-    save: async (path) => writeFile(path, weightsFile(trainer, await model.weights())),
+    save: async (path, { weightsOnly = false } = {}) =>
+      weightsOnly ? writeFile(path, weightsFile(trainer, await model.weights())) : state.save(path, control),
   };
+  return control;
 }

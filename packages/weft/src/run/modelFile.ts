@@ -16,6 +16,8 @@ export interface SavedModel {
   readonly parameters: Readonly<Record<string, Tensor>>;
   /** What the optimiser's `init` or last `update` gave. */
   readonly optimizerState?: readonly Tensor[];
+  /** Tensors beside the model, by name: what a callback remembers, for example. */
+  readonly extra?: Readonly<Record<string, Tensor>>;
   /** Any texts: the job's name, the step, the optimiser's spec as JSON. Keys that start with "weft." are ours. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -24,6 +26,7 @@ export interface LoadedModel {
   readonly parameters: Record<string, Tensor>;
   /** Empty where the file has none. */
   readonly optimizerState: Tensor[];
+  readonly extra: Record<string, Tensor>;
   readonly metadata: Record<string, string>;
 }
 
@@ -35,6 +38,7 @@ export interface LoadOptions {
 /** Where it is said how many tensors are state, and in what order the parameters came. */
 const stateKey = "weft.optimizerState";
 const orderKey = "weft.parameters";
+const extraPrefix = "weft.extra.";
 const stateName = (index: number) => `weft.optimizerState.${index}`;
 
 /**
@@ -75,7 +79,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   return decodeModel(path, bytes, options);
 }
 
-async function modelParts({ parameters, optimizerState = [], metadata = {} }: SavedModel) {
+async function modelParts({ parameters, optimizerState = [], extra = {}, metadata = {} }: SavedModel) {
   const ours = [...Object.keys(parameters), ...Object.keys(metadata)].find((name) => name.startsWith("weft."));
   if (ours !== undefined) {
     throw new ModelFileError(`"${ours}": names that start with "weft." are kept for the optimiser's state; rename it`);
@@ -83,6 +87,7 @@ async function modelParts({ parameters, optimizerState = [], metadata = {} }: Sa
   const tensors: SafeTensor[] = await Promise.all([
     ...Object.entries(parameters).map(([name, tensor]) => ofTensor(name, tensor)),
     ...optimizerState.map((tensor, i) => ofTensor(stateName(i), tensor)),
+    ...Object.entries(extra).map(([name, tensor]) => ofTensor(`${extraPrefix}${name}`, tensor)),
   ]);
   // The format wants wide elements first, which moves parameters of several types.
   const mixed = new Set(Object.values(parameters).map(({ dtype }) => dtype)).size > 1;
@@ -120,10 +125,13 @@ function decodeModel(path: string, bytes: Uint8Array, options: LoadOptions): Loa
     const { data, dtype } = toTensor(stored, { keepF64: options.keepF64 === true, where: path });
     return adopt(data, { shape: stored.shape, dtype });
   };
-  const names = [...file.tensors.keys()].filter((name) => count === "0" || !name.startsWith(`${stateKey}.`));
+  const all = [...file.tensors.keys()];
+  const [beside, others] = [true, false].map((is) => all.filter((name) => name.startsWith(extraPrefix) === is));
+  const names = (others ?? []).filter((name) => count === "0" || !name.startsWith(`${stateKey}.`));
   return {
     parameters: Object.fromEntries(orderedBy(order, names).map((name) => [name, take(name)])),
     optimizerState: Array.from({ length: Math.min(Number(count), file.tensors.size) }, (_, i) => take(stateName(i))),
+    extra: Object.fromEntries((beside ?? []).map((name) => [name.slice(extraPrefix.length), take(name)])),
     metadata: Object.fromEntries(metadata),
   };
 }
