@@ -1,6 +1,6 @@
 /** Making tensors: from arrays and numbers, filled, counting. */
 import type { DType, TensorData } from "./dtype.ts";
-import { allocate, arrayOf, isFloat, isInteger } from "./dtype.ts";
+import { allocate, arrayOf, isFloat, isInteger, roundedTo } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
 import { Tensor, bind } from "./graph.ts";
 import type { Shape } from "./primitive.ts";
@@ -130,6 +130,7 @@ function convertSame(values: AnyTypedArray, dtype: DType): TensorData {
 function dtypeOf(values: AnyTypedArray): DType {
   if (values instanceof Float32Array) return "f32";
   if (values instanceof Float64Array) return "f64";
+  if (values instanceof arrayOf.f16) return "f16";
   return values instanceof Uint32Array ? "u32" : "i32";
 }
 
@@ -138,7 +139,7 @@ function convert(values: ArrayLike<number>, dtype: DType): TensorData {
   const data = allocate(dtype, values.length);
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    data[i] = dtype === "bool" ? Number(value !== 0) : value;
+    data[i] = dtype === "bool" ? Number(value !== 0) : roundedTo(dtype, value);
     if (isInteger(dtype) && data[i] !== value) {
       throw new DTypeError(`tensor: ${value} is not an ${dtype}; use whole numbers in its range, or f32`);
     }

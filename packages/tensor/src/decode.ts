@@ -4,6 +4,7 @@ import type { DType, TensorData } from "./dtype.ts";
 import { arrayOf, bytesPerElement } from "./dtype.ts";
 import { programMagic, programVersion } from "./encode.ts";
 import { WeftError } from "./errors.ts";
+import { halfValue, hasHalfArrays } from "./half.ts";
 import { infer } from "./infer.ts";
 import { decodingOf, opcodes } from "./opcodes.ts";
 import type { Codec } from "./paramCodec.ts";
@@ -173,14 +174,21 @@ function readLiteral(decoding: Decoding): Literal {
 
 /** Every JavaScript engine in use is little-endian, so the bytes are the elements once they are aligned. */
 function elementsOf(bytes: Uint8Array, dtype: DType): TensorData {
-  return new arrayOf[dtype](bytes.slice().buffer);
+  const { buffer } = bytes.slice();
+  if (dtype === "f16" && !hasHalfArrays) return new arrayOf.f16([...new Uint16Array(buffer)].map(halfValue));
+  return new arrayOf[dtype](buffer);
 }
 
 /** A constant must be a value of its dtype, for backends write it down as it is. */
 function checkConstant({ reader }: Decoding, { dtype, value }: PlainParams["constant"]): void {
-  const [least, most] = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1], bool: [0, 1], f32: [], f64: [] }[
-    dtype
-  ];
+  const [least, most] = {
+    i32: [-(2 ** 31), 2 ** 31 - 1],
+    u32: [0, 2 ** 32 - 1],
+    bool: [0, 1],
+    f32: [],
+    f16: [],
+    f64: [],
+  }[dtype];
   if (least === undefined || most === undefined) return;
   if (!Number.isInteger(value) || value < least || value > most)
     throw reader.error(`${value} is not of dtype ${dtype}`);

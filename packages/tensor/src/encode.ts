@@ -6,11 +6,12 @@
  * The same Program gives the same bytes.
  */
 import { ByteWriter } from "./bytes.ts";
+import { halfBits, hasHalfArrays } from "./half.ts";
 import { opcodes } from "./opcodes.ts";
 import type { Codec } from "./paramCodec.ts";
 import { dtypeCodec, paramCodecs } from "./paramCodec.ts";
 import type { PlainParams } from "./primitive.ts";
-import type { Instruction, Program, TensorType } from "./program.ts";
+import type { Instruction, Literal, Program, TensorType } from "./program.ts";
 
 export const programMagic: readonly number[] = [0x57, 0x45, 0x46, 0x54];
 export const programVersion = 1;
@@ -30,11 +31,16 @@ function writeProgram(writer: ByteWriter, program: Program): void {
   writer.natural(program.literals.length);
   for (const literal of program.literals) {
     writeType(writer, literal);
-    writer.raw(new Uint8Array(literal.data.buffer, literal.data.byteOffset, literal.data.byteLength));
+    writer.raw(bytesOf(literal));
   }
   writer.natural(program.instructions.length);
   for (const instruction of program.instructions) writeInstruction(writer, instruction);
   writeNaturals(writer, program.outputs);
+}
+
+function bytesOf({ dtype, data }: Literal): Uint8Array {
+  const stored = dtype === "f16" && !hasHalfArrays ? Uint16Array.from(data, halfBits) : data;
+  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 
 function writeInstruction(writer: ByteWriter, instruction: Instruction): void {

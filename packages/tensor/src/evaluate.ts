@@ -3,7 +3,7 @@ import type { Backend, Executable, Resident } from "./backend.ts";
 import { isResident } from "./backend.ts";
 import { currentBackend } from "./backends.ts";
 import type { TensorData } from "./dtype.ts";
-import { allocate } from "./dtype.ts";
+import { allocate, roundedTo } from "./dtype.ts";
 import { ShapeError, TraceError } from "./errors.ts";
 import type { Tensor } from "./graph.ts";
 import { settle } from "./keepGraph.ts";
@@ -96,7 +96,10 @@ function prepare(tensors: readonly Tensor[]) {
 function fill(tensor: Tensor): boolean {
   const { node } = tensor;
   if (node.kind !== "operation" || node.primitive !== "constant") return false;
-  tensor.node = { kind: "data", value: allocate(tensor.dtype, tensor.size).fill(node.params.value) };
+  tensor.node = {
+    kind: "data",
+    value: allocate(tensor.dtype, tensor.size).fill(roundedTo(tensor.dtype, node.params.value)),
+  };
   return true;
 }
 

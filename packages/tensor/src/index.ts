@@ -29,6 +29,7 @@ export { conv1d, conv2d, convTranspose1d, convTranspose2d } from "./operations/c
 export type { ConvOptions, ConvTransposeOptions, Padding } from "./operations/conv.ts";
 export { einsum } from "./operations/einsum.ts";
 export * from "./operations/gather.ts";
+export { inF32 } from "./operations/inF32.ts";
 export * from "./operations/join.ts";
 export * from "./operations/matmul.ts";
 export * from "./operations/pad.ts";
@@ -50,6 +51,7 @@ export { schedule } from "./schedule/schedule.ts";
 export type { ScheduleOptions } from "./schedule/schedule.ts";
 export { inlineCalls } from "./schedule/regions.ts";
 export { simplify } from "./schedule/simplify.ts";
+export { widenHalves } from "./schedule/widenHalves.ts";
 export { planMemory } from "./schedule/memory.ts";
 export type { MemoryPlan, MemoryRequest, MemoryStep } from "./schedule/memory.ts";
 export { describeSchedule } from "./schedule/describe.ts";

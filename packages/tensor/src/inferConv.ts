@@ -1,4 +1,5 @@
 /** Shape rules of contractions, convolutions and windows. */
+import { isFloat } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
 import type { InferRule } from "./inferRule.ts";
 import { assertAxis, assertEntries, assertSame, only } from "./inferRule.ts";
@@ -117,7 +118,7 @@ function assertDistinct(axes: readonly number[]): void {
 
 function assertConv(name: string, params: ConvParams, x: TensorType, y: TensorType): void {
   const rank = params.strides.length;
-  if (x.dtype !== y.dtype || (x.dtype !== "f32" && x.dtype !== "f64")) {
+  if (x.dtype !== y.dtype || !isFloat(x.dtype)) {
     throw new DTypeError(`${name}: expected two float tensors of one dtype, got ${typeText(x)} and ${typeText(y)}`);
   }
   if (x.shape.length !== rank + 2 || y.shape.length !== rank + 2) {

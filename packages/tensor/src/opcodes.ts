@@ -66,9 +66,10 @@ export const opcodes: { readonly [P in Primitive]: number } = {
   scan: 60,
   stopGradient: 61,
   call: 62,
+  f16round: 63,
 };
 
-export const dtypeCodes: { readonly [D in DType]: number } = { f32: 1, f64: 2, i32: 3, u32: 4, bool: 5 };
+export const dtypeCodes: { readonly [D in DType]: number } = { f32: 1, f64: 2, i32: 3, u32: 4, bool: 5, f16: 6 };
 
 export const comparisonCodes: { readonly [C in Comparison]: number } = { eq: 1, ne: 2, lt: 3, le: 4 };
 

@@ -28,6 +28,7 @@ export const unaryNames = [
   "cos",
   "tanh",
   "erf",
+  "f16round", // to the nearest value of f16, in its own dtype
 ] as const;
 
 /** Two operands of equal shape and dtype, element by element. */

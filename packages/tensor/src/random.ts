@@ -43,7 +43,7 @@ export function randomBits(from: Tensor, shape: Shape): Tensor {
 export interface UniformOptions {
   /** Default 0. */
   readonly min?: number;
-  /** Default 1; not reached. */
+  /** Default 1; not reached, but where f16 rounds up to it. */
   readonly max?: number;
   readonly dtype?: DType;
 }
@@ -51,6 +51,7 @@ export interface UniformOptions {
 /** Uniform in [min, max), in steps of (max - min) / 2²⁴. */
 export function uniform(from: Tensor, shape: Shape, options: UniformOptions = {}): Tensor {
   const { min = 0, max = 1, dtype = "f32" } = options;
+  if (dtype === "f16") return cast(uniform(from, shape, { ...options, dtype: "f32" }), dtype);
   const unit = mul(cast(shiftRight(randomBits(from, shape), 8), dtype), 2 ** -24);
   const scaled = max - min === 1 ? unit : mul(unit, max - min);
   return min === 0 ? scaled : add(scaled, min);
@@ -67,6 +68,7 @@ export interface NormalOptions {
 /** Normally distributed, by Box and Muller's transform; no value is farther than 5.8 standard deviations out. */
 export function normal(from: Tensor, shape: Shape, options: NormalOptions = {}): Tensor {
   const { mean = 0, std = 1, dtype = "f32" } = options;
+  if (dtype === "f16") return cast(normal(from, shape, { ...options, dtype: "f32" }), dtype);
   const bits = shiftRight(randomBits(from, [2, ...shape]), 8);
   // (0, 1], so that the logarithm is finite.
   const radius = sqrt(mul(neg(log(mul(add(cast(at(bits, 0), dtype), 1), 2 ** -24))), 2));

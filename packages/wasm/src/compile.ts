@@ -10,6 +10,7 @@ import {
   sizeOf,
   typeText,
   valueTypes,
+  widenHalves,
 } from "@weft/tensor";
 import type { LowerContext } from "./openStep.ts";
 import { lowerStep } from "./lower.ts";
@@ -17,6 +18,7 @@ import { BufferList } from "./openStep.ts";
 import type { BytePlace } from "./openStep.ts";
 import type { KernelTable } from "./kernelTable.ts";
 import type { Plan, PlanOutput, PlanStep } from "./plan.ts";
+import { storedBytes } from "./plan.ts";
 
 /** Bytes after every buffer that a full vector may read or write. */
 const padding = 16;
@@ -31,7 +33,7 @@ export interface PlanOptions {
 
 export function compilePlan(program: Program, options: PlanOptions): Plan {
   const { kernels, aliases = new Map<number, number>(), lasting = 0 } = options;
-  const inlined = inlineCalls(program);
+  const inlined = widenHalves(inlineCalls(program));
   assertSupported(inlined, aliases);
   const scheduled = schedule(inlined, { aliases });
   const buffers = new BufferList(scheduled.buffers.map(({ dtype, size }) => size * bytesPerElement[dtype]));
@@ -77,7 +79,7 @@ function outputsOf(
     const { shape, dtype } = types[value] as TensorType;
     const alias = aliases.get(output);
     const { buffer, offset } = scheduled.outputs[output]!;
-    const made = offsets[buffer]! + offset * bytesPerElement[dtype];
+    const made = offsets[buffer]! + offset * storedBytes(dtype);
     return { dtype, size: sizeOf(shape), alias, offset: alias === undefined ? made : offsets[alias]! };
   });
 }

@@ -53,7 +53,13 @@ export class Engine {
 
   /** The elements at an address, as a view that the next growth of the memory detaches. */
   view({ offset, dtype, size }: PlacedValue): TensorData {
-    return new arrayOf[dtype](this.regions.memory.buffer, offset, size);
+    return new arrayOf[dtype === "f16" ? "f32" : dtype](this.regions.memory.buffer, offset, size);
+  }
+
+  /** A copy of the elements at an address. */
+  read(place: PlacedValue): TensorData {
+    const view = this.view(place);
+    return place.dtype === "f16" ? new arrayOf.f16(view) : view.slice();
   }
 
   copy(from: number, to: number, bytes: number): void {

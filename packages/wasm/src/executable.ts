@@ -1,8 +1,9 @@
 /** A Program compiled for the engine: copies inputs in, runs the plan's steps, copies results out. */
 import type { Executable, Resident, TensorData } from "@weft/tensor";
-import { DonatedError, ShapeError, arrayOf, bytesPerElement, isResident } from "@weft/tensor";
+import { DonatedError, ShapeError, arrayOf, isResident } from "@weft/tensor";
 import type { BoundSteps, Engine } from "./engine.ts";
 import type { PlacedValue, Plan, PlanOutput } from "./plan.ts";
+import { storedBytes } from "./plan.ts";
 
 export class WasmExecutable implements Executable {
   readonly #engine: Engine;
@@ -52,7 +53,7 @@ export class WasmExecutable implements Executable {
     saved.forEach((input, i) => {
       const place = this.#place(i);
       if (input instanceof WasmResident && input.isIn(this.#engine) && input.fits(place)) {
-        this.#engine.copy(input.address, place.offset, place.size * bytesPerElement[place.dtype]);
+        this.#engine.copy(input.address, place.offset, place.size * storedBytes(place.dtype));
       } else {
         this.#write(i, isResident(input) ? input.read() : input);
       }
@@ -66,12 +67,12 @@ export class WasmExecutable implements Executable {
         `run: input ${input} must be a ${arrayOf[place.dtype].name} of ${place.size} elements, got a ${data.constructor.name} of ${data.length}; compile for its type`,
       );
     }
-    this.#engine.write(place.offset, data);
+    this.#engine.write(place.offset, place.dtype === "f16" ? Float32Array.from(data) : data);
   }
 
   #copyOut(output: PlanOutput): TensorData | Resident {
     const place = { ...output, offset: output.offset + this.#base };
-    return output.alias === undefined ? this.#engine.view(place).slice() : new WasmResident(this.#engine, place);
+    return output.alias === undefined ? this.#engine.read(place) : new WasmResident(this.#engine, place);
   }
 
   #place(input: number): PlacedValue {
@@ -106,8 +107,7 @@ class WasmResident implements Resident {
 
   read(): TensorData {
     this.#assertKept();
-    const value = typeof this.#state === "string" ? this.#engine.view(this.#place) : this.#state;
-    return value.slice();
+    return typeof this.#state === "string" ? this.#engine.read(this.#place) : this.#state.slice();
   }
 
   overwrite(): void {
@@ -116,7 +116,7 @@ class WasmResident implements Resident {
 
   /** Keeps the value when its memory is given back. */
   moveOut(): void {
-    if (this.#state === "in place") this.#state = this.#engine.view(this.#place).slice();
+    if (this.#state === "in place") this.#state = this.#engine.read(this.#place);
   }
 
   #assertKept(): void {

@@ -1,5 +1,6 @@
 /** A compiled Program as plain data: steps over byte offsets in one arena. Threads may run the same plan side by side. */
 import type { DType, Program, TensorData } from "@weft/tensor";
+import { bytesPerElement } from "@weft/tensor";
 import type { Kernel } from "./kernel.ts";
 
 export interface CopyStep {
@@ -19,7 +20,7 @@ export interface SliceCopy {
   readonly toStep: number;
 }
 
-/** Elements in the arena. */
+/** Elements in the arena; those of f16 are f32 there. */
 export interface PlacedValue {
   readonly offset: number;
   readonly dtype: DType;
@@ -103,3 +104,6 @@ export function moveSteps(steps: readonly PlanStep[], base: number): PlanStep[] 
     }
   });
 }
+
+/** Bytes of one element in the arena. */
+export const storedBytes = (dtype: DType): number => (dtype === "f16" ? 4 : bytesPerElement[dtype]);

@@ -2,6 +2,7 @@
 import type { Tensor } from "../graph.ts";
 import { abs, add, div, erf, exp, expm1, log1p, mul, neg, sub, tanh } from "./arithmetic.ts";
 import { clip, greater, lessEqual, where } from "./compare.ts";
+import { inF32 } from "./inF32.ts";
 import type { ReduceOptions } from "./reduce.ts";
 import { logSumExp, stableShift, sum } from "./reduce.ts";
 
@@ -47,11 +48,13 @@ export function gelu(x: Tensor, options: { readonly approximate?: "none" | "tanh
 
 /** e^x / Σ e^x along `axis` (default the last). */
 export function softmax(x: Tensor, axis: ReduceOptions["axis"] = -1): Tensor {
-  const weights = exp(sub(x, stableShift(x, { axis })));
-  return div(weights, sum(weights, { axis, keepDims: true }));
+  return inF32(x, (wide) => {
+    const weights = exp(sub(wide, stableShift(wide, { axis })));
+    return div(weights, sum(weights, { axis, keepDims: true }));
+  });
 }
 
 /** x - log Σ e^x along `axis` (default the last). */
 export function logSoftmax(x: Tensor, axis: ReduceOptions["axis"] = -1): Tensor {
-  return sub(x, logSumExp(x, { axis, keepDims: true }));
+  return inF32(x, (wide) => sub(wide, logSumExp(wide, { axis, keepDims: true })));
 }

@@ -8,6 +8,7 @@ import { typeText } from "../program.ts";
 import { abs, add, cast, div, exp, log, mul, neg, sqrt, square, stopGradient, sub } from "./arithmetic.ts";
 import { axesOf, axisOf } from "./axes.ts";
 import { equal, less, not, notEqual, where, xor } from "./compare.ts";
+import { inF32 } from "./inF32.ts";
 import { concat } from "./join.ts";
 import { pad } from "./pad.ts";
 import { reshape } from "./shape.ts";
@@ -27,9 +28,10 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return kept(axes.length === 0 ? operand : bind("sum", [operand], { axes }), { x, axes, options });
 }
 
-/** The mean; integers and bools as f32. */
+/** The mean; integers and bools as f32. That of f16, whose sum may pass its range, is carried in f32; so are the others below. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return div(sum(cast(x, floatDType(x.dtype)), options), countOf("mean", x, options));
+  const count = countOf("mean", x, options);
+  return inF32(x, (wide) => div(sum(cast(wide, floatDType(wide.dtype)), options), count));
 }
 
 /** The maximum; NaN wins. */
@@ -55,9 +57,11 @@ export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** log Σ exp(x), shifted so that nothing overflows. */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const shift = stableShift(x, options);
-  const total = log(sum(exp(sub(x, shift)), options));
-  return add(total, reshape(shift, total.shape));
+  return inF32(x, (wide) => {
+    const shift = stableShift(wide, options);
+    const total = log(sum(exp(sub(wide, shift)), options));
+    return add(total, reshape(shift, total.shape));
+  });
 }
 
 /**
@@ -71,18 +75,21 @@ export function stableShift(x: Tensor, options: ReduceOptions): Tensor {
 
 /** Mean squared distance from the mean; `correction` is subtracted from the divisor (1 for the sample variance). */
 export function variance(x: Tensor, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
-  const centred = sub(x, mean(x, { ...options, keepDims: true }));
-  return div(sum(square(centred), options), countOf("variance", x, options) - (options.correction ?? 0));
+  const divisor = countOf("variance", x, options) - (options.correction ?? 0);
+  return inF32(x, (wide) => {
+    const centred = sub(wide, mean(wide, { ...options, keepDims: true }));
+    return div(sum(square(centred), options), divisor);
+  });
 }
 
 /** Square root of the variance; its gradient at 0 is 0. */
 export function std(x: Tensor, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
-  return rootOrZero(variance(x, options));
+  return inF32(x, (wide) => rootOrZero(variance(wide, options)));
 }
 
 /** Euclidean norm; its gradient at 0 is 0. */
 export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return rootOrZero(sum(square(x), options));
+  return inF32(x, (wide) => rootOrZero(sum(square(wide), options)));
 }
 
 /** The product, by halving, so that its gradient is right where factors are 0. */

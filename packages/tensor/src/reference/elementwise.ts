@@ -1,6 +1,7 @@
 /** Reference kernels of the elementwise primitives. */
 import type { DType } from "../dtype.ts";
 import { isInteger } from "../dtype.ts";
+import { f16round } from "../half.ts";
 import type { BinaryPrimitive, BitwisePrimitive, Comparison, UnaryPrimitive } from "../primitive.ts";
 import { erf } from "./erf.ts";
 import type { ReferenceKernel } from "./kernel.ts";
@@ -25,6 +26,7 @@ const unary: Readonly<Record<UnaryPrimitive, (x: number) => number>> = {
   cos: Math.cos,
   tanh: Math.tanh,
   erf,
+  f16round,
 };
 
 /** On integers these results are stored modulo 2³², which makes them wrap; a quotient by zero becomes 0. */

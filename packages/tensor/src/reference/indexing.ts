@@ -1,4 +1,5 @@
 /** Reference kernels of gather and scatter-add. */
+import { isFloat } from "../dtype.ts";
 import type { IndexParams } from "../primitive.ts";
 import { sizeOf } from "../program.ts";
 import type { ReferenceKernel, Value } from "./kernel.ts";
@@ -10,7 +11,7 @@ export const indexKernels = {
     });
   },
   scatterAdd: ([result], [x, indices, updates], params) => {
-    const total = result!.dtype === "f32" ? new Float64Array(x!.data) : result!.data;
+    const total = isFloat(result!.dtype) ? new Float64Array(x!.data) : result!.data;
     if (total === result!.data) total.set(x!.data);
     forEachPlace(x!, indices!, params, (inX, inUpdates) => {
       total[inX]! += updates!.data[inUpdates]!;

@@ -1,6 +1,6 @@
 /** Runs a Program instruction by instruction. */
 import type { TensorData } from "../dtype.ts";
-import { allocate } from "../dtype.ts";
+import { allocate, roundStored } from "../dtype.ts";
 import type { Primitive, PrimitiveParams, Program } from "../program.ts";
 import { sizeOf } from "../program.ts";
 import { elementwiseKernels } from "./elementwise.ts";
@@ -19,6 +19,7 @@ export function interpret(program: Program, inputs: readonly TensorData[]): Tens
     const results = instruction.outputs.map((type) => ({ ...type, data: allocate(type.dtype, sizeOf(type.shape)) }));
     const operands = instruction.inputs.map((value) => values[value]!);
     compute(instruction, results, operands);
+    for (const { dtype, data } of results) roundStored(dtype, data);
     values.push(...results);
   }
   return program.outputs.map((value) => values[value]!.data);

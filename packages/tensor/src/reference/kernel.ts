@@ -49,4 +49,4 @@ export function exceeds(value: number, best: number): boolean {
 }
 
 /** What an empty maximum is. */
-export const lowest = { f32: -Infinity, f64: -Infinity, i32: -(2 ** 31), u32: 0, bool: 0 } as const;
+export const lowest = { f32: -Infinity, f16: -Infinity, f64: -Infinity, i32: -(2 ** 31), u32: 0, bool: 0 } as const;

@@ -1,13 +1,14 @@
 /** Reference kernels of reductions, running sums and sorting. */
+import { isFloat } from "../dtype.ts";
 import type { Shape } from "../primitive.ts";
 import type { ReferenceKernel, Value } from "./kernel.ts";
 import { exceeds, forEachIndex, lowest, offsetOf, stridesOf } from "./kernel.ts";
 
 export const reductionKernels = {
-  /** Sums are carried in f64 (integers in their own width) and rounded once. */
+  /** Sums of floats are carried in f64 (integers in their own width) and rounded once. */
   sum: ([result], [x], { axes }) => {
     const target = targetStrides(x!.shape, axes);
-    const exact = result!.dtype === "f32" ? new Float64Array(result!.data.length) : result!.data;
+    const exact = isFloat(result!.dtype) ? new Float64Array(result!.data.length) : result!.data;
     forEachIndex(x!.shape, (index, position) => {
       exact[offsetOf(index, target)]! += x!.data[position]!;
     });

@@ -1,6 +1,7 @@
 /** Simplifications of element-wise arithmetic, and the folding of constants. */
 import type { DType } from "../dtype.ts";
-import { arrayOf, isFloat } from "../dtype.ts";
+import { arrayOf, isFloat, roundedTo } from "../dtype.ts";
+import { f16round } from "../half.ts";
 import type { BinaryPrimitive, BitwisePrimitive, Comparison, UnaryPrimitive } from "../primitive.ts";
 import { binaryNames, bitwiseNames, unaryNames } from "../primitive.ts";
 import { joinPieces } from "./padRules.ts";
@@ -16,6 +17,7 @@ const foldUnary: { readonly [P in UnaryPrimitive]?: (x: number) => number } = {
   sqrt: Math.sqrt,
   exp: Math.exp,
   log: Math.log,
+  f16round,
 };
 const foldBinary: { readonly [P in BinaryPrimitive]?: (x: number, y: number) => number } = {
   add: (x, y) => x + y,
@@ -33,7 +35,7 @@ const foldCompare: { readonly [C in Comparison]: (x: number, y: number) => boole
 
 const round = (value: number, dtype: DType): number => {
   const [rounded] = arrayOf[dtype].of(value);
-  return rounded ?? value;
+  return roundedTo(dtype, rounded ?? value);
 };
 
 function foldOne(name: UnaryPrimitive): Rule<UnaryPrimitive> {

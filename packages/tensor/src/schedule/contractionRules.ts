@@ -11,7 +11,7 @@ function reduction(
   const shape = rewriter.shapeOf(operand);
   const [type] = outputs;
   if (!type) return undefined;
-  const lowest = { f32: -Infinity, f64: -Infinity, i32: -(2 ** 31), u32: 0, bool: 0 }[type.dtype];
+  const lowest = { f32: -Infinity, f16: -Infinity, f64: -Infinity, i32: -(2 ** 31), u32: 0, bool: 0 }[type.dtype];
   if (shape.includes(0)) return rewriter.constant(primitive === "sum" ? 0 : lowest, type);
   const nothing = params.axes.every((axis) => shape[axis] === 1);
   return nothing ? rewriter.emit("reshape", [operand], { shape: type.shape }) : undefined;

@@ -29,6 +29,7 @@ export const elementwiseRules: { readonly [P in Elementwise]: VjpRule<P> } = {
   sin: (dy, { inputs: [x] }) => [mul(dy, bind("cos", [x], {}))],
   cos: (dy, { inputs: [x] }) => [neg(mul(dy, bind("sin", [x], {})))],
   tanh: (dy, { output: y }) => [mul(dy, sub(fill(y, 1), mul(y, y)))],
+  f16round: (dy) => [dy],
   erf: (dy, { inputs: [x] }) => [mul(dy, scale(exp(neg(mul(x, x))), two_over_root_pi))],
 
   add: (dy) => [dy, dy],

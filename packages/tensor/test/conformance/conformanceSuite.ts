@@ -10,6 +10,7 @@ import { contractionCases } from "./contractionCases.ts";
 import { edgeCases } from "./edgeCases.ts";
 import { elementwiseCases } from "./elementwiseCases.ts";
 import { fusionCases } from "./fusionCases.ts";
+import { halfCases } from "./halfCases.ts";
 import { indexCases } from "./indexCases.ts";
 import { movementCases } from "./movementCases.ts";
 import { reductionCases } from "./reductionCases.ts";
@@ -27,6 +28,7 @@ const groups: Readonly<Record<string, readonly Case[]>> = {
   scan: scanCases,
   "calls and transformations": transformationCases,
   "fusion and graph shapes": fusionCases,
+  f16: halfCases,
 };
 
 /** @param createBackend makes a fresh backend; called once */

@@ -152,7 +152,7 @@ export const movementCases: readonly Case[] = [
       const cut = bind("slice", [turned], { start: [1, 0, 0], stop: [5, 4, 3], step: [2, 1, 1] });
       const spread = bind("broadcast", [cut], { shape: [2, 4, 6, 3], axes: [0, 1, 3] });
       const flipped = bind("reverse", [spread], { axes: [1, 3] });
-      const fill = bind("constant", [], { shape: [], dtype: "f32", value: -1 });
+      const fill = bind("constant", [], { shape: [], dtype: x.dtype, value: -1 });
       const padding = { low: [0, 1, 0, 0], high: [1, 0, 0, 2], interior: [0, 0, 0, 1] };
       const padded = bind("pad", [flipped, fill], padding);
       return [flipped, padded, transpose(padded, [3, 1, 0, 2])];

@@ -6,6 +6,7 @@ import { i32 } from "../emitter/scalar.ts";
 import type { V128 } from "../emitter/simd.ts";
 import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
 import { exp, expm1, log, log1p, tanh } from "./exponential.ts";
+import { f16round } from "./half.ts";
 import { pow, rem } from "./power.ts";
 import { atan2, cos, erf, sin } from "./trigonometry.ts";
 import type { VectorScope } from "./vectorScope.ts";
@@ -76,6 +77,7 @@ const floatOperations: Required<Operations> = {
   cos,
   tanh,
   erf,
+  f16round,
   add: (_, x, y) => f32x4.add(x, y),
   sub: (_, x, y) => f32x4.sub(x, y),
   mul: (_, x, y) => f32x4.mul(x, y),
@@ -187,6 +189,7 @@ const slowOperations: { readonly [P in UnaryPrimitive | BinaryPrimitive | Bitwis
   sin: 36,
   cos: 36,
   erf: 40,
+  f16round: 8,
   atan2: 34,
   pow: 90,
   rem: 30,
