@@ -28,16 +28,19 @@ const stormOf = (drawn: typeof plans extends fc.Arbitrary<infer T> ? T : never) 
   events: 400,
 });
 
-describe("under any schedule of joins, leaves, reconnects, duplicate, late and invalid updates", () => {
+describe("under any schedule of joins, leaves, reconnects, broken, duplicate, late and invalid updates", () => {
   it("every round closes in time, by its quorum, with no update counted twice and no example given twice", () => {
+    let resumptions = 0;
     fc.assert(
       fc.property(plans, (drawn) => {
-        const { state, commits } = runStorm(stormOf(drawn));
+        const { state, commits, resumed } = runStorm(stormOf(drawn));
+        resumptions += resumed;
         expect(state.phase.kind).toBe("finished");
         if (state.phase.kind === "finished" && state.phase.reason === "rounds") expect(commits).toBe(30);
       }),
       { numRuns: 3000, seed: 1 },
     );
+    expect(resumptions).toBeGreaterThan(3000);
   });
 
   it("the same property catches a machine that forgets to take the quorum again when workers leave", () => {

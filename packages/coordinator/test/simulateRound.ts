@@ -23,6 +23,8 @@ interface Puppet {
   slot: number | undefined;
   work: { round: number; attempt: number } | undefined;
   upload: number | undefined;
+  /** An upload whose connection broke. */
+  broken: number | undefined;
 }
 
 export interface Storm {
@@ -36,6 +38,7 @@ export interface Storm {
 export interface StormResult {
   readonly state: RunState;
   readonly commits: number;
+  readonly resumed: number;
   readonly effects: readonly RunEffect[];
 }
 
@@ -44,12 +47,14 @@ export function runStorm(storm: Storm): StormResult {
   const world = new World(storm);
   for (let i = 0; i < storm.events; i++) world.randomEvent();
   world.calm();
-  return { state: world.state, commits: world.commits, effects: world.log };
+  return { state: world.state, commits: world.commits, resumed: world.resumed, effects: world.log };
 }
 
 class World {
   state: RunState;
   commits = 0;
+  /** Uploads that broke and were gone on with. */
+  resumed = 0;
   readonly log: RunEffect[] = [];
   readonly #storm: Storm;
   readonly #puppets: Puppet[];
@@ -72,6 +77,7 @@ class World {
       slot: undefined,
       work: undefined,
       upload: undefined,
+      broken: undefined,
     }));
   }
 
@@ -126,13 +132,23 @@ class World {
   }
 
   #end(worker: string, puppet: Puppet, kind: "left" | "disconnected"): void {
-    Object.assign(puppet, { connected: false, upload: undefined, work: undefined });
+    const { upload } = puppet;
+    Object.assign(puppet, { connected: false, upload: undefined, work: undefined, broken: upload });
+    // The end of the transfer is noticed before that of the connection, after it, or never.
+    const noticed = upload === undefined ? 2 : this.#draw(3);
+    if (noticed === 0) this.#send({ kind: "updateBroken", worker, upload: upload! });
     this.#send({ kind, worker });
+    if (noticed === 1) this.#send({ kind: "updateBroken", worker, upload: upload! });
   }
 
   #begin(worker: string, puppet: Puppet): void {
-    const upload = ++this.#uploads;
+    const { broken } = puppet;
+    // As the shell does: only what is still in the sums can be gone on with. A restarted worker begins anew.
+    const goesOn = broken !== undefined && this.#folded.has(broken) && this.#draw(3) > 0;
+    const upload = goesOn ? broken : ++this.#uploads;
+    puppet.broken = undefined;
     this.#send({ kind: "updateBegun", worker, upload, ...puppet.work! });
+    if (goesOn && !this.#folded.has(upload)) throw new Error("an upload that was gone on with was taken out");
     if (this.#folded.has(upload)) puppet.upload = upload;
     else puppet.work = undefined;
   }
@@ -142,8 +158,10 @@ class World {
     puppet.upload = undefined;
     if (choice === 5) {
       this.#send({ kind: "updateInvalid", worker, upload, reason: { code: "norm", text: "too long" } });
-    } else if (choice === 6) this.#send({ kind: "updateBroken", worker, upload });
-    else {
+    } else if (choice === 6) {
+      puppet.broken = upload;
+      this.#send({ kind: "updateBroken", worker, upload });
+    } else {
       const update = this.#folded.get(upload);
       this.#send({ kind: "updateArrived", worker, upload });
       if (update !== undefined) this.#noteApplied(update);
@@ -215,9 +233,15 @@ class World {
       }
       case "receive": {
         const { worker, round, attempt } = event as Extract<RunEvent, { kind: "updateBegun" }>;
+        const twice = [...this.#folded.values()].some((other) => other.worker === worker);
+        if (twice) throw new Error(`two uploads of ${worker} are in the sums`);
         this.#folded.set(effect.upload, { worker, round, attempt });
         return;
       }
+      case "resume":
+        if (!this.#folded.has(effect.upload)) throw new Error("an upload that was taken out is gone on with");
+        this.resumed += 1;
+        return;
       case "discard":
         this.#folded.delete(effect.upload);
         return;
@@ -229,7 +253,7 @@ class World {
         return;
       case "dismiss": {
         const puppet = this.#puppets[Number(effect.worker.slice(1))]!;
-        Object.assign(puppet, { connected: false, upload: undefined, work: undefined });
+        Object.assign(puppet, { connected: false, upload: undefined, work: undefined, broken: undefined });
         return;
       }
       case "reopened":

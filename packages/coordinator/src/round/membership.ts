@@ -21,8 +21,7 @@ export function join(draft: Draft, { worker: id, slot, ownExamples, position }: 
   const round = openRound(draft);
   const member = round?.members.get(id);
   if (round === undefined || member?.status !== "working") return;
-  dropUpload(draft, member);
-  putMember(draft, round, { ...member, upload: undefined });
+  putMember(draft, round, { ...member, suspended: member.upload !== undefined });
   if (worker.partition !== undefined) sendPartition(draft, id, worker.partition);
   draft.effects.push({
     kind: "sendWork",
@@ -59,16 +58,24 @@ export function leave(draft: Draft, id: string): void {
   if (started) change(draft, { expected: Math.max(1, expected - 1) });
 }
 
-/** The connection is lost: it keeps its place for the gathering time; what it was sending is taken out. */
+/** The connection is lost: it keeps its place for the gathering time, and what came of its update until the round closes. */
 export function disconnect(draft: Draft, id: string): void {
   const worker = draft.state.workers.get(id);
   if (worker === undefined || worker.awaySinceMs !== undefined) return;
-  endWork(draft, id, "working");
+  suspendUpload(draft, id);
   putWorker(draft, { ...worker, awaySinceMs: draft.nowMs });
 }
 
-/** Ends what an undelivered member was sending, and sets what it may still do. */
-export function endWork(draft: Draft, id: string, status: "working" | "refused" | "left"): void {
+/** The connection broke under what a member was sending; it may go on with it, or send it again. */
+export function suspendUpload(draft: Draft, id: string): void {
+  const round = openRound(draft);
+  const member = round?.members.get(id);
+  if (round === undefined || member?.status !== "working" || member.upload === undefined) return;
+  putMember(draft, round, { ...member, suspended: true });
+}
+
+/** Ends what an undelivered member was sending, for it cannot deliver any more. */
+export function endWork(draft: Draft, id: string, status: "refused" | "left"): void {
   const round = openRound(draft);
   const member = round?.members.get(id);
   if (round === undefined || member?.status !== "working") return;

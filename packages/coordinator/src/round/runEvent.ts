@@ -19,7 +19,7 @@ export type RunEvent = { readonly nowMs: number } & (
   | {
       readonly kind: "updateBegun";
       readonly worker: string;
-      /** Names this transfer; never used twice. */
+      /** Names this transfer; that of the worker's suspended upload when it goes on where it broke, otherwise a new one. */
       readonly upload: number;
       readonly round: number;
       readonly attempt: number;
@@ -27,7 +27,7 @@ export type RunEvent = { readonly nowMs: number } & (
   /** It is there to the last byte, and valid. */
   | { readonly kind: "updateArrived"; readonly worker: string; readonly upload: number }
   | { readonly kind: "updateInvalid"; readonly worker: string; readonly upload: number; readonly reason: Reason }
-  /** The connection ended under it. */
+  /** The connection ended under it; the worker may go on with it. */
   | { readonly kind: "updateBroken"; readonly worker: string; readonly upload: number }
   | {
       readonly kind: "declined";
@@ -73,6 +73,8 @@ export type RunEffect =
   | { readonly kind: "sendPartition"; readonly worker: string; readonly index: number; readonly of: number }
   /** Fold the upload in as it arrives. */
   | { readonly kind: "receive"; readonly upload: number; readonly order: WorkOrder }
+  /** The rest of an upload that had broken is arriving: fold on. */
+  | { readonly kind: "resume"; readonly upload: number }
   /** Take out what was folded in, let the rest go by. */
   | { readonly kind: "discard"; readonly upload: number }
   | {

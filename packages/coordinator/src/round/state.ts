@@ -31,6 +31,8 @@ export interface Member {
   readonly status: "working" | "delivered" | "refused" | "left";
   /** The upload that is arriving, or was applied. */
   readonly upload: number | undefined;
+  /** The connection broke under the upload: what came of it stays in the sums, for the worker may come back and go on. */
+  readonly suspended?: boolean;
 }
 
 export interface OpenRound {

@@ -1,6 +1,6 @@
 /** Updates begin, arrive, fail or are declined. (run, round, worker, attempt) is applied at most once. */
-import { change, type Draft, openRound, putMember, putRound, putWorker, sendVerdict } from "./draft.ts";
-import { endWork, strike } from "./membership.ts";
+import { change, type Draft, dropUpload, openRound, putMember, putRound, putWorker, sendVerdict } from "./draft.ts";
+import { endWork, strike, suspendUpload } from "./membership.ts";
 import type { Reason, RunEvent, Verdict } from "./runEvent.ts";
 import type { Member, OpenRound } from "./state.ts";
 
@@ -18,8 +18,12 @@ export function beginUpdate(draft: Draft, event: Begun): void {
     if (refusal === late) answered(draft, event.worker);
     return;
   }
-  putMember(draft, round, { ...member, upload: event.upload });
-  draft.effects.push({ kind: "receive", upload: event.upload, order: member.order });
+  const { upload } = event;
+  const goesOn = upload === member.upload;
+  // A worker that begins anew, such as one that was restarted, sends other bytes.
+  if (!goesOn) dropUpload(draft, member);
+  putMember(draft, round, { ...member, upload, suspended: false });
+  draft.effects.push(goesOn ? { kind: "resume", upload } : { kind: "receive", upload, order: member.order });
 }
 
 const late: Verdict = { accepted: false, code: "late", text: "the round has closed" };
@@ -38,7 +42,7 @@ function refusalOf(draft: Draft, event: Begun, member: Member | undefined): Verd
     return { accepted: false, code: "uninvited", text: "the worker is not in the round's cohort" };
   if (member.status === "delivered") return duplicate;
   if (member.status !== "working") return { accepted: false, code: "refused", text: "the worker is out of this round" };
-  if (member.upload !== undefined) {
+  if (member.upload !== undefined && member.suspended !== true) {
     return { accepted: false, code: "twice", text: "the same update is still arriving; send it once" };
   }
   return undefined;
@@ -90,9 +94,9 @@ export function refuseUpdate(draft: Draft, worker: string, upload: number, reaso
   strike(draft, worker, reason);
 }
 
-/** The transfer ended half-way; the worker may send it again. */
+/** The transfer ended half-way. */
 export function breakUpdate(draft: Draft, worker: string, upload: number): void {
-  if (receiving(draft, worker, upload) !== undefined) endWork(draft, worker, "working");
+  if (receiving(draft, worker, upload) !== undefined) suspendUpload(draft, worker);
 }
 
 /** The worker cannot do its order; the round goes on without it. */

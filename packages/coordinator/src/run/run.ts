@@ -218,6 +218,8 @@ export class Run implements SessionHost {
       case "receive":
         uploads.receive(effect.upload);
         break;
+      case "resume":
+        break; // its reader goes on
       case "discard":
         uploads.discard(effect.upload);
         break;
