@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   "engine-matmul": async () => (await import("./engine/benches.ts")).engineMatmul,
   "engine-elementwise": async () => (await import("./engine/benches.ts")).engineElementwise,
   "engine-compile": async () => (await import("./engine/compileTime.ts")).engineCompile,
+  "engine-memory": async () => (await import("./engine/memoryGrowth.ts")).engineMemory,
   "engine-import": async () => (await import("./engine/importTime.ts")).engineImport,
   "engine-size": async () => (await import("./engine/size.ts")).engineSize,
   federated: async () => (await import("./federated.ts")).federated,
