@@ -2,8 +2,21 @@
 export * from "./errors.ts";
 export * from "./manifest.ts";
 export * from "./block.ts";
-export { type Codec, type CodecName } from "./codecContract.ts";
-export { codecNames, codecOf } from "./codec.ts";
+export {
+  canPublish,
+  type CodecKind,
+  codecKinds,
+  type CodecSpec,
+  codecText,
+  parseCodecSpec,
+  type PlainCodec,
+  usesFeedback,
+} from "./codec/codecSpec.ts";
+export { type BlockCodec } from "./codec/blockCodec.ts";
+export { f16 } from "./codec/f16.ts";
+export { bf16 } from "./codec/bf16.ts";
+export { type EncodeSettings, openCodec, type Segment, type VectorCodec } from "./codec/vectorCodec.ts";
+export { type CodecMemory, decodeVector, type EncodedVector, encodeVector } from "./codec/encodeVector.ts";
 export { checkWeight, type Grid, type GridOptions } from "./grid.ts";
 export { type Accumulator, createAccumulator } from "./accumulator.ts";
 export { allFinite, squaredNorm } from "./check.ts";

@@ -1,13 +1,12 @@
-/** The f32 codec: values as they are in memory. */
-import { type Codec, checkEncodedLength } from "./codecContract.ts";
+/** The f32 codec: values as they are in memory. All codecs are little-endian, as every engine Weft runs on. */
+import { type BlockCodec, checkEncodedLength } from "./blockCodec.ts";
 
-export const f32: Codec = {
+export const f32: BlockCodec = {
   name: "f32",
   encodedBytes: (elements) => elements * 4,
-  encode(values, out = new Uint8Array(values.byteLength)) {
+  encode(values, out) {
     checkEncodedLength(f32, out, values.length);
     out.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return out;
   },
   decode(bytes, out) {
     checkEncodedLength(f32, bytes, out.length);

@@ -1,10 +1,10 @@
 /** The f16 codec: IEEE 754 binary16, rounded to nearest, ties to even. Overflow becomes infinity, NaN stays a quiet NaN. */
-import { type Codec, checkEncodedLength } from "./codecContract.ts";
+import { type BlockCodec, checkEncodedLength } from "./blockCodec.ts";
 
-export const f16: Codec = {
+export const f16: BlockCodec = {
   name: "f16",
   encodedBytes: (elements) => elements * 2,
-  encode(values, out = new Uint8Array(values.length * 2)) {
+  encode(values, out) {
     checkEncodedLength(f16, out, values.length);
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
     for (let i = 0; i < words.length; i++) {
@@ -12,7 +12,6 @@ export const f16: Codec = {
       out[2 * i] = half;
       out[2 * i + 1] = half >>> 8;
     }
-    return out;
   },
   decode(bytes, out) {
     checkEncodedLength(f16, bytes, out.length);

@@ -1,0 +1,188 @@
+/**
+ * Matrices as products of two thin ones: one step of power iteration (PowerSGD, Vogels et al. 2019), begun where the last
+ * one left off. P is orthonormal, so P·Pᵀ·M is never farther from M than zeros are, and error feedback converges.
+ */
+import { blockElements } from "../block.ts";
+import { LengthError, ValueError } from "../errors.ts";
+import type { Manifest } from "../manifest.ts";
+import { bf16 } from "./bf16.ts";
+import { notFinite } from "./blockCodec.ts";
+import { mixed } from "./sparse.ts";
+
+export type LowRankPart =
+  | {
+      readonly kind: "matrix";
+      readonly start: number;
+      readonly end: number;
+      readonly rows: number;
+      readonly columns: number;
+    }
+  /** Vectors and matrices too small to gain. */
+  | { readonly kind: "run"; readonly start: number; readonly end: number };
+
+/** Cuts a vector in its matrices and the runs between them, of at most a block. A kernel of more axes is a matrix by its last. */
+export function lowRankParts({ entries, size }: Manifest, rank: number): LowRankPart[] {
+  const parts: LowRankPart[] = [];
+  let runStart = 0;
+  const closeRun = (end: number) => {
+    for (let start = runStart; start < end;) {
+      // Runs end at the borders of blocks, so that each lies within one.
+      const next = Math.min(end, (Math.floor(start / blockElements) + 1) * blockElements);
+      parts.push({ kind: "run", start, end: next });
+      start = next;
+    }
+  };
+  for (const { shape, offset } of entries) {
+    const columns = shape.length < 2 ? 0 : shape.at(-1)!;
+    const rows = shape.slice(0, -1).reduce((product, extent) => product * extent, 1);
+    // Two bytes an element of the factors against one of int8.
+    if (2 * rank * (rows + columns) >= rows * columns) continue;
+    closeRun(offset);
+    runStart = offset + rows * columns;
+    parts.push({ kind: "matrix", start: offset, end: runStart, rows, columns });
+  }
+  closeRun(size);
+  return parts;
+}
+
+interface MatrixSettings {
+  readonly seed: number;
+  /** columns × rank; zeros for a beginning. */
+  readonly basis: Float32Array;
+}
+
+/** Encoded: P, rows × rank, then Q, columns × rank, both bf16; the matrix is P·Qᵀ. */
+export function matrixOf({ rows, columns }: Extract<LowRankPart, { kind: "matrix" }>, rank: number) {
+  const factorElements = rank * (rows + columns);
+  const encodedBytes = 2 * factorElements;
+  return {
+    encodedBytes,
+    basisElements: columns * rank,
+
+    /** The basis is left at Q, for the next time. */
+    encode(values: Float32Array, out: Uint8Array, { seed, basis }: MatrixSettings): void {
+      if (out.length !== encodedBytes) throw wrongLength(out.length);
+      if (basis.every((value) => value === 0)) randomBasis(basis, seed);
+      const factors = new Float32Array(factorElements);
+      const left = factors.subarray(0, rows * rank);
+      const right = factors.subarray(rows * rank);
+      multiply(values, basis, left, { rows, columns, rank });
+      orthonormalize(left, rows, rank);
+      multiplyTransposed(values, left, right, { rows, columns, rank });
+      for (let i = 0; i < factors.length; i++) if (factors[i]! - factors[i]! !== 0) throw notFinite("lowRank");
+      bf16.encode(factors, out, 0);
+      basis.set(right);
+      // A direction that met nothing has to be drawn anew.
+      refillEmpty(basis, { columns, rank, seed });
+    },
+
+    /** Elements [from, from + out.length) of the matrix, row by row. */
+    decode(bytes: Uint8Array, out: Float32Array, from: number): void {
+      if (bytes.length !== encodedBytes) throw wrongLength(bytes.length);
+      const right = new Float32Array(columns * rank);
+      bf16.decode(bytes.subarray(2 * rows * rank), right);
+      const row = new Float32Array(rank);
+      for (let at = 0; at < out.length;) {
+        const index = Math.floor((from + at) / columns);
+        const first = (from + at) % columns;
+        const count = Math.min(columns - first, out.length - at);
+        bf16.decode(bytes.subarray(2 * index * rank, 2 * (index + 1) * rank), row);
+        for (let j = 0; j < count; j++) {
+          let sum = 0;
+          for (let k = 0; k < rank; k++) sum += row[k]! * right[(first + j) * rank + k]!;
+          out[at + j] = sum;
+        }
+        at += count;
+      }
+      for (let i = 0; i < out.length; i++) {
+        if (out[i]! - out[i]! !== 0) throw new ValueError("codec lowRank: the factors' product is not finite");
+      }
+    },
+  };
+
+  function wrongLength(got: number): LengthError {
+    return new LengthError(`codec lowRank: a ${rows} × ${columns} matrix takes ${encodedBytes} bytes, got ${got}`);
+  }
+}
+
+interface Extents {
+  readonly rows: number;
+  readonly columns: number;
+  readonly rank: number;
+}
+
+/** left = matrix · basis */
+function multiply(
+  matrix: Float32Array,
+  basis: Float32Array,
+  left: Float32Array,
+  { rows, columns, rank }: Extents,
+): void {
+  const sums = new Float64Array(rank);
+  for (let i = 0; i < rows; i++) {
+    sums.fill(0);
+    for (let j = 0; j < columns; j++) {
+      const value = matrix[i * columns + j]!;
+      for (let k = 0; k < rank; k++) sums[k]! += value * basis[j * rank + k]!;
+    }
+    left.set(sums, i * rank);
+  }
+}
+
+/** right = matrixᵀ · left */
+function multiplyTransposed(
+  matrix: Float32Array,
+  left: Float32Array,
+  right: Float32Array,
+  { rows, columns, rank }: Extents,
+): void {
+  const sums = new Float64Array(right.length);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const value = matrix[i * columns + j]!;
+      for (let k = 0; k < rank; k++) sums[j * rank + k]! += value * left[i * rank + k]!;
+    }
+  }
+  right.set(sums);
+}
+
+/** Gram-Schmidt over the columns, in f64; a column that depends on those before it becomes zeros. */
+function orthonormalize(left: Float32Array, rows: number, rank: number): void {
+  const columns = Array.from({ length: rank }, (_, k) =>
+    Float64Array.from({ length: rows }, (_, i) => left[i * rank + k]!),
+  );
+  for (const [k, column] of columns.entries()) {
+    const before = Math.sqrt(dot(column, column));
+    // Twice is enough (Kahan, Parlett).
+    for (let pass = 0; pass < 2; pass++) {
+      for (const other of columns.slice(0, k)) {
+        const projection = dot(column, other);
+        for (let i = 0; i < rows; i++) column[i]! -= projection * other[i]!;
+      }
+    }
+    const norm = Math.sqrt(dot(column, column));
+    const scale = norm > 1e-6 * before ? 1 / norm : 0;
+    for (let i = 0; i < rows; i++) left[i * rank + k] = column[i] = column[i]! * scale;
+  }
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function randomBasis(basis: Float32Array, seed: number): void {
+  for (let i = 0; i < basis.length; i++) basis[i] = mixed(seed, i) / 2 ** 31 - 1;
+}
+
+function refillEmpty(
+  basis: Float32Array,
+  { columns, rank, seed }: { columns: number; rank: number; seed: number },
+): void {
+  for (let k = 0; k < rank; k++) {
+    let isEmpty = true;
+    for (let j = 0; j < columns && isEmpty; j++) isEmpty = basis[j * rank + k] === 0;
+    for (let j = 0; j < columns && isEmpty; j++) basis[j * rank + k] = mixed(seed, j * rank + k) / 2 ** 31 - 1;
+  }
+}
