@@ -1,5 +1,6 @@
 /** The job document: everything a worker needs to train, as data. Programs are opaque bytes here; `tensor` decodes them. */
 import * as z from "zod";
+import { codecSchema } from "./codec.ts";
 import { roundSchema } from "./round.ts";
 import { stopSchema } from "./stop.ts";
 
@@ -52,8 +53,7 @@ export const jobSchema = z.strictObject({
     predict: programSchema,
   }),
   round: roundSchema,
-  /** Codec of the flat vector, up and down. */
-  codec: z.enum(["f32", "f16"]),
+  codec: codecSchema,
   stop: stopSchema,
   seed: z.int().nonnegative(),
 });

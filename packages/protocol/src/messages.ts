@@ -9,7 +9,8 @@ const text = z.string().max(2000);
 const identifier = z.string().min(1).max(128);
 const count = z.int().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const codec = z.enum(["f32", "f16"]);
+/** A codec with its settings as text, which must be the job's: "int8", "topK(0.01)". */
+const codec = z.string().min(1).max(64);
 const figures = z.record(z.string().max(200), z.number());
 
 /** What a worker can do; the coordinator chooses codecs and work by it. */
@@ -17,7 +18,8 @@ const capabilitiesSchema = z.strictObject({
   device: z.string().max(200),
   threads: z.int().positive(),
   memoryBytes: count,
-  codecs: z.array(codec).min(1).max(16),
+  /** Kinds of codecs it can read and write. */
+  codecs: z.array(z.string().min(1).max(32)).min(1).max(64),
 });
 
 /** Which examples: a slice of the seeded permutation of the coordinator's set for an epoch, or the worker's own share. */
@@ -34,6 +36,19 @@ const orderSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("evaluate") }),
 ]);
 
+/** What a worker kept of earlier connections, so that it need not be sent again. */
+const holdingsSchema = z.strictObject({
+  /** The job, checked before. */
+  job: hash.optional(),
+  /** Versions of the model, whole. */
+  versions: z.array(z.strictObject({ version: count, hash })).max(4),
+  /** Jobs and versions that broke off: the first `bytes` of the payload that hashes to `hash`. */
+  parts: z.array(z.strictObject({ hash, bytes: count })).max(4),
+});
+
+/** Payloads whose connection broke go on where they stopped: this one begins at byte `offset` of the transfer `id`. */
+const transferSchema = z.strictObject({ id: identifier, offset: count });
+
 /** From worker to coordinator. Payloads are named in the comments; all numbers in them are little-endian. */
 export const workerMessages = {
   /** First message of every connection. `resume` reclaims an identity after a lost connection. */
@@ -45,6 +60,7 @@ export const workerMessages = {
     capabilities: capabilitiesSchema,
     token: z.string().max(500).optional(),
     resume: z.string().max(500).optional(),
+    holds: holdingsSchema.optional(),
   }),
   /** The job was checked and compiled; work may be sent. `ownExamples`: size of the data the worker brought itself. */
   ready: z.strictObject({ kind: z.literal("ready"), jobHash: hash, ownExamples: count.optional() }),
@@ -52,7 +68,7 @@ export const workerMessages = {
   refuse: z.strictObject({ kind: z.literal("refuse"), code: identifier, reason: text }),
   /** Payload: u32 indices of examples wanted. */
   fetch: z.strictObject({ kind: z.literal("fetch"), request: count }),
-  /** Payload: the flat vector in `codec`: a gradient, or base − local result. `weight` is the examples it stands for. */
+  /** Payload: the flat vector in the job's codec for updates: a gradient, or base − local result. `weight` is the examples it stands for. */
   update: z.strictObject({
     kind: z.literal("update"),
     run: identifier,
@@ -64,6 +80,8 @@ export const workerMessages = {
     /** Sums over those examples: `loss` and each metric of the job. */
     metrics: figures,
     computeMs: z.number().nonnegative(),
+    /** Names the payload for as long as the worker keeps it; without one it cannot be gone on with. */
+    transfer: transferSchema.optional(),
   }),
   /** Answers an order to evaluate: sums of `loss` and each metric over `weight` held-out examples. */
   evaluated: z.strictObject({
@@ -84,6 +102,8 @@ export const workerMessages = {
     code: identifier,
     reason: text,
   }),
+  /** The order under way is nearly done: send the newest version now, if this worker does not hold it. */
+  prefetch: z.strictObject({ kind: z.literal("prefetch") }),
   leave: z.strictObject({ kind: z.literal("leave"), reason: text }),
 } as const;
 
@@ -96,17 +116,27 @@ export const coordinatorMessages = {
     run: identifier,
     jobHash: hash,
     heartbeatMs: z.int().positive(),
+    /** The worker's own update that broke off: `bytes` of the transfer `id` are held, to be gone on with. */
+    transfer: z.strictObject({ id: identifier, bytes: count }).optional(),
   }),
   /** Sent instead of `welcome`, before closing. `retry` says whether coming back later can help. */
   refused: z.strictObject({ kind: z.literal("refused"), code: identifier, reason: text, retry: z.boolean() }),
-  /** Payload: the encoded job document (see encodeJob); its SHA-256 is `hash`. */
-  job: z.strictObject({ kind: z.literal("job"), hash }),
+  /** Payload: the encoded job document (see encodeJob); its SHA-256 is `hash`. Of one that broke off, from `offset` on. */
+  job: z.strictObject({ kind: z.literal("job"), hash, offset: count.optional() }),
   /** Payload: u32 indices of the examples that are this worker's share of the coordinator's set (local work). */
   partition: z.strictObject({ kind: z.literal("partition"), examples: count }),
   /** Payload: stored rows in the order asked, field after field. Answers `fetch`. */
   examples: z.strictObject({ kind: z.literal("examples"), request: count }),
-  /** Payload: the flat vector of a version in `codec`; `hash` is the SHA-256 of these payload bytes. */
-  weights: z.strictObject({ kind: z.literal("weights"), run: identifier, version: count, codec, hash }),
+  /** Payload: the flat vector of a version in the job's codec for weights; `hash` is the SHA-256 of these payload bytes. */
+  weights: z.strictObject({
+    kind: z.literal("weights"),
+    run: identifier,
+    version: count,
+    codec,
+    hash,
+    /** Where the payload begins in those bytes, when the worker holds what comes before. */
+    offset: count.optional(),
+  }),
   /** Do this on version `version`; complete, so any step can be recomputed elsewhere. */
   work: z.strictObject({
     kind: z.literal("work"),

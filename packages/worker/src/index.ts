@@ -4,6 +4,7 @@ export type { WorkerEvent, WorkerOutcome } from "./events.ts";
 export type { CheckedJob, WorkerPolicy } from "./job.ts";
 export { checkJob, defaultPolicy } from "./job.ts";
 export { programFor } from "./gradientStep.ts";
+export { LocalState, type StateSnapshot, type StateVectors, type UpdateName } from "./localState.ts";
 export type { ModelInTraining, StartTraining } from "./modelInTraining.ts";
 export { createTraining } from "./modelInTraining.ts";
 export type { WorkerOptions } from "./options.ts";

@@ -3,8 +3,8 @@ import type { JobDocument } from "@weft/protocol";
 import { decodeJob } from "@weft/protocol";
 import type { Program, TensorType } from "@weft/tensor";
 import { ProgramError, cost, decode, typeText, valueTypes } from "@weft/tensor";
-import type { Manifest } from "@weft/vector";
-import { createManifest } from "@weft/vector";
+import type { Manifest, VectorCodec } from "@weft/vector";
+import { createManifest, openCodec } from "@weft/vector";
 import { JobRefusedError } from "./errors.ts";
 
 /** What a worker is willing to do. */
@@ -28,6 +28,7 @@ export interface LossProgram {
 export interface CheckedJob {
   readonly document: JobDocument;
   readonly manifest: Manifest;
+  readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
   readonly initialize: Program;
   /** Sorted by batch size. */
   readonly loss: readonly LossProgram[];
@@ -52,9 +53,11 @@ export function checkJob(bytes: Uint8Array, policy: WorkerPolicy = defaultPolicy
     batch: reference.batch,
     program: load(reference, role),
   });
+  const manifest = createManifest(document.parameters);
   const job: CheckedJob = {
     document,
-    manifest: createManifest(document.parameters),
+    manifest,
+    codecs: { up: openCodec(document.codec.up, manifest), down: openCodec(document.codec.down, manifest) },
     initialize: load(document.programs.initialize, "initialize"),
     loss: document.programs.loss.map((reference) => at(reference, "loss")),
     evaluate: at(document.programs.evaluate, "evaluate"),

@@ -4,7 +4,7 @@ import type { Clock, Connection } from "@weft/transport";
 import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
-import type { prepareJob } from "./preparedJobs.ts";
+import type { LocalState } from "./localState.ts";
 import type { prepareJob } from "./preparedJobs.ts";
 
 export interface WorkerOptions {
@@ -29,8 +29,6 @@ export interface WorkerOptions {
   readonly random?: () => number;
   /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
   readonly prepare?: typeof prepareJob;
-  /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
-  readonly prepare?: typeof prepareJob;
 }
 
 /** What a worker keeps from one session to the next. */
@@ -40,6 +38,8 @@ export interface WorkerIdentity {
   testData?: Dataset;
   served?: ExampleStore;
   partition?: Uint32Array;
+  /** What updates leave behind for those after them. */
+  readonly state: LocalState;
 }
 
 export interface SessionContext {

@@ -3,7 +3,8 @@ import { type Dataset, selectDataset, shuffledSlice } from "@weft/data";
 import type { ExampleChoice, MessageOf } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
-import { codecOf } from "@weft/vector";
+import { decodeVector } from "@weft/vector";
+import { encodeUpdate } from "./encodeUpdate.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import { ExampleStore, allRows } from "./exampleStore.ts";
 import { sha256 } from "./hash.ts";
@@ -47,8 +48,13 @@ export class Orders {
       if (actual !== hash) {
         throw new OrderDeclinedError("base-hash", `version ${version} hashes to ${actual}, ${hash} was announced`);
       }
-      const values = new Float32Array(this.#trainer?.job.manifest.size ?? 0);
-      codecOf(codec).decode(bytes, values);
+      if (!this.#trainer) throw new OrderDeclinedError("not-ready", "weights came before the job");
+      const { manifest, codecs } = this.#trainer.job;
+      if (codec !== codecs.down.text) {
+        throw new OrderDeclinedError("base-codec", `weights as ${codec}; the job's codec is ${codecs.down.text}`);
+      }
+      const values = new Float32Array(manifest.size);
+      decodeVector(codecs.down, bytes, values);
       return { hash, values };
     });
     decoded.catch(() => undefined); // reported to the order that waits for it
@@ -106,10 +112,24 @@ export class Orders {
         `the ${name} became ${value}; lower the learning rate or check the data`,
       );
     }
-    const { codec } = this.#trainer.job.document;
+    const codec = this.#trainer.job.codecs.up;
     const { run, round, attempt, version } = work;
-    const update = { kind: "update", run, round, attempt, version, codec, weight, metrics, computeMs } as const;
-    await this.#connection.send(update, codecOf(codec).encode(values));
+    const update = {
+      kind: "update",
+      run,
+      round,
+      attempt,
+      version,
+      codec: codec.text,
+      weight,
+      metrics,
+      computeMs,
+    } as const;
+    const { state } = this.#context.identity;
+    const seed = work.order.kind === "evaluate" ? 0 : work.order.seed;
+    const { payload, owed } = encodeUpdate(codec, [values], { seed, state });
+    state.stage(work, owed);
+    await this.#connection.send(update, payload);
     this.#context.emit({
       event: "update",
       round,

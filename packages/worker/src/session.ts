@@ -3,6 +3,7 @@ import type { CoordinatorMessage } from "@weft/protocol";
 import { protocolVersion } from "@weft/protocol";
 import type { Connection, IncomingPayload } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
+import { codecKinds } from "@weft/vector";
 import { JobRefusedError } from "./errors.ts";
 import type { WorkerOutcome } from "./events.ts";
 import { Orders } from "./orders.ts";
@@ -51,7 +52,7 @@ class Session {
         device: options.device,
         threads: options.threads,
         memoryBytes: options.policy.maxMemoryBytes,
-        codecs: ["f32", "f16"],
+        codecs: [...codecKinds],
       },
       ...(options.token === undefined ? {} : { token: options.token }),
       ...(identity.resume === undefined ? {} : { resume: identity.resume }),
@@ -94,12 +95,15 @@ class Session {
         this.orders.examples(message.request, await collect(payload, "examples"));
         return;
       case "work":
+        identity.state.settle(message.version);
         await this.orders.carryOut(message);
         return;
       case "verdict":
+        identity.state.verdict(message, message.accepted, message.version);
         emit({ event: "verdict", round: message.round, accepted: message.accepted, reason: message.reason });
         return;
       case "committed":
+        identity.state.settle(message.version);
         emit({ event: "committed", round: message.round, version: message.version, metrics: message.metrics });
         return;
       case "finished":

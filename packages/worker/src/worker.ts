@@ -2,6 +2,7 @@
 import type { Connection } from "@weft/transport";
 import { ConnectionError, backoffDelay, systemClock } from "@weft/transport";
 import type { WorkerEvent, WorkerOutcome } from "./events.ts";
+import { LocalState } from "./localState.ts";
 import type { WorkerIdentity, WorkerOptions } from "./options.ts";
 import { runSession } from "./session.ts";
 
@@ -24,7 +25,7 @@ export function startWorker(options: WorkerOptions): WorkerHandle {
   });
 
   async function serve(): Promise<WorkerOutcome> {
-    const identity: WorkerIdentity = {};
+    const identity: WorkerIdentity = { state: new LocalState() };
     let lostAt = clock.now();
     for (let attempt = 0; !stopping; attempt++) {
       const reason = await connectAndRun(identity, () => (attempt = 0));

@@ -67,7 +67,7 @@ export function linearJob(changes: Partial<JobDraft> = {}): Uint8Array {
       server: { name: "sgd", learningRate: 0.1 },
       normBound: 1e4,
     },
-    codec: "f32",
+    codec: { up: { kind: "f32" }, down: { kind: "f32" } },
     stop: { rounds: 10 },
     seed: 5,
     ...changes,

@@ -5,6 +5,7 @@ import { ProtocolError, encodeJob } from "@weft/protocol";
 import type { Program } from "@weft/tensor";
 import { WeftError, encode } from "@weft/tensor";
 import { JobError } from "../errors.ts";
+import { jobCodec } from "./codec.ts";
 import type { Job } from "./defineJob.ts";
 import type { RoundRule } from "./round.ts";
 import { tracePrograms } from "./programs.ts";
@@ -70,7 +71,7 @@ export function buildJob(
       examples: size,
       metrics: Object.keys(definition.metrics ?? {}),
       round: wireRound(definition.round),
-      codec: definition.codec ?? "f32",
+      codec: jobCodec(definition),
       stop: {
         ...(rounds === undefined ? {} : { rounds }),
         ...(epochs === undefined ? {} : { epochs }),

@@ -2,11 +2,16 @@
 import type { Augmentation, DatasetSource } from "@weft/data";
 import type { Layer } from "@weft/nn";
 import type { Tensor } from "@weft/tensor";
+import type { CodecSpec, PlainCodec } from "@weft/vector";
 import { JobError } from "../errors.ts";
+import { jobCodec } from "./codec.ts";
 import type { RoundRule } from "./round.ts";
 
 /** (predictions [batch, …], targets [batch, …]) → scalar, the mean over the batch. */
 export type BatchMean = (predictions: Tensor, targets: Tensor) => Tensor;
+
+/** A codec by name, or with its settings: `"int4"`, `{ kind: "topK", fraction: 0.01 }`. */
+export type CodecChoice = PlainCodec | CodecSpec;
 
 export interface JobDefinition {
   /** Names the run; letters, digits, dot, dash and underscore. */
@@ -21,8 +26,8 @@ export interface JobDefinition {
   readonly metrics?: Readonly<Record<string, BatchMean>>;
   readonly round: RoundRule;
   readonly stop: StopRule;
-  /** Number format of weights and updates on the wire; default "f32". */
-  readonly codec?: "f32" | "f16";
+  /** How weights and updates travel, each direction by itself or one for both; default "f32". See the codecs in `@weft/vector`. */
+  readonly codec?: CodecChoice | { readonly up?: CodecChoice; readonly down?: CodecChoice };
   /** Everything random follows from it; default 0. */
   readonly seed?: number;
 }
@@ -63,6 +68,7 @@ export function defineJob(definition: JobDefinition): Job {
       `stop.target names metric ${stop.target.metric}; expected one of ${["loss", ...Object.keys(metrics)].join(", ")}`,
     );
   }
+  jobCodec(definition);
   if ("loss" in metrics) fail("a metric may not be called loss; that name is the loss's own");
   return { kind: "weft-job", definition };
 }

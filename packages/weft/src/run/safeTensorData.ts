@@ -2,7 +2,7 @@
 import type { DType, Tensor, TensorData } from "@weft/tensor";
 import { allocate } from "@weft/tensor";
 import type { SafeTensor } from "@weft/vector";
-import { codecOf } from "@weft/vector";
+import { bf16, f16 } from "@weft/vector";
 import { ModelFileError } from "../errors.ts";
 
 /** The tensor as it is stored, copied out of the backend's memory. */
@@ -46,13 +46,13 @@ export function toTensor(
       return { data: Float32Array.from(data), dtype: "f32" };
     case "F16": {
       const values = new Float32Array(data.length);
-      codecOf("f16").decode(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), values);
+      f16.decode(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), values);
       return { data: values, dtype: "f32" };
     }
     case "BF16": {
-      // The upper half of an f32.
-      const words = Uint32Array.from(data, (bits) => bits << 16);
-      return { data: new Float32Array(words.buffer), dtype: "f32" };
+      const values = new Float32Array(data.length);
+      bf16.decode(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), values);
+      return { data: values, dtype: "f32" };
     }
     case "I64":
     case "I32":

@@ -1,0 +1,39 @@
+/** An update as it goes out: every vector of it through the job's codec, with what the codec owes from the updates before. */
+import { encodeVector, ValueError, type VectorCodec } from "@weft/vector";
+import { OrderDeclinedError } from "./errors.ts";
+import type { LocalState, StateVectors } from "./localState.ts";
+
+export interface EncodedUpdate {
+  /** One after the other. */
+  readonly payload: readonly Uint8Array[];
+  /** To be staged: what the codec owes if this update counts. */
+  readonly owed: StateVectors;
+}
+
+/** @throws {OrderDeclinedError} for values that the codec cannot compute with */
+export function encodeUpdate(
+  codec: VectorCodec,
+  vectors: readonly Float32Array[],
+  { seed, state }: { readonly seed: number; readonly state: LocalState },
+): EncodedUpdate {
+  const payload: Uint8Array[] = [];
+  const owed: Record<string, Float32Array> = {};
+  for (const [part, values] of vectors.entries()) {
+    const names = { residual: `codec.residual.${part}`, basis: `codec.basis.${part}` };
+    const before = { residual: state.read(names.residual), basis: state.read(names.basis) };
+    const { bytes, memory } = encoded(codec, values, { seed: seed + part, memory: before });
+    payload.push(bytes);
+    if (memory.residual) owed[names.residual] = memory.residual;
+    if (memory.basis) owed[names.basis] = memory.basis;
+  }
+  return { payload, owed };
+}
+
+function encoded(...args: Parameters<typeof encodeVector>) {
+  try {
+    return encodeVector(...args);
+  } catch (error) {
+    if (error instanceof ValueError) throw new OrderDeclinedError("non-finite", error.message);
+    throw error;
+  }
+}
