@@ -121,7 +121,7 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
   const resume = options.store?.resume;
   const stored = resume === undefined || !options.store ? undefined : storedJob(options.store.directory, resume);
   const prepared = prepareJob(stored?.encoded ?? givenJob(options));
-  const { encoded, job, manifest, uploads } = prepared;
+  const { encoded, job, manifest, codecs, uploads } = prepared;
   const { document } = job;
   const examples = serveExamples(document, options);
   const model = await ServerModel.create(document.round.server, await initialWeights(job, manifest));
@@ -132,14 +132,14 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
       name: document.name,
       job: encoded,
       manifest,
-      hash: () => encodeBroadcast(0, model.weights, document.codec).hash,
+      hash: () => encodeBroadcast(0, model.weights, codecs.down).hash,
     }));
   const store = opened?.store;
   const run = store?.run ?? newRunId();
   const { version = 0, last } = opened?.resumed ?? {};
   const { evaluate } = options;
   const metrics = last?.metrics ?? {};
-  const committer = new Committer({ document, model, uploads, store, evaluate, version, metrics });
+  const committer = new Committer({ document, codec: codecs.down, model, uploads, store, evaluate, version, metrics });
   const identities = createIdentities(store);
   const live = new Run({
     run,
@@ -151,7 +151,7 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
       run,
       job: encoded,
       jobHash: hash("sha256", encoded, "hex"),
-      codec: document.codec,
+      codecs: [document.codec.up.kind, document.codec.down.kind],
       servesExamples: document.examples > 0,
       token: options.listen?.token,
       heartbeatMs,

@@ -1,6 +1,6 @@
 /** From an encoded job to what a run needs of it, refusing early what could only fail later. */
 import { type DecodedJob, decodeJob, type JobDocument, ProtocolError } from "@weft/protocol";
-import { createManifest, type Manifest, WeftError as VectorError } from "@weft/vector";
+import { createManifest, type Manifest, openCodec, type VectorCodec, WeftError as VectorError } from "@weft/vector";
 import { CoordinatorOptionsError } from "./errors.ts";
 import type { RunOptions } from "./options.ts";
 import type { RunPlan } from "./round/plan.ts";
@@ -10,6 +10,7 @@ export interface PreparedJob {
   readonly encoded: Uint8Array;
   readonly job: DecodedJob;
   readonly manifest: Manifest;
+  readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
   readonly uploads: Uploads;
 }
 
@@ -30,7 +31,8 @@ export function prepareJob(encoded: Uint8Array): PreparedJob {
       throw new CoordinatorOptionsError("the job never stops; give it rounds, epochs or a target");
     }
     const manifest = createManifest(document.parameters);
-    return { encoded, job, manifest, uploads: new Uploads(document, manifest.size) };
+    const codecs = { up: openCodec(document.codec.up, manifest), down: openCodec(document.codec.down, manifest) };
+    return { encoded, job, manifest, codecs, uploads: new Uploads(document, codecs.up) };
   } catch (cause) {
     if (!(cause instanceof ProtocolError) && !(cause instanceof VectorError)) throw cause;
     throw new CoordinatorOptionsError(cause.message, { cause });

@@ -1,16 +1,17 @@
 /** A small job, scripted workers and a virtual clock for tests of the shell. */
 import type { Connection, IncomingPayload } from "@weft/transport";
 import { memoryPair, type Clock, type MemoryPair } from "@weft/transport";
-import { encodeJob, type JobDocument, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
+import { decodeJob, encodeJob, type JobDocument, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
 import { encode, trace, uniform } from "@weft/tensor";
-import { codecOf } from "@weft/vector";
+import { createManifest, decodeVector, encodeVector, openCodec, parseCodecSpec, type VectorCodec } from "@weft/vector";
 import { createCoordinator, type Coordinator, type CoordinatorEvent, type CoordinatorOptions } from "../src/index.ts";
 
 export interface JobOptions {
   readonly size?: number;
   readonly round?: Partial<JobDocument["round"]>;
   readonly stop?: JobDocument["stop"];
-  readonly codec?: JobDocument["codec"];
+  /** Codecs by text or specification. */
+  readonly codec?: { readonly up?: unknown; readonly down?: unknown };
   readonly examples?: number;
   readonly parameters?: JobDocument["parameters"];
 }
@@ -18,7 +19,8 @@ export interface JobOptions {
 export const adam = { name: "adam", learningRate: 0.01 } as const;
 
 export function makeJob(options: JobOptions = {}): Uint8Array {
-  const { size = 70_000, stop = { rounds: 3 }, codec = "f32", examples = 100 } = options;
+  const { size = 70_000, stop = { rounds: 3 }, examples = 100 } = options;
+  const { up = "f32", down = "f32" } = options.codec ?? {};
   const head = Math.min(3, size);
   const parameters = options.parameters ?? [
     { name: "first", shape: [head], kind: "weight" as const },
@@ -47,7 +49,7 @@ export function makeJob(options: JobOptions = {}): Uint8Array {
         normBound: 1000,
         ...options.round,
       },
-      codec,
+      codec: { up: parseCodecSpec(up), down: parseCodecSpec(down) } as JobDocument["codec"],
       stop,
       seed: 5,
     },
@@ -133,7 +135,8 @@ export interface FakeOptions {
   readonly ownExamples?: number;
   /** Answers orders by itself; default true. */
   readonly automatic?: boolean;
-  readonly codec?: "f32" | "f16";
+  /** Kinds it says it knows; by default all that the tests use. */
+  readonly codecs?: readonly string[];
 }
 
 export class FakeWorker {
@@ -150,6 +153,7 @@ export class FakeWorker {
   /** Weights that came with a `weights` message, by version. */
   readonly bases = new Map<number, Promise<Float32Array>>();
   readonly #options: FakeOptions;
+  #codecs: { readonly up: VectorCodec; readonly down: VectorCodec } | undefined;
 
   constructor(connection: Connection, options: FakeOptions = {}, pair?: MemoryPair) {
     this.connection = connection;
@@ -165,7 +169,12 @@ export class FakeWorker {
       protocol: options.protocol ?? protocolVersion,
       software: "test",
       name: "fake",
-      capabilities: { device: "test", threads: 1, memoryBytes: 1e9, codecs: [options.codec ?? "f32", "f16"] },
+      capabilities: {
+        device: "test",
+        threads: 1,
+        memoryBytes: 1e9,
+        codecs: [...(options.codecs ?? ["f32", "f16", "int8", "int2", "topK"])],
+      },
       ...(options.token === undefined ? {} : { token: options.token }),
       ...(options.resume === undefined ? {} : { resume: options.resume }),
     });
@@ -187,15 +196,19 @@ export class FakeWorker {
         break;
       case "job": {
         const { ownExamples } = this.#options;
-        void payload?.collect().then(() => {
+        void payload?.collect().then((bytes) => {
+          const { parameters, codec } = decodeJob(bytes).document;
+          const manifest = createManifest(parameters);
+          this.#codecs = { up: openCodec(codec.up, manifest), down: openCodec(codec.down, manifest) };
           this.send({ kind: "ready", jobHash: this.jobHash, ...(ownExamples === undefined ? {} : { ownExamples }) });
         });
         break;
       }
       case "weights": {
         const decoded = payload!.collect().then((bytes) => {
-          const values = new Float32Array(bytes.length / codecOf(message.codec).encodedBytes(1));
-          codecOf(message.codec).decode(bytes, values);
+          const { down } = this.#codecs!;
+          const values = new Float32Array(down.size);
+          decodeVector(down, bytes, values);
           return values;
         });
         decoded.catch(() => undefined);
@@ -223,8 +236,12 @@ export class FakeWorker {
 
   async answer(work: Work): Promise<void> {
     const values = await this.values(work);
-    const codec = this.#options.codec ?? "f32";
-    this.send(updateFor(work, { codec }), codecOf(codec).encode(values));
+    this.send(updateFor(work, { codec: this.#codecs!.up.text }), this.encode(values, work));
+  }
+
+  /** In the job's codec for updates. */
+  encode(values: Float32Array, { round }: Work): Uint8Array {
+    return encodeVector(this.#codecs!.up, values, { seed: round }).bytes;
   }
 
   get lastWork(): Work | undefined {

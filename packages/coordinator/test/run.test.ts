@@ -98,8 +98,9 @@ describe("a run", () => {
   });
 
   it("in f16 carries versions and updates in half the bytes", async () => {
-    const run = await startRun({ job: makeJob({ codec: "f16", stop: { rounds: 1 } }) });
-    const worker = run.join({ codec: "f16" });
+    const codec = { up: "f16", down: "f16" };
+    const run = await startRun({ job: makeJob({ codec, stop: { rounds: 1 } }) });
+    const worker = run.join();
     const { weights } = await run.coordinator.finished;
     expect(weights.some((value, i) => i > 0 && value !== weights[0])).toBe(true);
     expect(run.of("round")[0]!.bytesUp).toBeLessThan(70_000 * 2 + 5000);

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createManifest } from "@weft/vector";
+import { createManifest, openCodec } from "@weft/vector";
 import { afterAll, describe, expect, it } from "vitest";
 import { ServerModel } from "../src/model/serverModel.ts";
 import { encodeBroadcast } from "../src/session/broadcast.ts";
@@ -28,7 +28,8 @@ const newModel = () =>
     adam,
     Float32Array.from({ length: size }, (_, i) => Math.sin(i)),
   );
-const hashOf = (model: ServerModel) => encodeBroadcast(0, model.weights, "f32").hash;
+const codec = openCodec({ kind: "f32" }, manifest);
+const hashOf = (model: ServerModel) => encodeBroadcast(0, model.weights, codec).hash;
 const updateOf = (version: number, block: number, out: Float32Array) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.fround(Math.cos(i + 1000 * block) * version);
 };

@@ -1,5 +1,6 @@
 /** Makes rounds final: combines, steps the model, writes, encodes for the next round, evaluates. Knows no workers. */
 import type { JobDocument } from "@weft/protocol";
+import type { VectorCodec } from "@weft/vector";
 import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import type { RunEffect } from "../round/runEvent.ts";
@@ -12,6 +13,8 @@ export type CommitEffect = Extract<RunEffect, { kind: "commit" }>;
 
 export interface CommitterParts {
   readonly document: JobDocument;
+  /** Of the versions sent to workers. */
+  readonly codec: VectorCodec;
   readonly model: ServerModel;
   readonly uploads: Uploads;
   readonly store: RunStore | undefined;
@@ -43,7 +46,7 @@ export class Committer {
   constructor(parts: CommitterParts) {
     this.#parts = parts;
     this.#metrics = parts.metrics;
-    this.#broadcast = encodeBroadcast(parts.version, parts.model.weights, parts.document.codec);
+    this.#broadcast = encodeBroadcast(parts.version, parts.model.weights, parts.codec);
   }
 
   /** The newest version as workers are sent it. */
@@ -61,7 +64,7 @@ export class Committer {
 
   /** Steps to the round's version and makes both durable; `traffic` is asked when the round is as good as over. */
   async commit(effect: CommitEffect, traffic: () => RoundTraffic): Promise<RoundRecord> {
-    const { model, uploads, store, document } = this.#parts;
+    const { model, uploads, store, document, codec } = this.#parts;
     const { round, attempt, cohort, progress } = effect;
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
     store?.beginRound(round);
@@ -71,7 +74,7 @@ export class Committer {
       },
       (update) => store?.logUpdate(update),
     );
-    const broadcast = encodeBroadcast(round, model.weights, document.codec);
+    const broadcast = encodeBroadcast(round, model.weights, codec);
     const record: RoundRecord = {
       round,
       version: round,

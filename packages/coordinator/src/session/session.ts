@@ -10,11 +10,18 @@ import type { ServedExamples } from "./examples.ts";
 import type { Identities, Identity } from "./identities.ts";
 import { sameToken } from "./token.ts";
 
+/** An update that broke off: how much of the transfer is held, for its worker to go on with. */
+export interface HeldTransfer {
+  readonly id: string;
+  readonly bytes: number;
+}
+
 export interface SessionContext {
   readonly run: string;
   readonly job: Uint8Array;
   readonly jobHash: string;
-  readonly codec: Broadcast["codec"];
+  /** Kinds of codecs that a worker has to know. */
+  readonly codecs: readonly string[];
   /** Whether workers without data of their own can be served. */
   readonly servesExamples: boolean;
   readonly token: string | undefined;
@@ -30,6 +37,10 @@ export interface SessionContext {
 export interface SessionHost {
   /** The hello was accepted; a session of the same worker that is still open gives way. */
   welcomed(session: Session): void;
+  /** What is held of the worker's update, if one broke off and still counts. */
+  heldTransfer(session: Session): HeldTransfer | undefined;
+  /** The newest version, for a worker that is nearly done with an older one. */
+  newest(): Broadcast;
   ready(session: Session): void;
   update(session: Session, message: MessageOf<"update">, payload: IncomingPayload): Promise<void>;
   declined(session: Session, message: MessageOf<"decline">): void;
@@ -59,10 +70,12 @@ export class Session {
   #stage: Stage = "hello";
   #cancelDeadline: () => void;
   #goodbye: string | undefined;
-  /** The version sent over this connection last. */
+  /** What the worker kept of earlier connections. */
+  #holds: MessageOf<"hello">["holds"];
+  /** The version sent over this connection last, or held from before. */
   #heldVersion: number | undefined;
-  /** Versions still on their way out. */
-  #sendingVersions = 0;
+  /** Gives up sending a version; undefined when none is on its way. */
+  #sending: AbortController | undefined;
   #fetches = Promise.resolve();
   #queuedFetches = 0;
 
@@ -87,27 +100,38 @@ export class Session {
   }
 
   /** Sends, unless the connection has ended; that is told by `ended`. */
-  send(message: Message, payload?: OutgoingPayload): Promise<boolean> {
-    return this.connection.send(message, payload).then(
+  send(message: Message, payload?: OutgoingPayload, signal?: AbortSignal): Promise<boolean> {
+    return this.connection.send(message, payload, signal && { signal }).then(
       () => true,
       () => false,
     );
   }
 
-  /** Sends the weights unless the worker has them, then the order. A worker that does not read is let go. */
-  sendWork(message: MessageOf<"work">, { version, codec, bytes, hash }: Broadcast): void {
-    if (this.#heldVersion !== version) {
-      if (this.#sendingVersions >= 2) {
-        this.close(1008, "the worker does not read what it is sent");
-        return;
-      }
-      this.#heldVersion = version;
-      this.#sendingVersions += 1;
-      void this.send({ kind: "weights", run: this.#context.run, version, codec, hash }, bytes).then(() => {
-        this.#sendingVersions -= 1;
-      });
-    }
+  /** Sends the weights unless the worker has them, then the order. */
+  sendWork(message: MessageOf<"work">, broadcast: Broadcast): void {
+    this.#sendVersion(broadcast);
     void this.send(message);
+  }
+
+  /** One version at a time: a newer one takes the place of one that is still on its way. */
+  #sendVersion({ version, codec, bytes, hash }: Broadcast): void {
+    if (this.#heldVersion === version) return;
+    this.#heldVersion = version;
+    if (this.#holds?.versions.some((held) => held.version === version && held.hash === hash) === true) return;
+    this.#sending?.abort();
+    const sending = new AbortController();
+    this.#sending = sending;
+    const offset = this.#heldPart(hash, bytes.length);
+    const message = { kind: "weights", run: this.#context.run, version, codec, hash, offset } as const;
+    void this.send(message, bytes.subarray(offset), sending.signal).then(() => {
+      if (this.#sending === sending) this.#sending = undefined;
+    });
+  }
+
+  /** Bytes of a payload that the worker said it holds of it; undefined for none. */
+  #heldPart(hash: string, bytes: number): number | undefined {
+    const held = this.#holds?.parts.find((part) => part.hash === hash)?.bytes ?? 0;
+    return held > 0 && held <= bytes ? held : undefined;
   }
 
   sendPartition(indices: Uint32Array): void {
@@ -142,6 +166,10 @@ export class Session {
         if (this.#stage !== "ready" || payload === undefined) this.#violation("update before ready");
         else this.#context.host.update(this, message, payload).catch((error: unknown) => this.#fail(error));
         break;
+      case "prefetch":
+        if (this.#stage === "ready") this.#sendVersion(this.#context.host.newest());
+        else this.#violation("prefetch before ready");
+        break;
       case "decline":
         if (this.#stage === "ready") this.#context.host.declined(this, message);
         else this.#violation("decline before ready");
@@ -157,7 +185,7 @@ export class Session {
       return;
     }
     const mismatch = versionMismatch(hello.protocol);
-    const { token, codec, identities, host, run, job, jobHash, heartbeatMs } = this.#context;
+    const { token, codecs, identities, host, run, job, jobHash, heartbeatMs } = this.#context;
     if (mismatch !== undefined) {
       this.refuse("protocol", mismatch);
       return;
@@ -169,8 +197,9 @@ export class Session {
       );
       return;
     }
-    if (!hello.capabilities.codecs.includes(codec)) {
-      this.refuse("codec", `the job's codec is ${codec}, the worker knows ${hello.capabilities.codecs.join(", ")}`);
+    const unknown = codecs.find((kind) => !hello.capabilities.codecs.includes(kind));
+    if (unknown !== undefined) {
+      this.refuse("codec", `the job's codec is ${unknown}, the worker knows ${hello.capabilities.codecs.join(", ")}`);
       return;
     }
     this.identity = identities.identify(hello.name, hello.resume);
@@ -179,9 +208,13 @@ export class Session {
     this.#cancelDeadline();
     this.#cancelDeadline = this.#deadline(readyMs, "the worker did not get ready");
     host.welcomed(this);
+    this.#holds = hello.holds;
     const { worker, resumeToken } = this.identity;
-    void this.send({ kind: "welcome", worker, resume: resumeToken, run, jobHash, heartbeatMs });
-    void this.send({ kind: "job", hash: jobHash }, job);
+    const transfer = host.heldTransfer(this);
+    void this.send({ kind: "welcome", worker, resume: resumeToken, run, jobHash, heartbeatMs, transfer });
+    if (hello.holds?.job === jobHash) return;
+    const offset = this.#heldPart(jobHash, job.length);
+    void this.send({ kind: "job", hash: jobHash, offset }, job.subarray(offset));
   }
 
   #ready({ jobHash, ownExamples }: MessageOf<"ready">): void {

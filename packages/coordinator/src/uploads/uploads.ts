@@ -2,7 +2,7 @@
 import { type CombineRule, type Combination, meanRule, uniformMeanRule } from "@weft/aggregate";
 import type { JobDocument, MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
-import { blockElements, type Codec, codecOf } from "@weft/vector";
+import { blockElements, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import { KeepBudget } from "./keep.ts";
 import { Upload } from "./upload.ts";
@@ -21,6 +21,8 @@ interface Arrival {
   readonly message: UpdateMessage;
   /** Set once the round takes it. */
   upload?: Upload;
+  /** Changes whenever the upload is cut off or gone on with: a reader of before has no say any more. */
+  turn: number;
 }
 
 /** Memory for blocks that may have to be taken out again, over all uploads. */
@@ -28,8 +30,7 @@ const keepBytes = 32 * 1024 * 1024;
 const largestWeight = 2 ** 29;
 
 export class Uploads {
-  readonly #size: number;
-  readonly #codec: Codec;
+  readonly #codec: VectorCodec;
   readonly #rule: CombineRule;
   readonly #normBound: number;
   readonly #budget: KeepBudget;
@@ -42,10 +43,9 @@ export class Uploads {
   #last = 0;
 
   /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
-  constructor({ round, codec }: JobDocument, size: number, budgetBytes = keepBytes) {
-    this.#size = size;
-    this.#scratch = new Float32Array(Math.min(size, blockElements));
-    this.#codec = codecOf(codec);
+  constructor({ round }: JobDocument, codec: VectorCodec, budgetBytes = keepBytes) {
+    this.#scratch = new Float32Array(Math.min(codec.size, blockElements));
+    this.#codec = codec;
     this.#rule = round.weighting === "examples" ? meanRule : uniformMeanRule;
     this.#normBound = round.normBound;
     this.#budget = new KeepBudget(budgetBytes);
@@ -60,7 +60,7 @@ export class Uploads {
     else {
       // Let go of the old sums before the new ones take their memory.
       this.#combination = undefined;
-      const options = { size: this.#size, contributions, bound: this.#normBound, maxWeight: limit };
+      const options = { size: this.#codec.size, contributions, bound: this.#normBound, maxWeight: limit };
       this.#combination = this.#rule.open(options);
       this.#room = room;
       this.#maxWeight = limit;
@@ -71,7 +71,7 @@ export class Uploads {
   /** A number for an update whose header has come. */
   announce(message: UpdateMessage): number {
     const id = ++this.#last;
-    this.#arrivals.set(id, { message });
+    this.#arrivals.set(id, { message, turn: 0 });
     return id;
   }
 
@@ -82,11 +82,35 @@ export class Uploads {
     const target = {
       combination: this.#combination,
       codec: this.#codec,
-      size: this.#size,
       normBound: this.#normBound,
       scratch: this.#scratch,
     };
     arrival.upload = new Upload(target, arrival.message.weight, this.#budget);
+  }
+
+  /** How far an upload came whose connection broke; what its reader may still bring is not taken. */
+  suspended(id: number): { readonly id: string; readonly bytes: number } | undefined {
+    const { message, upload } = this.#cutOff(id);
+    const { transfer } = message;
+    return transfer === undefined || upload === undefined
+      ? undefined
+      : { id: transfer.id, bytes: upload.receivedBytes };
+  }
+
+  /** Whether a message announces the rest of an upload that broke: the same update, from the byte where it stopped. */
+  goesOn(id: number, { transfer, ...message }: UpdateMessage): boolean {
+    const { message: before, upload } = this.#cutOff(id);
+    const { transfer: begun, ...announced } = before;
+    if (transfer === undefined || begun === undefined || upload === undefined) return false;
+    const isSame = transfer.id === begun.id && JSON.stringify(message) === JSON.stringify(announced);
+    return isSame && transfer.offset === upload.receivedBytes;
+  }
+
+  #cutOff(id: number): Arrival {
+    const arrival = this.#arrivals.get(id);
+    if (arrival === undefined) throw new Error(`no upload ${id} that broke`);
+    arrival.turn += 1;
+    return arrival;
   }
 
   /** Takes out what was folded in, and lets the rest go by. */
@@ -107,22 +131,26 @@ export class Uploads {
       payload.discard();
       return { kind: "ignored" };
     }
-    const problem = this.#headerProblem(arrival.message, payload.bytes, Math.min(maxWeight, this.#maxWeight));
+    const turn = ++arrival.turn;
+    const bytes = upload.receivedBytes + payload.bytes;
+    const problem =
+      this.#headerProblem(arrival.message, bytes, Math.min(maxWeight, this.#maxWeight)) ??
+      offsetProblem(arrival.message, upload);
     if (problem !== undefined) {
       payload.discard();
       return { kind: "invalid", reason: problem };
     }
     try {
       for await (const chunk of payload.chunks()) {
-        if (upload.dropped) return { kind: "ignored" };
+        if (upload.dropped || arrival.turn !== turn) return { kind: "ignored" };
         const reason = upload.push(chunk);
         if (reason !== undefined) return { kind: "invalid", reason };
       }
     } catch (error) {
-      if (error instanceof ConnectionError) return { kind: "broken" };
-      throw error;
+      if (!(error instanceof ConnectionError)) throw error;
+      return { kind: arrival.turn === turn ? "broken" : "ignored" };
     }
-    return upload.dropped ? { kind: "ignored" } : { kind: "arrived" };
+    return upload.dropped || arrival.turn !== turn ? { kind: "ignored" } : { kind: "arrived" };
   }
 
   /** The round has counted it: it stays in the sums. */
@@ -132,15 +160,15 @@ export class Uploads {
 
   #headerProblem(message: UpdateMessage, bytes: number, maxWeight: number): Reason | undefined {
     const { codec, version, round, weight } = message;
-    if (codec !== this.#codec.name) {
-      return { code: "codec", text: `the job's codec is ${this.#codec.name}, the update came as ${codec}` };
+    if (codec !== this.#codec.text) {
+      return { code: "codec", text: `the job's codec is ${this.#codec.text}, the update came as ${codec}` };
     }
     if (version !== round - 1) {
       return { code: "version", text: `round ${round} is on version ${round - 1}, the update on version ${version}` };
     }
-    const expected = this.#codec.encodedBytes(this.#size);
-    if (bytes !== expected) {
-      return { code: "length", text: `${this.#size} values take ${expected} bytes, the update has ${bytes}` };
+    const { size, encodedBytes } = this.#codec;
+    if (bytes !== encodedBytes) {
+      return { code: "length", text: `${size} values take ${encodedBytes} bytes, the update has ${bytes}` };
     }
     if (!Number.isInteger(weight) || weight < 1 || weight > maxWeight) {
       return { code: "weight", text: `a weight of 1 to ${maxWeight} whole examples expected, got ${weight}` };
@@ -168,4 +196,13 @@ export class Uploads {
     }
     return { examples, metrics: Object.fromEntries(sums) };
   }
+}
+
+/** What is not held cannot be gone on with; an honest worker knows from its welcome how much is. */
+function offsetProblem({ transfer }: UpdateMessage, upload: Upload): Reason | undefined {
+  if (transfer === undefined || transfer.offset === 0 || upload.receivedBytes > 0) return undefined;
+  return {
+    code: "transfer",
+    text: `no upload broke at byte ${transfer.offset} of this transfer; send the update from its start`,
+  };
 }
