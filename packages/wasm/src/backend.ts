@@ -72,7 +72,7 @@ export function createBackend(options: BackendOptions): WasmBackend {
     compile: (program: Program, { aliases = new Map<number, number>() }: CompileOptions = {}) => {
       const plan = plans.get(program, aliases, () => compilePlan(program, { aliases, kernels }));
       const base = engine.regions.allocate(plan.bytes);
-      return new WasmExecutable(engine, { ...plan, steps: moveSteps(plan.steps, base) }, base);
+      return new WasmExecutable(engine, { ...plan, steps: moveSteps(plan.steps, (address) => address + base) }, base);
     },
     dispose: () => engine.dispose(),
   };

@@ -8,7 +8,8 @@ import type { Blas } from "./native/blas.ts";
 import type { NativeKernel } from "./native/products.ts";
 import { bindProducts } from "./native/products.ts";
 import type { PlacedValue, PlanStep, SliceCopy } from "./plan.ts";
-import { DividedSteps } from "./threads/dividedSteps.ts";
+import type { Turn } from "./threads/dividedSteps.ts";
+import { DividedSteps, follow } from "./threads/dividedSteps.ts";
 import { Team } from "./threads/team.ts";
 import type { KernelCode, KernelFunction } from "./threads/threadBody.ts";
 
@@ -84,10 +85,10 @@ export class Engine {
     this.#team?.stop();
   }
 
-  #bindStep(step: PlanStep, divided: DividedSteps | undefined): () => void {
+  #bindStep(step: PlanStep, divided: DividedSteps | undefined, turn?: Turn): () => void {
     switch (step.kind) {
       case "kernel":
-        return this.#bindKernel(step, divided);
+        return this.#bindKernel(step, divided, turn);
       case "copy":
         return () => this.copy(step.from, step.to, step.bytes);
       case "fill":
@@ -124,13 +125,15 @@ export class Engine {
     { count, reverse, before, steps, after }: Extract<PlanStep, { kind: "repeat" }>,
     divided: DividedSteps | undefined,
   ): () => void {
-    const calls = steps.map((step) => this.#bindStep(step, divided));
+    const turn: Turn = { index: 0 };
+    const calls = steps.map((step) => this.#bindStep(step, divided, turn));
     const slice = (index: number) => (copy: SliceCopy) => {
       this.copy(copy.from + index * copy.fromStep, copy.to + index * copy.toStep, copy.bytes);
     };
     return () => {
-      for (let turn = 0; turn < count; turn++) {
-        const index = reverse ? count - 1 - turn : turn;
+      for (let i = 0; i < count; i++) {
+        const index = reverse ? count - 1 - i : i;
+        turn.index = index;
         before.forEach(slice(index));
         for (const call of calls) call();
         after.forEach(slice(index));
@@ -139,14 +142,20 @@ export class Engine {
   }
 
   #bindKernel(
-    { source, scratch, pointers }: Extract<PlanStep, { kind: "kernel" }>,
+    { source, scratch, pointers, strides }: Extract<PlanStep, { kind: "kernel" }>,
     divided: DividedSteps | undefined,
+    turn: Turn | undefined,
   ): () => void {
     const operands = [scratch, ...pointers] as const;
+    const moving = strides && turn && { strides, turn };
     const { code, run } = "products" in source ? this.#nativeOf(source) : this.#kernelOf(source);
-    if (divided && source.tiles > 1) return divided.add({ source, code, run, operands });
+    if (divided && source.tiles > 1) return divided.add({ source, code, run, operands, moving });
     const args = [0, source.tiles, ...operands];
-    return () => run(...args);
+    if (!moving) return () => run(...args);
+    return () => {
+      follow(args, pointers, moving);
+      run(...args);
+    };
   }
 
   #nativeOf(kernel: NativeKernel): CompiledKernel {

@@ -8,8 +8,8 @@ import type { NativeKernel } from "./native/products.ts";
  *
  * Its module imports the memory as `env.memory` and exports `run(from, to, scratch, ...pointers)`, which computes tiles
  * from..to-1. Pointers are byte offsets of the operands in primitive order, then of the results. Every buffer is 64-byte
- * aligned and padded, so that reading or writing one full vector past its end is safe. No result may depend on how the
- * tiles are split between calls.
+ * aligned and padded, so that reading or writing one full vector past its end is safe, except that operands may be slices
+ * of a larger buffer, and so may the results of fused loops. No result may depend on how the tiles are split between calls.
  */
 export interface KernelSource {
   /** Equal keys mean equal code; compiled modules are cached by it. */

@@ -13,7 +13,7 @@ export function lowerStep(step: Step, { buffers: specs }: Schedule, context: Low
     const operands = { reads: step.reads.map((buffer) => ({ buffer, offset: 0 })), writes: step.writes, context };
     const source = reductionKernels(step.loop);
     const open = "kernels" in source ? sequenceStep(source, operands) : kernelStep(source, operands);
-    return [{ ...open, inPlace: inPlacePairs(step) }];
+    return [{ ...open, inPlace: inPlacePairs(step), follows: { reads: true, writes: true } }];
   }
   const { instruction, inputs } = step;
   const inBytes = ({ buffer, offset }: Place): BytePlace => ({
@@ -54,6 +54,7 @@ function kernelStep(source: Kernel, { reads, writes, context }: KernelOperands):
     reads: reads.map(({ buffer }) => buffer),
     writes: scratch === undefined ? writes : [...writes, scratch],
     inPlace: [],
+    follows: { reads: true, writes: false },
     finish: (address) => [
       {
         kind: "kernel",
@@ -75,6 +76,7 @@ function sequenceStep({ kernels, temporaries }: KernelSequence, { reads, writes,
     reads: reads.map(({ buffer }) => buffer),
     writes: [...writes, ...own, ...scratch],
     inPlace: [],
+    follows: { reads: true, writes: false },
     finish: (address) =>
       kernels.map(({ source, buffers }) => ({
         kind: "kernel",

@@ -1,6 +1,7 @@
 /**
- * A scan becomes its body's own plan, in a part of the arena set aside for it, repeated. Constants are copied in once, slices
- * before and after every turn; carries stay where they are, because the body's plan leaves each in the place it came from.
+ * A scan becomes its body's own plan, in a part of the arena set aside for it, repeated. Constants are copied in once; carries
+ * stay where they are, because the body's plan leaves each in the place it came from. Kernels read and write slices where
+ * they lie, by pointers that move on; other slices are copied before and after every turn.
  */
 import type { TensorType } from "@weft/tensor";
 import { bytesPerElement, sizeOf } from "@weft/tensor";
@@ -13,7 +14,11 @@ const bytesOf = ({ shape, dtype }: TensorType) => sizeOf(shape) * bytesPerElemen
 export function lowerScan(scan: PlacedPrimitive<"scan">, { buffers, compile }: LowerContext): OpenStep {
   const { body, length, constants, carry, reverse } = scan.params;
   const aliases = new Map(Array.from({ length: carry }, (_, i) => [i, constants + i]));
-  const plan = compile(body, { aliases, lasting: constants });
+  const plan = compile(body, {
+    aliases,
+    lasting: constants,
+    slices: { inputs: constants + carry, outputs: carry },
+  });
   const arena = buffers.add(plan.bytes);
   return {
     reads: scan.reads.map(({ buffer }) => buffer),
@@ -27,15 +32,23 @@ export function lowerScan(scan: PlacedPrimitive<"scan">, { buffers, compile }: L
       const copyIn = scan.inputs.slice(0, constants + carry).map((type, i): CopyStep => {
         return { kind: "copy", from: operandAt(i), to: place(i), bytes: bytesOf(type) };
       });
-      const slicesIn = body.inputs.slice(constants + carry).map((type, i): SliceCopy => {
+      const slicesIn = body.inputs.slice(constants + carry).map((type, i): Slice => {
         const operand = constants + carry + i;
-        const bytes = bytesOf(type);
-        return { from: operandAt(operand), to: place(operand), bytes, fromStep: bytes, toStep: 0 };
+        return { inBody: plan.inputs[operand]!.offset, outside: operandAt(operand), bytes: bytesOf(type) };
       });
-      const slicesOut = plan.outputs.slice(carry).map((output, i): SliceCopy => {
+      const slicesOut = plan.outputs.slice(carry).map((output, i): Slice => {
         const bytes = output.size * bytesPerElement[output.dtype];
-        return { from: base + output.offset, to: resultAt(carry + i), bytes, fromStep: 0, toStep: bytes };
+        return { inBody: output.offset, outside: resultAt(carry + i), bytes };
       });
+      const isCopied = ({ inBody }: Slice) => inBody < plan.bytes;
+      const followed = [...slicesIn, ...slicesOut].filter((slice) => !isCopied(slice));
+      /** The slice around an address, where it lies outside the body's arena. */
+      const sliceAt = (address: number) =>
+        address < plan.bytes ? undefined : followed.findLast(({ inBody }) => inBody <= address);
+      const move = (address: number) => {
+        const slice = sliceAt(address);
+        return slice ? slice.outside + address - slice.inBody : base + address;
+      };
       const carriesOut = plan.outputs.slice(0, carry).map((output, i): CopyStep => {
         const bytes = output.size * bytesPerElement[output.dtype];
         return { kind: "copy", from: base + output.offset, to: resultAt(i), bytes };
@@ -47,13 +60,35 @@ export function lowerScan(scan: PlacedPrimitive<"scan">, { buffers, compile }: L
           kind: "repeat",
           count: length,
           reverse,
-          before: slicesIn,
-          steps: moveSteps(plan.steps, base),
-          after: slicesOut,
+          before: slicesIn.filter(isCopied).map(({ inBody, outside, bytes }): SliceCopy => {
+            return { from: outside, to: base + inBody, bytes, fromStep: bytes, toStep: 0 };
+          }),
+          steps: moveSteps(
+            plan.steps.map((step) => following(step, (address) => sliceAt(address)?.bytes ?? 0)),
+            move,
+          ),
+          after: slicesOut.filter(isCopied).map(({ inBody, outside, bytes }): SliceCopy => {
+            return { from: base + inBody, to: outside, bytes, fromStep: 0, toStep: bytes };
+          }),
         },
         ...carriesOut,
       ];
       return steps;
     },
   };
+}
+
+interface Slice {
+  /** In the places of the body's plan. */
+  readonly inBody: number;
+  /** The first slice, where the loop's operand or result lies. */
+  readonly outside: number;
+  readonly bytes: number;
+}
+
+/** A kernel whose pointers move on by so many bytes per turn. */
+function following(step: PlanStep, strideOf: (address: number) => number): PlanStep {
+  if (step.kind !== "kernel") return step;
+  const strides = step.pointers.map(strideOf);
+  return strides.every((stride) => stride === 0) ? step : { ...step, strides };
 }

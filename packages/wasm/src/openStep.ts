@@ -11,6 +11,8 @@ export interface BytePlace {
 
 /** A step whose buffers have no place yet. */
 export interface OpenStep extends MemoryStep {
+  /** Whether what it reads, and what it writes, may lie elsewhere in every turn: kernels do not care, and loops write no byte too many. */
+  readonly follows?: { readonly reads: boolean; readonly writes: boolean };
   /** The step's own work, once every buffer has an address. */
   readonly finish: (address: (place: BytePlace) => number) => PlanStep[];
 }
@@ -36,7 +38,11 @@ export interface LowerContext {
   /** Compiles the body of a loop. */
   readonly compile: (
     body: Program,
-    options: { readonly aliases: ReadonlyMap<number, number>; readonly lasting: number },
+    options: {
+      readonly aliases: ReadonlyMap<number, number>;
+      readonly lasting: number;
+      readonly slices: { readonly inputs: number; readonly outputs: number };
+    },
   ) => Plan;
 }
 

@@ -35,6 +35,8 @@ export type PlanStep =
       readonly source: Kernel;
       readonly scratch: number;
       readonly pointers: readonly number[];
+      /** Bytes by which each pointer moves on from one index of the loop around to the next; absent when none does. */
+      readonly strides?: readonly number[] | undefined;
     }
   /** A primitive too rare for a kernel of its own, done by plain loops over the same memory. */
   | {
@@ -66,7 +68,7 @@ export interface PlanOutput extends PlacedValue {
 }
 
 export interface Plan {
-  /** Size of the arena. */
+  /** Size of the arena. Places from here on are no part of it: they stand for slices that stay where the loop's operand or result lies. */
   readonly bytes: number;
   readonly inputs: readonly PlacedValue[];
   readonly literals: readonly PlanLiteral[];
@@ -74,29 +76,29 @@ export interface Plan {
   readonly outputs: readonly PlanOutput[];
 }
 
-/** The same steps for an arena that begins `base` bytes further on. */
-export function moveSteps(steps: readonly PlanStep[], base: number): PlanStep[] {
-  const placed = <T extends { readonly offset: number }>(value: T): T => ({ ...value, offset: value.offset + base });
+/** The same steps where each address comes to lie elsewhere. */
+export function moveSteps(steps: readonly PlanStep[], move: (address: number) => number): PlanStep[] {
+  const placed = <T extends { readonly offset: number }>(value: T): T => ({ ...value, offset: move(value.offset) });
   const copied = <T extends { readonly from: number; readonly to: number }>(copy: T): T => ({
     ...copy,
-    from: copy.from + base,
-    to: copy.to + base,
+    from: move(copy.from),
+    to: move(copy.to),
   });
   return steps.map((step): PlanStep => {
     switch (step.kind) {
       case "copy":
         return copied(step);
       case "fill":
-        return { ...step, to: step.to + base };
+        return { ...step, to: move(step.to) };
       case "kernel":
-        return { ...step, scratch: step.scratch + base, pointers: step.pointers.map((pointer) => pointer + base) };
+        return { ...step, scratch: move(step.scratch), pointers: step.pointers.map(move) };
       case "host":
         return { ...step, inputs: step.inputs.map(placed), outputs: step.outputs.map(placed) };
       case "repeat":
         return {
           ...step,
           before: step.before.map(copied),
-          steps: moveSteps(step.steps, base),
+          steps: moveSteps(step.steps, move),
           after: step.after.map(copied),
         };
       default:

@@ -157,12 +157,12 @@ it("a kernel that fails in any thread fails the run, and the next one is whole a
   const regions = new MemoryRegions({ shared: true });
   const team = new Team(regions.memory, { size: 2 });
   expect(() =>
-    team.compute(team.nextStep(), 4, (chunk) => {
+    team.compute(team.nextStep(), { chunks: 4 }, (chunk) => {
       if (chunk === 2) throw new RangeError("out of bounds");
     }),
   ).toThrow("a kernel failed");
   const computed: number[] = [];
-  team.compute(team.nextStep(), 4, (chunk) => computed.push(chunk));
+  team.compute(team.nextStep(), { chunks: 4 }, (chunk) => computed.push(chunk));
   expect(computed).toEqual([0, 1, 2, 3]);
   team.stop();
 });

@@ -15,10 +15,12 @@ import type { BufferSpec, Place, Schedule, Step } from "./step.ts";
 export interface ScheduleOptions {
   /** Inputs whose place another output will take; results that are such an input are copied out of it first. */
   readonly aliases?: ReadonlyMap<number, number>;
+  /** Results from this one on are not merely another result under a second name, but a copy of it. */
+  readonly separate?: number | undefined;
 }
 
 export function schedule(program: Program, options: ScheduleOptions = {}): Schedule {
-  const prepared = copyDonatedResults(simplify(program), options.aliases ?? new Map());
+  const prepared = copyResults(simplify(program), options);
   const definitions = new Definitions(prepared);
   const demanded = new Set<number>();
   prepared.outputs.forEach((value) => {
@@ -82,10 +84,10 @@ function assemble(definitions: Definitions, groups: readonly Group[]): Schedule 
   };
 }
 
-/** A result that is (part of) an input about to be overwritten becomes a copy. */
-function copyDonatedResults(program: Program, aliases: ReadonlyMap<number, number>): Program {
+/** A result that is (part of) an input about to be overwritten becomes a copy, and so does one that is to be separate. */
+function copyResults(program: Program, { aliases = new Map(), separate = Infinity }: ScheduleOptions): Program {
   const donated = new Set(aliases.values());
-  if (donated.size === 0) return program;
+  if (donated.size === 0 && separate === Infinity) return program;
   const definitions = new Definitions(program);
   let next = definitions.types.length;
   const copies: Program["instructions"][number][] = [];
@@ -93,7 +95,8 @@ function copyDonatedResults(program: Program, aliases: ReadonlyMap<number, numbe
     const base = definitions.locate(value, donated)?.value;
     const staysInPlace =
       base === aliases.get(output) && sizeOf(definitions.shapeOf(value)) === definitions.sizeOf(base ?? 0);
-    if (base === undefined || staysInPlace) return value;
+    const isSecond = output >= separate && program.outputs.indexOf(value) < output;
+    if ((base === undefined || staysInPlace) && !isSecond) return value;
     copies.push({ primitive: "identity", params: {}, inputs: [value], outputs: [definitions.types[value]!] });
     return next++;
   });

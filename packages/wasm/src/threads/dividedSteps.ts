@@ -11,6 +11,24 @@ export interface DividedKernel {
   readonly run: KernelFunction;
   /** The leader's scratch memory, then pointers. */
   readonly operands: readonly [scratch: number, ...pointers: number[]];
+  /** Where pointers move with the turns of a loop: by how many bytes each, and the loop. */
+  readonly moving?: Moving | undefined;
+}
+
+export interface Moving {
+  readonly strides: readonly number[];
+  readonly turn: Turn;
+}
+
+/** The turn that a loop is in. */
+export interface Turn {
+  index: number;
+}
+
+/** Sets the last of a call's arguments, the pointers, for the turn. */
+export function follow(args: number[], pointers: readonly number[], { strides, turn }: Moving): void {
+  const before = args.length - pointers.length;
+  for (let i = 0; i < strides.length; i++) args[before + i] = pointers[i]! + turn.index * strides[i]!;
 }
 
 export class DividedSteps {
@@ -28,19 +46,28 @@ export class DividedSteps {
 
   /** The kernel as a call, which runs it on one thread or on all. */
   add(kernel: DividedKernel): () => void {
-    const { run, operands, source } = kernel;
+    const { run, operands, source, moving } = kernel;
+    const [, ...pointers] = operands;
     const team = this.#team;
     const cuts = cutTiles(source.tiles, team.size);
     const id = this.#register(kernel, cuts);
     const chunks = cuts.length - 1;
     const calls = Array.from({ length: chunks }, (_, i) => [cuts[i]!, cuts[i + 1]!, ...operands]);
-    const runChunk = (chunk: number) => run(...calls[chunk]!);
+    const runChunk = (chunk: number) => {
+      const args = calls[chunk]!;
+      if (moving) follow(args, pointers, moving);
+      run(...args);
+    };
     const whole = [0, source.tiles, ...operands];
     const way = new FasterWay(team.worthMs);
     return () => {
       const startMs = performance.now();
-      if (way.divided) team.compute(id, chunks, runChunk);
-      else run(...whole);
+      if (way.divided) {
+        team.compute(id, { chunks, turn: moving?.turn.index }, runChunk);
+      } else {
+        if (moving) follow(whole, pointers, moving);
+        run(...whole);
+      }
       way.took(performance.now() - startMs);
     };
   }
@@ -65,10 +92,10 @@ export class DividedSteps {
     this.#regions.release(this.#scratch, this.#scratchBytes * (this.#team.size - 1));
   }
 
-  #register({ source, code, operands: [, ...pointers] }: DividedKernel, cuts: readonly number[]): number {
+  #register({ source, code, operands: [, ...pointers], moving }: DividedKernel, cuts: readonly number[]): number {
     if (!this.#codes.has(code)) this.#codes.set(code, this.#codes.size);
     const id = this.#team.nextStep();
-    this.#steps.push({ id, code: this.#codes.get(code)!, pointers, cuts });
+    this.#steps.push({ id, code: this.#codes.get(code)!, pointers, strides: moving?.strides, cuts });
     this.#scratchBytes = Math.max(this.#scratchBytes, Math.ceil(source.scratchBytes / lineBytes) * lineBytes);
     return id;
   }

@@ -72,13 +72,18 @@ export class Team {
     for (const thread of this.#threads) thread.post({ kind: "forget", steps });
   }
 
-  /** Computes all chunks of a step together. */
-  compute(step: number, chunks: number, run: (chunk: number) => void): void {
+  /** Computes all chunks of a step together, in a certain turn of the loop around it. */
+  compute(
+    step: number,
+    { chunks, turn = 0 }: { chunks: number; turn?: number | undefined },
+    run: (chunk: number) => void,
+  ): void {
     const base = this.#opened;
     const limit = (base + chunks) | 0;
     this.#opened = limit;
     Atomics.store(this.#control, words.step, step);
     Atomics.store(this.#control, words.base, base);
+    Atomics.store(this.#control, words.turn, turn);
     Atomics.store(this.#control, words.limit, limit);
     this.#wakeSleepers();
     const failures: unknown[] = [];

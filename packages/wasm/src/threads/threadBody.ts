@@ -15,6 +15,8 @@ export const controlWords = {
   step: 32,
   base: 33,
   limit: 34,
+  /** The turn of the loop around the open kernel. */
+  turn: 35,
   /** 1 once a chunk has failed. */
   failed: 48,
   /** For each helping thread, 16 words apart: 1 while it sleeps. */
@@ -27,6 +29,8 @@ export interface ThreadStep {
   /** Position among the message's codes. */
   readonly code: number;
   readonly pointers: readonly number[];
+  /** Bytes by which each pointer moves on per turn. */
+  readonly strides: readonly number[] | undefined;
   /** Chunk i computes tiles `cuts[i]` to `cuts[i + 1]` - 1. */
   readonly cuts: readonly number[];
 }
@@ -70,7 +74,7 @@ export type OpenNative = (blas: BlasFiles, memory: WebAssembly.Memory) => (kerne
 
 /** Runs in the thread. It travels there as text, so it may name nothing that lies outside of it. */
 export function threadBody(listen: (handle: (message: ThreadMessage) => void) => void, openNative?: OpenNative): void {
-  const chunksOf = new Map<number, (chunk: number) => void>();
+  const chunksOf = new Map<number, (chunk: number, turn: number) => void>();
   const { pause } = Atomics as { readonly pause?: () => void };
   let start: StartMessage | undefined;
   let bindNative: ReturnType<OpenNative> | undefined;
@@ -84,10 +88,13 @@ export function threadBody(listen: (handle: (message: ThreadMessage) => void) =>
       const { exports } = new WebAssembly.Instance(code, { env: { memory } });
       return exports["run"] as KernelFunction;
     });
-    for (const { id, code, pointers, cuts } of steps) {
+    for (const { id, code, pointers, strides, cuts } of steps) {
       const kernel = kernels[code]!;
       const operands = [scratch + index * scratchBytes, ...pointers];
-      chunksOf.set(id, (chunk) => kernel(cuts[chunk]!, cuts[chunk + 1]!, ...operands));
+      chunksOf.set(id, (chunk, turn) => {
+        strides?.forEach((stride, i) => (operands[i + 1] = pointers[i]! + turn * stride));
+        kernel(cuts[chunk]!, cuts[chunk + 1]!, ...operands);
+      });
     }
   };
 
@@ -97,11 +104,12 @@ export function threadBody(listen: (handle: (message: ThreadMessage) => void) =>
     if (ticket === Atomics.load(control, words.limit)) return false;
     const run = chunksOf.get(Atomics.load(control, words.step));
     const base = Atomics.load(control, words.base);
+    const turn = Atomics.load(control, words.turn);
     if (run === undefined) return false;
-    // If this succeeds, the ticket was open all the while, and so were the step and base just read.
+    // If this succeeds, the ticket was open all the while, and so were the step, base and turn just read.
     if (Atomics.compareExchange(control, words.next, ticket, (ticket + 1) | 0) !== ticket) return true;
     try {
-      run((ticket - base) | 0);
+      run((ticket - base) | 0, turn);
     } catch {
       Atomics.store(control, words.failed, 1);
     }
