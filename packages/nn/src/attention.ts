@@ -23,10 +23,12 @@ export interface AttentionOptions {
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, mask, onWeights } = options;
   const [queries = 0, keys = 0] = [q.shape.at(-2), k.shape.at(-2)];
-  let scores = q.mul(1 / Math.sqrt(q.shape.at(-1) ?? 1)).matmul(k, { transposeB: true });
+  const products = q.mul(1 / Math.sqrt(q.shape.at(-1) ?? 1)).matmul(k, { transposeB: true });
+  // f16 does not reach down to `unseen`.
+  let scores = q.dtype === "f16" ? products.cast("f32") : products;
   if (mask) scores = where(mask.cast("bool"), scores, unseen);
   if (causal) scores = where(arange(queries).expandDims(1).greaterEqual(arange(keys)), scores, unseen);
-  const weights = scores.softmax();
+  const weights = scores.softmax().cast(q.dtype);
   return (onWeights ? onWeights(weights) : weights).matmul(v);
 }
 

@@ -1,5 +1,5 @@
 /** Batch normalisation (Ioffe and Szegedy 2015). */
-import { ShapeError, typeText } from "@weft/tensor";
+import { ShapeError, inF32, typeText } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import { ones, zeros } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
@@ -29,12 +29,15 @@ export function batchNorm({ momentum = 0.1, epsilon = 1e-5, ...affine }: BatchNo
       const variance = scope.statistic("variance", shape, ones());
       if (!scope.training) {
         const scale = variance.value.add(epsilon).rsqrt();
-        return scaled(scope, x.sub(mean.value).mul(scale), { shape, ...affine });
+        const y = inF32(x, (wide) => wide.sub(mean.value).mul(scale));
+        return scaled(scope, y, { shape, ...affine });
       }
       const axis = x.shape.slice(0, -1).map((_, i) => i);
       const count = axis.reduce((product, i) => product * (x.shape[i] ?? 1), 1);
-      mean.update(mean.value.mul(1 - momentum).add(x.mean({ axis }).mul(momentum)));
-      const unbiased = x.variance({ axis }).mul(count / Math.max(1, count - 1));
+      // Statistics stay f32 where the layer computes in f16.
+      const wide = x.cast(mean.value.dtype);
+      mean.update(mean.value.mul(1 - momentum).add(wide.mean({ axis }).mul(momentum)));
+      const unbiased = wide.variance({ axis }).mul(count / Math.max(1, count - 1));
       variance.update(variance.value.mul(1 - momentum).add(unbiased.mul(momentum)));
       return scaled(scope, normalised(x, axis, epsilon), { shape, ...affine });
     },

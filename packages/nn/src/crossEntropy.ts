@@ -4,7 +4,7 @@ import { ShapeError, oneHot, tensor, typeText, where } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import type { LossOptions } from "./reduction.ts";
 import { reduced } from "./reduction.ts";
-import { areLabels, matched } from "./targets.ts";
+import { areLabels, forLoss, matched } from "./targets.ts";
 
 export interface BinaryCrossEntropyOptions extends LossOptions {
   /** Factor of the loss of positive targets: one, or one for each of the last axis. Default 1. */
@@ -16,9 +16,15 @@ export interface BinaryCrossEntropyOptions extends LossOptions {
 /**
  * Cross-entropy of independent yes-or-no answers.
  *
+ * @param predictions logits
  * @param targets in 0..1, of the shape of the logits
  */
-export function binaryCrossEntropy(logits: Tensor, targets: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
+export function binaryCrossEntropy(
+  predictions: Tensor,
+  targets: Tensor,
+  options: BinaryCrossEntropyOptions = {},
+): Tensor {
+  const logits = forLoss(predictions);
   const { positiveWeight = 1, labelSmoothing: smoothing = 0 } = options;
   checkSmoothing("binaryCrossEntropy", smoothing);
   const given = matched("binaryCrossEntropy", logits, targets);
@@ -45,12 +51,17 @@ export interface SoftmaxCrossEntropyOptions extends LossOptions {
 /**
  * Softmax cross-entropy.
  *
- * @param logits [batch, classes], or [batch, time, classes]
+ * @param predictions logits [batch, classes], or [batch, time, classes]
  * @param targets labels i32 [batch] (or [batch, time]) in 0..classes−1, or probabilities of the shape of the logits
  * @returns the mean over examples and steps, unless told otherwise
  * @throws {ShapeError} when they do not belong together
  */
-export function softmaxCrossEntropy(logits: Tensor, targets: Tensor, options: SoftmaxCrossEntropyOptions = {}): Tensor {
+export function softmaxCrossEntropy(
+  predictions: Tensor,
+  targets: Tensor,
+  options: SoftmaxCrossEntropyOptions = {},
+): Tensor {
+  const logits = forLoss(predictions);
   const { labelSmoothing: smoothing = 0, classWeights, ignoreIndex } = options;
   checkSmoothing("softmaxCrossEntropy", smoothing);
   const labels = expectTargets(logits, targets);
@@ -83,12 +94,13 @@ export interface KlDivergenceOptions extends LossOptions {
  * @returns the mean over the batch, each example's divergence being the sum over its other axes
  */
 export function klDivergence(logProbabilities: Tensor, targets: Tensor, options: KlDivergenceOptions = {}): Tensor {
-  const given = matched("klDivergence", logProbabilities, targets);
+  const logQ = forLoss(logProbabilities);
+  const given = matched("klDivergence", logQ, targets);
   const present = options.logTargets ? undefined : given.greater(0);
   const p = present ? given : given.exp();
   // p·log p is 0 at p = 0, also for the gradient.
   const logP = present ? where(present, given, 1).log() : given;
-  const terms = p.mul(logP.sub(logProbabilities));
+  const terms = p.mul(logP.sub(logQ));
   const axis = terms.shape.flatMap((_, i) => (i === 0 ? [] : [i]));
   return reduced("klDivergence", terms.sum({ axis }), options);
 }

@@ -6,6 +6,7 @@ import type { Tensor } from "@weft/tensor";
 import { ShapeError, arange, concat, full, scan, typeText, where } from "@weft/tensor";
 import type { LossOptions } from "./reduction.ts";
 import { reduced } from "./reduction.ts";
+import { forLoss } from "./targets.ts";
 
 export interface CtcOptions extends LossOptions {
   /** The class that stands for no label; default 0. */
@@ -34,11 +35,11 @@ export function ctc(logits: Tensor, labels: Tensor, options: CtcOptions = {}): T
     );
   }
   const states = statesOf(labels, blank);
-  const logP = logits.logSoftmax();
+  const logP = forLoss(logits).logSoftmax();
   // [time, batch, states]
   const emissions = logP.takeAlongAxis(spread(states.label, time), { axis: 2 }).swapAxes(0, 1);
   const place = arange(states.label.shape[1] ?? 0);
-  const start = where(place.equal(0), 0, full([batch, place.size], never, { dtype: logits.dtype }));
+  const start = where(place.equal(0), 0, full([batch, place.size], never, { dtype: logP.dtype }));
   const step = (before: Tensor, [emission, t]: readonly [Tensor, Tensor]) => {
     const moved = logSum(before, delayed(before, 1), where(states.skips, delayed(before, 2), never));
     // The first step may begin in the first label too, which is what moving on from a start before it gives.

@@ -19,6 +19,8 @@ export type { AvgPoolOptions, PoolOptions } from "./pool.ts";
 export { reshape } from "./reshape.ts";
 export { dropout } from "./dropout.ts";
 export type { DropoutOptions } from "./dropout.ts";
+export { mixedPrecision } from "./mixedPrecision.ts";
+export type { MixedPrecisionOptions } from "./mixedPrecision.ts";
 export { residual } from "./residual.ts";
 export { embedding, positionalEmbedding } from "./embedding.ts";
 export type { EmbeddingFunction, EmbeddingOptions, PositionalEmbeddingOptions } from "./embedding.ts";

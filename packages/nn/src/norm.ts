@@ -1,6 +1,6 @@
 /** Normalisation within each example: layer, group and root-mean-square norms. */
 import type { Tensor } from "@weft/tensor";
-import { ShapeError, typeText } from "@weft/tensor";
+import { ShapeError, inF32, typeText } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import { ones, zeros } from "./initializers.ts";
 import type { Layer, Scope } from "./layer.ts";
@@ -57,8 +57,11 @@ export function instanceNorm(options: NormOptions = {}): Layer {
 export function rmsNorm({ epsilon = 1e-6, useScale = true }: Omit<NormOptions, "useBias"> = {}): Layer {
   return define(
     (scope) => (x) => {
-      const power = x.mul(x).mean({ axis: -1, keepDims: true });
-      return scaled(scope, x.mul(power.add(epsilon).rsqrt()), { shape: x.shape.slice(-1), useScale, useBias: false });
+      const y = inF32(x, (wide) => {
+        const power = wide.mul(wide).mean({ axis: -1, keepDims: true });
+        return wide.mul(power.add(epsilon).rsqrt());
+      });
+      return scaled(scope, y, { shape: x.shape.slice(-1), useScale, useBias: false });
     },
     { kind: "rmsNorm" },
   );
@@ -89,8 +92,10 @@ function grouped(
 /** To mean 0 and (biased) variance 1 over the axes. */
 export function normalised(x: Tensor, axis: readonly number[], epsilon: number): Tensor {
   const options = { axis, keepDims: true };
-  const centred = x.sub(x.mean(options));
-  return centred.mul(centred.mul(centred).mean(options).add(epsilon).rsqrt());
+  return inF32(x, (wide) => {
+    const centred = wide.sub(wide.mean(options));
+    return centred.mul(centred.mul(centred).mean(options).add(epsilon).rsqrt());
+  });
 }
 
 /** x · gamma + beta, as far as they are wanted. */

@@ -4,17 +4,17 @@ import { where } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import type { LossOptions } from "./reduction.ts";
 import { reduced } from "./reduction.ts";
-import { matched } from "./targets.ts";
+import { forLoss, matched } from "./targets.ts";
 
 /** (prediction − target)² */
 export function meanSquaredError(predictions: Tensor, targets: Tensor, options: LossOptions = {}): Tensor {
-  const difference = predictions.sub(matched("meanSquaredError", predictions, targets));
+  const difference = differenceOf("meanSquaredError", predictions, targets);
   return reduced("meanSquaredError", difference.mul(difference), options);
 }
 
 /** |prediction − target| */
 export function meanAbsoluteError(predictions: Tensor, targets: Tensor, options: LossOptions = {}): Tensor {
-  const difference = predictions.sub(matched("meanAbsoluteError", predictions, targets));
+  const difference = differenceOf("meanAbsoluteError", predictions, targets);
   return reduced("meanAbsoluteError", difference.abs(), options);
 }
 
@@ -27,7 +27,7 @@ export interface HuberOptions extends LossOptions {
 export function huber(predictions: Tensor, targets: Tensor, options: HuberOptions = {}): Tensor {
   const { delta = 1 } = options;
   if (!(delta > 0)) throw new ModelError(`huber: delta must be above 0, got ${delta}; it is a distance`);
-  const difference = predictions.sub(matched("huber", predictions, targets));
+  const difference = differenceOf("huber", predictions, targets);
   const distance = difference.abs();
   const near = difference.mul(difference).mul(0.5);
   const far = distance.sub(delta / 2).mul(delta);
@@ -37,7 +37,8 @@ export function huber(predictions: Tensor, targets: Tensor, options: HuberOption
 /** max(0, 1 − target·prediction), for targets −1 and 1 (0 counts as −1): the loss of support vector machines. */
 export function hinge(predictions: Tensor, targets: Tensor, options: LossOptions = {}): Tensor {
   const positive = matched("hinge", predictions, targets).greater(0);
-  const margin = where(positive, predictions, predictions.neg());
+  const given = forLoss(predictions);
+  const margin = where(positive, given, given.neg());
   return reduced("hinge", margin.neg().add(1).relu(), options);
 }
 
@@ -49,6 +50,12 @@ export function cosineSimilarity(a: Tensor, b: Tensor): Tensor {
 
 /** 1 − the cosine between prediction and target, along the last axis: 0 for the same direction, 2 for the opposite. */
 export function cosineDistance(predictions: Tensor, targets: Tensor, options: LossOptions = {}): Tensor {
-  const similarity = cosineSimilarity(predictions, matched("cosineDistance", predictions, targets));
+  const given = forLoss(predictions);
+  const similarity = cosineSimilarity(given, matched("cosineDistance", given, targets));
   return reduced("cosineDistance", similarity.neg().add(1), options);
+}
+
+function differenceOf(name: string, predictions: Tensor, targets: Tensor): Tensor {
+  const given = forLoss(predictions);
+  return given.sub(matched(name, given, targets));
 }

@@ -1,6 +1,6 @@
 /** What a model looks like: each layer's shapes, parameters and cost, found by running the definition on types alone. */
 import type { Shape, Tensor, TensorType } from "@weft/tensor";
-import { cost, placeholder, toProgram } from "@weft/tensor";
+import { bytesPerElement, cost, placeholder, toProgram } from "@weft/tensor";
 import type { LayerLike } from "./layer.ts";
 import { shapesOnly } from "./model.ts";
 import type { LayerCall } from "./run.ts";
@@ -66,7 +66,7 @@ export function summarize(
         output: call.output.shape.slice(1),
         parameters: count(own.map(([, value]) => value)),
         flops: flopsOf(call, calls, [input, ...values]),
-        outputBytes: call.output.size * bytesPerElement(call.output),
+        outputBytes: call.output.size * bytesPerElement[call.output.dtype],
       };
     });
   const total = (of: (layer: LayerSummary) => number) => layers.reduce((sum, layer) => sum + of(layer), 0);
@@ -141,7 +141,5 @@ function flopsOf(call: LayerCall, calls: readonly LayerCall[], inputs: readonly 
     .map(({ output }) => output);
   return cost(toProgram([call.output], [call.input, ...before, ...inputs])).flops;
 }
-
-const bytesPerElement = ({ dtype }: Tensor): number => (dtype === "f64" ? 8 : dtype === "bool" ? 1 : 4);
 
 const isInside = (path: string, outer: string) => path !== outer && (outer === "" || path.startsWith(`${outer}.`));

@@ -2,6 +2,10 @@
 import type { Tensor } from "@weft/tensor";
 import { ShapeError, typeText } from "@weft/tensor";
 
+/** Losses are f32 also where predictions are f16: squares and sums would leave its range. */
+export const forLoss = (predictions: Tensor): Tensor =>
+  predictions.dtype === "f16" ? predictions.cast("f32") : predictions;
+
 /**
  * Targets in the shape and dtype of the predictions. A last axis of size 1 may be there or not: [batch] fits [batch, 1].
  *

@@ -1,4 +1,4 @@
-import { createReferenceBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { runOperationVectors } from "../../tensor/test/vectors/run.ts";
 import { layerOperations } from "./layerVectors.ts";
 

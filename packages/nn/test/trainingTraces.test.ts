@@ -1,4 +1,4 @@
-import { createReferenceBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { testTrainingTraces } from "./trainingTraces.ts";
 
 testTrainingTraces(createReferenceBackend, { dtypes: ["f64"], models: ["mlp", "cnn", "autoencoder", "lstm"] });

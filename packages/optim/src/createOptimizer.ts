@@ -10,6 +10,7 @@ import { exponentialMovingAverage } from "./exponentialMovingAverage.ts";
 import { lamb } from "./lamb.ts";
 import { lbfgs } from "./lbfgs.ts";
 import { lion } from "./lion.ts";
+import { lossScaling } from "./lossScaling.ts";
 import { muon } from "./muon.ts";
 import { nadam } from "./nadam.ts";
 import type { Optimizer } from "./optimizer.ts";
@@ -69,6 +70,10 @@ const kinds: {
     exponentialMovingAverage: {
       create: ({ optimizer, ...options }) => exponentialMovingAverage(createOptimizer(optimizer), options),
       settings: ["decay", "optimizer"],
+    },
+    lossScaling: {
+      create: ({ optimizer, ...options }) => lossScaling(createOptimizer(optimizer), options),
+      settings: ["initialScale", "growthInterval", "growthFactor", "backoffFactor", "optimizer"],
     },
     partition: { create: ({ groups }) => partition(groupsOf(groups)), settings: ["groups"] },
   };

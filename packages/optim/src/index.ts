@@ -50,6 +50,8 @@ export type { ClipNormOptions } from "./clip.ts";
 export { accumulate } from "./accumulate.ts";
 export { exponentialMovingAverage } from "./exponentialMovingAverage.ts";
 export type { AveragingOptimizer } from "./exponentialMovingAverage.ts";
+export { allFinite, lossScaling } from "./lossScaling.ts";
+export type { LossScalingOptions, ScalingOptimizer } from "./lossScaling.ts";
 export { indicesOf, partition } from "./partition.ts";
 export type { Group } from "./partition.ts";
 export { OptimizerError, OptimizerStateError } from "./errors.ts";

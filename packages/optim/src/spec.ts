@@ -24,7 +24,13 @@ export type RuleSpec =
 
 /** Optimisers made of others. */
 export type TransformationSpec =
-  ClipByValueSpec | ClipByNormSpec | ClipByGlobalNormSpec | AccumulateSpec | AverageSpec | PartitionSpec;
+  | ClipByValueSpec
+  | ClipByNormSpec
+  | ClipByGlobalNormSpec
+  | AccumulateSpec
+  | AverageSpec
+  | LossScalingSpec
+  | PartitionSpec;
 
 /** What the optimisers here share. */
 export interface DecaySpec {
@@ -150,6 +156,15 @@ export interface AccumulateSpec {
 export interface AverageSpec {
   readonly name: "exponentialMovingAverage";
   readonly decay: number;
+  readonly optimizer: OptimizerSpec;
+}
+
+export interface LossScalingSpec {
+  readonly name: "lossScaling";
+  readonly initialScale: number;
+  readonly growthInterval: number;
+  readonly growthFactor: number;
+  readonly backoffFactor: number;
   readonly optimizer: OptimizerSpec;
 }
 
