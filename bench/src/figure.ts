@@ -11,6 +11,16 @@ export interface Figure {
   readonly ratio: number;
 }
 
+export interface BenchOptions {
+  /** A part of the names of the figures wanted; empty for all. */
+  readonly filter: string;
+  /** How often what is timed is repeated; a median of fewer is worth less. */
+  readonly rounds: number | undefined;
+}
+
+/** Yields figures as it gets them. */
+export type Bench = (options: BenchOptions) => AsyncIterable<Figure>;
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((x, y) => x - y);
   const middle = Math.floor(sorted.length / 2);

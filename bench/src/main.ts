@@ -1,11 +1,10 @@
 /**
- * `npm run bench -- GROUP [FILTER]`: runs the benches whose name begins with GROUP, and of those only what FILTER names.
+ * `npm run bench -- GROUP [FILTER] [--rounds N]`: runs the benches whose name begins with GROUP, and of those only what FILTER
+ * names; N rounds instead of the usual where time is taken in rounds.
  * Stdout gets one JSON line per figure, `{name, value, unit, vs, ratio}`; stderr what a person wants to see meanwhile.
  */
-import type { Figure } from "./figure.ts";
-
-/** A bench yields figures as it gets them; `filter` is a part of the names of those wanted, empty for all. */
-type Bench = (filter: string) => AsyncIterable<Figure>;
+import { parseArgs } from "node:util";
+import type { Bench } from "./figure.ts";
 
 /** Loaded when they are run, so that one bench does not wait for what another needs. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -19,7 +18,12 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   federated: async () => (await import("./federated.ts")).federated,
 };
 
-const [group = "", filter = ""] = process.argv.slice(2);
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: "string" } } });
+const [group = "", filter = ""] = positionals;
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+  throw new Error(`bench: --rounds is ${values.rounds}; expected a whole number from 1`);
+}
 const chosen = Object.entries(benches).filter(([name]) => name.startsWith(group));
 if (chosen.length === 0) {
   process.stderr.write(`bench: no bench begins with "${group}"; there are ${Object.keys(benches).join(", ")}\n`);
@@ -28,7 +32,7 @@ if (chosen.length === 0) {
 for (const [name, load] of chosen) {
   process.stderr.write(`${name}\n`);
   const bench = await load();
-  for await (const figure of bench(name.includes(filter) ? "" : filter)) {
+  for await (const figure of bench({ filter: name.includes(filter) ? "" : filter, rounds })) {
     process.stdout.write(`${JSON.stringify(figure)}\n`);
     const { value, unit, vs, ratio } = figure;
     process.stderr.write(`  ${figure.name}: ${value} ${unit}, ${ratio} × ${vs}\n`);

@@ -3,17 +3,17 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Figure } from "../figure.ts";
+import type { BenchOptions, Figure } from "../figure.ts";
 import { median, threeDigits } from "../figure.ts";
 import { bundleChild } from "./bundle.ts";
 import type { CompileTimes } from "./compile/main.ts";
 import { writeInputs } from "./inputs.ts";
 import { stepWorkloads } from "./workloads.ts";
 
-const rounds = 5;
+const usualRounds = 5;
 const limitsMs = { coldMs: 400, cachedMs: 5 };
 
-export async function* engineCompile(filter: string): AsyncIterable<Figure> {
+export async function* engineCompile({ filter, rounds = usualRounds }: BenchOptions): AsyncIterable<Figure> {
   const script = await bundleChild("compile");
   const folder = mkdtempSync(join(tmpdir(), "weft-bench-"));
   try {

@@ -10,7 +10,7 @@ import { writeInputs } from "./inputs.ts";
 import { ownProduct } from "./settings.ts";
 import type { Workload } from "./workloads.ts";
 
-const rounds = 7;
+const usualRounds = 7;
 /** Each turn lasts about this long, and at least one run. */
 const turnMs = 300;
 /** Runs whose losses are compared, without dropout. */
@@ -20,6 +20,7 @@ const tolerance = 1e-3;
 export interface ContestOptions {
   /** Also tell the time to the first step and the peak memory. */
   readonly costs: boolean;
+  readonly rounds?: number | undefined;
 }
 
 interface Entrant {
@@ -36,7 +37,7 @@ interface Entrant {
 export async function* contest(
   workload: Workload,
   settings: readonly Setting[],
-  { costs }: ContestOptions,
+  { costs, rounds = usualRounds }: ContestOptions,
 ): AsyncIterable<Figure> {
   const folder = mkdtempSync(join(tmpdir(), "weft-bench-"));
   const entrants: Entrant[] = [];
@@ -44,11 +45,12 @@ export async function* contest(
     const inputs = join(folder, "inputs.safetensors");
     writeInputs(inputs, workload.inputs());
     for (const setting of settings) {
+      process.stderr.write(`  ${workload.name}: ${setting.product}, ${setting.setting} …\n`);
       const entrant = await enter(workload, setting, inputs);
       if (entrant) entrants.push(entrant);
     }
     compareValues(entrants);
-    await takeTurns(entrants);
+    await takeTurns(entrants, rounds);
     for (const entrant of entrants) {
       const { contestant, turns, firstMs, peakMegabytes } = entrant;
       const rate = threeDigits((workload.work / median(turns)) * 1000);
@@ -119,7 +121,7 @@ function compareValues(entrants: readonly Entrant[]): void {
 const close = (a: number, b: number) => Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b));
 
 /** Each round begins with another one. A run before the clock starts wakes threads and caches. */
-async function takeTurns(entrants: readonly Entrant[]): Promise<void> {
+async function takeTurns(entrants: readonly Entrant[], rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < entrants.length; i++) {
       const { contestant, count, turns } = entrants[(i + round) % entrants.length]!;

@@ -1,13 +1,13 @@
 /** From nothing to an engine that can compute, in fresh processes, turn and turn about. */
-import type { Figure } from "../figure.ts";
+import type { BenchOptions, Figure } from "../figure.ts";
 import { median, threeDigits } from "../figure.ts";
 import type { Setting } from "./contestant.ts";
 import { Contestant } from "./contestant.ts";
 import { ownProduct, settingsFor } from "./settings.ts";
 
-const rounds = 7;
+const usualRounds = 7;
 
-export async function* engineImport(): AsyncIterable<Figure> {
+export async function* engineImport({ rounds = usualRounds }: BenchOptions): AsyncIterable<Figure> {
   const settings = new Map<string, Setting>();
   for (const setting of await settingsFor("elementwise")) {
     if (!settings.has(setting.product)) settings.set(setting.product, setting);

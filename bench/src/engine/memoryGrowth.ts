@@ -1,6 +1,6 @@
 /** Whether memory stays flat as training goes on: what a process holds after 10,000 steps beside what it held after 1,000. */
 import { execFileSync } from "node:child_process";
-import type { Figure } from "../figure.ts";
+import type { BenchOptions, Figure } from "../figure.ts";
 import { threeDigits } from "../figure.ts";
 import { bundleChild } from "./bundle.ts";
 import type { MemoryUse } from "./memory/main.ts";
@@ -15,7 +15,7 @@ const parts: Readonly<Record<keyof MemoryUse, string>> = {
   arena: "arena",
 };
 
-export async function* engineMemory(filter: string): AsyncIterable<Figure> {
+export async function* engineMemory({ filter }: BenchOptions): AsyncIterable<Figure> {
   const script = await bundleChild("memory");
   // V8's young generation, left alone, grows once by some 5 MB at a moment of its own choice; that is not what is asked here.
   const args = ["--expose-gc", "--max-semi-space-size=1", script, ...steps.map(String)];

@@ -2,13 +2,12 @@
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import type { Figure } from "../figure.ts";
+import type { BenchOptions, Figure } from "../figure.ts";
 import { threeDigits } from "../figure.ts";
 
 const limitKilobytes = 90;
 
-/** @param filter a part of the names of the figures wanted */
-export async function* engineSize(filter: string): AsyncIterable<Figure> {
+export async function* engineSize({ filter }: BenchOptions): AsyncIterable<Figure> {
   const folder = fileURLToPath(new URL(".", import.meta.url));
   const trains = await gzippedKilobytes({ entryPoints: [`${folder}browser.ts`] });
   const jax = await gzippedKilobytes({ stdin: { contents: `export * from "@jax-js/jax"`, resolveDir: folder } });
