@@ -7,7 +7,8 @@ import { ownProduct, settingsFor } from "./settings.ts";
 
 const usualRounds = 7;
 
-export async function* engineImport({ rounds = usualRounds }: BenchOptions): AsyncIterable<Figure> {
+export async function* engineImport({ filter, rounds = usualRounds }: BenchOptions): AsyncIterable<Figure> {
+  if (!"import".includes(filter)) return;
   const settings = new Map<string, Setting>();
   for (const setting of await settingsFor("elementwise")) {
     if (!settings.has(setting.product)) settings.set(setting.product, setting);
