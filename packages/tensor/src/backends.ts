@@ -1,6 +1,6 @@
-/** Which backend computes what is asked for: the reference backend until another is set. */
+/** Which backend computes what is asked for: the reference backend until another is set; in a browser none. */
+import { defaultBackend } from "#defaultBackend";
 import type { Backend } from "./backend.ts";
-import { createReferenceBackend } from "./reference/backend.ts";
 
 let current: Backend | undefined;
 
@@ -9,6 +9,7 @@ export function setBackend(backend: Backend): void {
   current = backend;
 }
 
+/** @throws {BackendError} in a browser, when none has been set */
 export function currentBackend(): Backend {
-  return (current ??= createReferenceBackend());
+  return (current ??= defaultBackend());
 }

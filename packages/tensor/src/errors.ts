@@ -32,3 +32,8 @@ export class TraceError extends WeftError {
 export class DonatedError extends WeftError {
   readonly code = "donated";
 }
+
+/** Something is to be computed, and nothing is there to compute it on. */
+export class BackendError extends WeftError {
+  readonly code = "backend";
+}

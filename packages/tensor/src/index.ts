@@ -46,7 +46,6 @@ export type { CompileStepOptions } from "./compile.ts";
 export { flatten as flattenTree, mapTree, structureText, unflatten as unflattenTree } from "./tree.ts";
 export type { FlatTree, Structure, Tree } from "./tree.ts";
 export { currentBackend, setBackend } from "./backends.ts";
-export { createReferenceBackend } from "./reference/backend.ts";
 export { schedule } from "./schedule/schedule.ts";
 export type { ScheduleOptions } from "./schedule/schedule.ts";
 export { inlineCalls } from "./schedule/regions.ts";

@@ -1,6 +1,7 @@
 /** Compiled steps: traced once, run many times, donated memory. */
 import type { Tensor } from "@weft/tensor";
-import { compile, createReferenceBackend, grad, setBackend, tensor } from "@weft/tensor";
+import { compile, grad, setBackend, tensor } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { describe, expect, it } from "vitest";
 
 interface State {

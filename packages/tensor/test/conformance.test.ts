@@ -1,6 +1,7 @@
 /** The reference backend passes its own suite: every case traces and runs, twice, and the cases leave no primitive out. */
 import type { Primitive } from "@weft/tensor";
-import { binaryNames, bitwiseNames, createReferenceBackend, unaryNames } from "@weft/tensor";
+import { binaryNames, bitwiseNames, unaryNames } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import type { BinaryPrimitive, BitwisePrimitive, UnaryPrimitive } from "@weft/tensor";
 import { expect, it } from "vitest";
 import { conformanceSuite, coveredPrimitives } from "./conformance/conformanceSuite.ts";

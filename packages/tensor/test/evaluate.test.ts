@@ -1,6 +1,7 @@
 /** Evaluation: what is computed when, what is cached, what is let go. */
 import type { Backend, Program } from "@weft/tensor";
-import { Tensor, createReferenceBackend, currentBackend, realize, setBackend, tensor, trace } from "@weft/tensor";
+import { Tensor, currentBackend, realize, setBackend, tensor, trace } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { afterEach, describe, expect, it } from "vitest";
 
 /** Counts compilations and runs. */

@@ -2,7 +2,6 @@
 import {
   bind,
   compile,
-  createReferenceBackend,
   decode,
   describe as textOf,
   encode,
@@ -15,6 +14,7 @@ import {
   uniform,
   vmap,
 } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import type * as Weft from "@weft/tensor";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { f16round, halfBits, halfValue, roundToHalf } from "../src/half.ts";

@@ -1,6 +1,7 @@
 /** Runs graphs on given values in the reference backend. */
 import type { DType, Primitive, Tensor, TensorData, TensorType } from "@weft/tensor";
-import { adopt, allocate, bindAll, createReferenceBackend, isFloat, sizeOf, trace } from "@weft/tensor";
+import { adopt, allocate, bindAll, isFloat, sizeOf, trace } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import type { Operand, Sample } from "./transformSamples.ts";
 
 const reference = createReferenceBackend();

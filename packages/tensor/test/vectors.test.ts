@@ -1,5 +1,5 @@
 /** The golden vectors on the reference backend, which has both float types. */
-import { createReferenceBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { runOperationVectors } from "./vectors/run.ts";
 
 runOperationVectors("reference", createReferenceBackend(), "f64");

@@ -1,6 +1,6 @@
 /** The CPU backend: programs become plans of SIMD kernels over one WebAssembly memory. */
 import type { Backend, CompileOptions, Program } from "@weft/tensor";
-import { findBlas } from "#systemBlas";
+import { findBlas } from "#native";
 import { canShareMemory } from "#thread";
 import { compilePlan } from "./compile.ts";
 import { hasRelaxedSimd } from "./emitter/features.ts";

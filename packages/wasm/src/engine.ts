@@ -1,12 +1,13 @@
 /** The machine that plans run on: one memory, and the kernels compiled for it. */
-import type { Executable } from "@weft/tensor";
-import { arrayOf, createReferenceBackend } from "@weft/tensor";
+import { allocate, arrayOf } from "@weft/tensor";
 import type { TensorData } from "@weft/tensor";
+import type { LinePrimitive, ReferenceKernel } from "@weft/tensor/reference";
+import { lineKernels } from "@weft/tensor/reference";
 import type { KernelSource } from "./kernel.ts";
+import { bindProducts } from "#native";
 import { MemoryRegions } from "./memoryRegions.ts";
 import type { Blas } from "./native/blas.ts";
 import type { NativeKernel } from "./native/products.ts";
-import { bindProducts } from "./native/products.ts";
 import type { PlacedValue, PlanStep, SliceCopy } from "./plan.ts";
 import type { Turn } from "./threads/dividedSteps.ts";
 import { DividedSteps, follow } from "./threads/dividedSteps.ts";
@@ -41,7 +42,6 @@ export class Engine {
   readonly regions: MemoryRegions;
   readonly #kernels = new Map<string, CompiledKernel>();
   #bytes: Uint8Array;
-  readonly #host = createReferenceBackend();
   readonly #blas: Blas | undefined;
   readonly #team: Team | undefined;
 
@@ -94,7 +94,7 @@ export class Engine {
       case "fill":
         return () => this.write(step.to, step.data);
       case "host":
-        return this.#bindHost(step, this.#host.compile(step.program));
+        return this.#bindHost(step);
       case "repeat":
         return this.#bindRepeat(step, divided);
       default:
@@ -114,10 +114,17 @@ export class Engine {
     return this.#bytes;
   }
 
-  #bindHost({ inputs, outputs }: Extract<PlanStep, { kind: "host" }>, executable: Executable): () => void {
+  #bindHost({ primitive, params, inputs, outputs }: Extract<PlanStep, { kind: "host" }>): () => void {
+    // The params are those of the primitive.
+    const kernel = lineKernels[primitive] as ReferenceKernel<LinePrimitive>;
     return () => {
-      const results = executable.run(inputs.map((input) => this.view(input))) as TensorData[];
-      outputs.forEach((output, i) => this.write(output.offset, results[i]!));
+      const results = outputs.map((output) => ({ ...output, data: allocate(output.dtype, output.size) }));
+      kernel(
+        results,
+        inputs.map((input) => ({ ...input, data: this.view(input) })),
+        params,
+      );
+      results.forEach(({ offset, data }) => this.write(offset, data));
     };
   }
 

@@ -1,5 +1,6 @@
 /** The primitives that have kernels of their own. Others are fused loops, or the host's plain loops where they are rare. */
 import type { Primitive } from "@weft/tensor";
+import { nativeKernels } from "#native";
 import type { Kernel, KernelFactory } from "./kernel.ts";
 import type { KernelSequence } from "./kernelSequence.ts";
 import { convInputGradientKernel, convKernel } from "./kernels/conv.ts";
@@ -8,7 +9,6 @@ import type { KernelOptions } from "./kernels/dot.ts";
 import { dotKernel } from "./kernels/dot.ts";
 import type { NativeOptions } from "./kernels/dotNative.ts";
 import { gatherKernel, scatterAddKernel } from "./kernels/gather.ts";
-import { nativeKernels } from "./kernels/nativeKernels.ts";
 import { randomBitsKernel } from "./kernels/randomBits.ts";
 import { windowKernels } from "./kernels/windows.ts";
 import type { NativeKernel } from "./native/products.ts";

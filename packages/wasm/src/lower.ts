@@ -1,6 +1,8 @@
 /** Steps of a Schedule → kernels: the table below says how each primitive is carried out. */
-import type { Instruction, Place, Primitive, Program, Schedule, Step, TensorType } from "@weft/tensor";
+import type { Instruction, Place, Primitive, PrimitiveParams, Schedule, Step, TensorType } from "@weft/tensor";
 import { bytesPerElement, sizeOf } from "@weft/tensor";
+import type { LinePrimitive } from "@weft/tensor/reference";
+import { lineKernels } from "@weft/tensor/reference";
 import type { Kernel, KernelFactory } from "./kernel.ts";
 import type { KernelSequence } from "./kernelSequence.ts";
 import type { KernelTable } from "./kernelTable.ts";
@@ -106,15 +108,10 @@ function inPlacePairs({ loop, reads, writes }: Extract<Step, { kind: "loop" }>):
   });
 }
 
-function hostStep(instruction: Instruction, placed: Omit<PlacedPrimitive<Primitive>, "params">): OpenStep {
+function hostStep({ primitive, params }: Instruction, placed: Omit<PlacedPrimitive<Primitive>, "params">): OpenStep {
   const { inputs, outputs, reads, writes } = placed;
-  const program: Program = {
-    inputs,
-    literals: [],
-    instructions: [{ ...instruction, inputs: inputs.map((_, i) => i) }],
-    outputs: outputs.map((_, i) => inputs.length + i),
-  };
-  const valueAt = ({ shape, dtype }: TensorType, offset: number) => ({ offset, dtype, size: sizeOf(shape) });
+  if (!isLine(primitive)) throw new Error(`no kernel carries out ${primitive}`);
+  const valueAt = (type: TensorType, offset: number) => ({ ...type, offset, size: sizeOf(type.shape) });
   return {
     reads: reads.map(({ buffer }) => buffer),
     writes,
@@ -122,10 +119,13 @@ function hostStep(instruction: Instruction, placed: Omit<PlacedPrimitive<Primiti
     finish: (address) => [
       {
         kind: "host",
-        program,
+        primitive,
+        params: params as PrimitiveParams[LinePrimitive],
         inputs: inputs.map((type, i) => valueAt(type, address(reads[i]!))),
         outputs: outputs.map((type, i) => valueAt(type, address({ buffer: writes[i]!, offset: 0 }))),
       },
     ],
   };
 }
+
+const isLine = (primitive: Primitive): primitive is LinePrimitive => Object.hasOwn(lineKernels, primitive);

@@ -1,5 +1,6 @@
 /** A compiled Program as plain data: steps over byte offsets in one arena. Threads may run the same plan side by side. */
-import type { DType, Program, TensorData } from "@weft/tensor";
+import type { DType, PrimitiveParams, Shape, TensorData } from "@weft/tensor";
+import type { LinePrimitive } from "@weft/tensor/reference";
 import { bytesPerElement } from "@weft/tensor";
 import type { Kernel } from "./kernel.ts";
 
@@ -27,6 +28,10 @@ export interface PlacedValue {
   readonly size: number;
 }
 
+export interface ShapedPlace extends PlacedValue {
+  readonly shape: Shape;
+}
+
 export type PlanStep =
   | CopyStep
   /** run(0, tiles, scratch, …pointers) of the kernel. */
@@ -41,9 +46,10 @@ export type PlanStep =
   /** A primitive too rare for a kernel of its own, done by plain loops over the same memory. */
   | {
       readonly kind: "host";
-      readonly program: Program;
-      readonly inputs: readonly PlacedValue[];
-      readonly outputs: readonly PlacedValue[];
+      readonly primitive: LinePrimitive;
+      readonly params: PrimitiveParams[LinePrimitive];
+      readonly inputs: readonly ShapedPlace[];
+      readonly outputs: readonly ShapedPlace[];
     }
   /** Writes known values: the literals of a loop's body, whose place is used for other things between runs. */
   | { readonly kind: "fill"; readonly to: number; readonly data: TensorData }

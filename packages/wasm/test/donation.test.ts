@@ -1,6 +1,7 @@
 /** Donated memory that goes from one compiled step to another, as when the last batch of an epoch is smaller. */
 import type { Tensor } from "@weft/tensor";
-import { compile, createReferenceBackend, setBackend, tensor } from "@weft/tensor";
+import { compile, setBackend, tensor } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createWasmBackend } from "../src/index.ts";
 

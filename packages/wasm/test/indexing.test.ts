@@ -1,6 +1,7 @@
 /** randomBits, gather and scatterAdd alone, over several tiles: the reference's values, however the tiles are divided. */
 import type { Primitive, PrimitiveParams, Program, Shape, TensorData, TensorType } from "@weft/tensor";
-import { createReferenceBackend, infer, sizeOf } from "@weft/tensor";
+import { infer, sizeOf } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { describe, expect, it } from "vitest";
 import type { KernelFactory } from "../src/kernel.ts";
 import { gatherKernel, scatterAddKernel } from "../src/kernels/gather.ts";

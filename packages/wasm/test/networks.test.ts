@@ -1,6 +1,7 @@
 /** Layers and whole networks of @weft/nn on the wasm backend, against PyTorch and against the reference. */
 import type { Backend, Tensor } from "@weft/tensor";
-import { createReferenceBackend, currentBackend, grad, key, normal, randomInt, setBackend, tensor } from "@weft/tensor";
+import { currentBackend, grad, key, normal, randomInt, setBackend, tensor } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import type { State } from "@weft/nn";
 import {
   applyWithState,

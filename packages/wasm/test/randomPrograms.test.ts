@@ -1,6 +1,7 @@
 /** Random programs give the reference's values, on first and later runs, and in donated memory. */
 import type { Program, Resident, TensorData } from "@weft/tensor";
-import { createReferenceBackend, isResident } from "@weft/tensor";
+import { isResident } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { randomPrograms } from "../../tensor/test/schedule/randomProgram.ts";

@@ -1,6 +1,7 @@
 /** Long reductions to few results are cut into parts, and come to what the reference backend computes. */
 import type { Program, Tensor, TensorData } from "@weft/tensor";
-import { createReferenceBackend, schedule, sizeOf, trace } from "@weft/tensor";
+import { schedule, sizeOf, trace } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { expect, it } from "vitest";
 import { createBackend } from "../src/backend.ts";
 import { reductionKernels } from "../src/loops/splitReduction.ts";

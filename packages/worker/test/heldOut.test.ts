@@ -1,6 +1,7 @@
 /** What a worker holds out is never trained on, is the same in every round, and answers an order to evaluate. */
 import type { CoordinatorMessage, Message, WorkerMessage } from "@weft/protocol";
-import { createReferenceBackend, setBackend } from "@weft/tensor";
+import { setBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { memoryPair } from "@weft/transport";
 import { checkJob, createTrainer, defaultPolicy, startWorker, type WorkerOptions } from "@weft/worker";
 import fc from "fast-check";

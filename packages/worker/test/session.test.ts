@@ -1,7 +1,8 @@
 /** A worker against a scripted coordinator over an in-memory connection. */
 import type { CoordinatorMessage, Message, WorkerMessage } from "@weft/protocol";
 import { selectRows } from "@weft/data";
-import { createReferenceBackend, setBackend } from "@weft/tensor";
+import { setBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import type { IncomingPayload } from "@weft/transport";
 import { memoryPair } from "@weft/transport";
 import type { WorkerEvent, WorkerOptions } from "@weft/worker";

@@ -1,5 +1,6 @@
 /** The trainer against arithmetic done by hand. */
-import { createReferenceBackend, setBackend } from "@weft/tensor";
+import { setBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { beforeAll, describe, expect, test } from "vitest";
 import { checkJob, createTrainer, defaultPolicy } from "@weft/worker";
 import type { LocalWork } from "@weft/worker";

@@ -7,6 +7,7 @@ import { elementwiseKernels } from "./elementwise.ts";
 import { contractionKernels } from "./contraction.ts";
 import { indexKernels } from "./indexing.ts";
 import type { ReferenceKernel, Value } from "./kernel.ts";
+import { lineKernels } from "./lines.ts";
 import { movementKernels } from "./movement.ts";
 import { reductionKernels } from "./reduction.ts";
 import { sourceKernels } from "./source.ts";
@@ -72,6 +73,7 @@ const kernels: { readonly [P in Primitive]: ReferenceKernel<P> } = {
   ...sourceKernels,
   ...elementwiseKernels,
   ...reductionKernels,
+  ...lineKernels,
   ...movementKernels,
   ...contractionKernels,
   ...windowKernels,

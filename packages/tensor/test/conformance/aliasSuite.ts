@@ -1,6 +1,7 @@
 /** Donated inputs: results stay in place, can be read, are fed back, and are known to be gone once overwritten. */
 import type { Backend, Resident, TensorData } from "@weft/tensor";
-import { createReferenceBackend, isResident, trace } from "@weft/tensor";
+import { isResident, trace } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { describe, expect, it } from "vitest";
 
 const type = { shape: [5], dtype: "f32" } as const;

@@ -1,6 +1,7 @@
 /** Runs a Schedule by plain loops, the way its types say it is meant; the oracle for what the scheduler makes. */
 import type { Access, Loop, LoopOp, Program, Schedule, Step, TensorData } from "@weft/tensor";
-import { allocate, arrayOf, createReferenceBackend, sizeOf, valueTypes } from "@weft/tensor";
+import { allocate, arrayOf, sizeOf, valueTypes } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 
 /** The scheduled program's outputs. */
 export function runSchedule(program: Program, schedule: Schedule, inputs: readonly TensorData[]): TensorData[] {
