@@ -17,6 +17,7 @@ export async function bundleChild(name: string): Promise<string> {
     bundle: true,
     // What is imported late stays apart, so that the time to load it can be told.
     splitting: true,
+    minify: true,
     format: "esm",
     platform: "node",
     target: "node22",
@@ -24,7 +25,7 @@ export async function bundleChild(name: string): Promise<string> {
     // Of TensorFlow.js only the modules have the gradients; in Node they look for what CommonJS has.
     mainFields: ["module", "main"],
     banner: { js: commonJs },
-    external: ["@jax-js/jax", "koffi"],
+    external: ["koffi"],
     logLevel: "error",
   });
   return `${folder}${name}/main.mjs`;

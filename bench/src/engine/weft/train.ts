@@ -1,7 +1,7 @@
 /** Training steps: loss, gradients and optimiser compiled into one, weights and optimiser state updated in place. */
 import type { Parameters } from "@weft/nn";
 import type { Tensor } from "@weft/tensor";
-import { compile, key, tensor, valueAndGrad } from "@weft/tensor";
+import { adopt, compile, key, tensor, valueAndGrad } from "@weft/tensor";
 import type { Input, Inputs } from "../inputs.ts";
 import type { Run } from "../serve.ts";
 import type { Network } from "./losses.ts";
@@ -42,6 +42,6 @@ export const tensorsOf = (inputs: Readonly<Record<string, Input>>): Parameters =
   Object.fromEntries(
     Object.entries(inputs).map(([name, { shape, data }]) => [
       name,
-      tensor(data, { shape, dtype: data instanceof Float32Array ? "f32" : "i32" }),
+      adopt(data, { shape, dtype: data instanceof Float32Array ? "f32" : "i32" }),
     ]),
   );
