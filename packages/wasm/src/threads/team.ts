@@ -16,7 +16,7 @@ const spinMs = 2;
 const patienceMs = 0.2;
 const momentMs = 0.05;
 
-const usuallyWorthMs = 0.05;
+const usuallyWorthMs = 0.01;
 
 const words = controlWords;
 
