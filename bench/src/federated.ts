@@ -2,14 +2,13 @@
  * FedAvg's row of the two-layer network on MNIST (McMahan et al. 2017, table 2: 100 workers, C = 0.1, E = 1, B = 10, IID):
  * rounds and bytes until 97 % test accuracy. The paper took 87 rounds.
  */
-import { createCoordinator } from "@weft/coordinator";
-import { partitionIid, selectRows } from "@weft/data";
+import { partitionIid } from "@weft/data";
 import { setBackend } from "@weft/tensor";
-import { memoryPair } from "@weft/transport";
 import { createWasmBackend } from "@weft/wasm";
-import { checkJob, createTrainer, defaultPolicy, startWorker } from "@weft/worker";
+import { checkJob, createTrainer } from "@weft/worker";
 import { buildJob } from "weft";
 import job from "../../examples/federated-mnist/job.ts";
+import { runInProcess } from "../../test/support/inProcess.ts";
 import type { Figure } from "./figure.ts";
 
 const workers = 100;
@@ -22,39 +21,23 @@ export async function* federated(): AsyncIterable<Figure> {
   const data = await job.definition.data.load();
   const encoded = buildJob(job, data);
   const trainer = createTrainer(checkJob(encoded));
-  const coordinator = await createCoordinator({
-    job: encoded,
-    examples: { size: data.train.size, rows: (indices) => selectRows(data.train, indices) },
-    partition: (slots) => partitionIid(data.train.size, slots, 0),
-    evaluate: (weights) => trainer.evaluate(weights, data.test),
-    run: { expectedWorkers: workers },
-  });
   const sent = { up: 0, down: 0 };
-  coordinator.on((event) => {
-    if (event.event === "evaluated") {
-      process.stderr.write(`  round ${event.round}: ${(100 * (event.metrics["accuracy"] ?? 0)).toFixed(2)} %\n`);
-    }
-    if (event.event !== "round") return;
-    sent.up += event.bytesUp;
-    // A worker's first order also brings it its share of the data: 0.47 MB.
-    sent.down += event.bytesDown;
+  const { rounds, reason, metrics } = await runInProcess({
+    ...{ job: encoded, train: data.train, workers },
+    coordinator: {
+      partition: (slots) => partitionIid(data.train.size, slots, 0),
+      evaluate: (weights) => trainer.evaluate(weights, data.test),
+    },
+    onEvent: (event) => {
+      if (event.event === "evaluated") {
+        process.stderr.write(`  round ${event.round}: ${(100 * (event.metrics["accuracy"] ?? 0)).toFixed(2)} %\n`);
+      }
+      if (event.event !== "round") return;
+      sent.up += event.bytesUp;
+      // A worker's first order also brings it its share of the data: 0.47 MB.
+      sent.down += event.bytesDown;
+    },
   });
-  const handles = Array.from({ length: workers }, (_, i) =>
-    startWorker({
-      connect: () => {
-        const pair = memoryPair();
-        coordinator.attach(pair.coordinator);
-        return Promise.resolve(pair.worker);
-      },
-      name: `worker ${i}`,
-      device: "bench",
-      threads: 1,
-      policy: defaultPolicy,
-      unreachableMs: 0,
-    }),
-  );
-  const { rounds, reason, metrics } = await coordinator.finished;
-  await Promise.all(handles.map(({ outcome }) => outcome));
   if (reason !== "target") {
     throw new Error(`97 % was not reached in ${rounds} rounds: accuracy ${metrics["accuracy"] ?? NaN}`);
   }

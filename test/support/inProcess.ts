@@ -1,5 +1,5 @@
-/** A whole run in one process: a coordinator and workers joined by in-memory connections. */
-import type { CoordinatorOptions, Outcome } from "@weft/coordinator";
+/** A whole run in one process, for tests and benches: a coordinator and workers joined by in-memory connections. */
+import type { CoordinatorEvent, CoordinatorOptions, Outcome } from "@weft/coordinator";
 import { createCoordinator } from "@weft/coordinator";
 import type { Dataset } from "@weft/data";
 import { selectRows } from "@weft/data";
@@ -13,6 +13,7 @@ export interface InProcessRun {
   readonly workers: number;
   readonly worker?: Partial<WorkerOptions>;
   readonly coordinator?: Partial<CoordinatorOptions>;
+  readonly onEvent?: (event: CoordinatorEvent) => void;
 }
 
 export async function runInProcess({
@@ -21,6 +22,7 @@ export async function runInProcess({
   workers,
   worker,
   coordinator: extra,
+  onEvent,
 }: InProcessRun): Promise<Outcome> {
   const coordinator = await createCoordinator({
     job,
@@ -28,6 +30,7 @@ export async function runInProcess({
     run: { expectedWorkers: workers },
     ...extra,
   });
+  if (onEvent) coordinator.on(onEvent);
   const handles = Array.from({ length: workers }, (_, i) =>
     startWorker({
       connect: () => {
