@@ -31,6 +31,15 @@ const programSchema = z.strictObject({
   bytes: z.int().positive(),
 });
 
+/**
+ * What layers compute in while training; parameters, updates and the loss are f32 all the same. The loss is multiplied by
+ * `lossScale` before its gradient is taken: "dynamic" tries smaller scales where a gradient leaves the range of f16.
+ */
+const precisionSchema = z.strictObject({
+  compute: z.literal("f16"),
+  lossScale: z.union([z.literal("dynamic"), z.number().positive()]),
+});
+
 export const jobSchema = z.strictObject({
   format: z.literal(1),
   name,
@@ -53,6 +62,8 @@ export const jobSchema = z.strictObject({
     predict: programSchema,
   }),
   round: roundSchema,
+  /** Absent: f32. The loss programs hold its casts. */
+  precision: precisionSchema.optional(),
   codec: codecSchema,
   stop: stopSchema,
   seed: z.int().nonnegative(),

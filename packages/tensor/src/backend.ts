@@ -1,5 +1,5 @@
 /** What an execution engine provides. Backends are chosen by value: `setBackend(createWasmBackend())`. */
-import type { TensorData } from "./dtype.ts";
+import type { DType, TensorData } from "./dtype.ts";
 import type { Program } from "./program.ts";
 
 export interface CompileOptions {
@@ -30,5 +30,7 @@ export interface Backend {
   readonly name: string;
   /** True when `run` answers synchronously, so that `dataSync` works. */
   readonly synchronous: boolean;
+  /** What programs may not hold; `compile` refuses it. None if absent. */
+  readonly lacks?: readonly DType[];
   compile(program: Program, options?: CompileOptions): Executable;
 }

@@ -66,6 +66,7 @@ export function createBackend(options: BackendOptions): WasmBackend {
   return {
     name: library ? `wasm, ${library.name}` : "wasm",
     synchronous: true,
+    lacks: ["f64"],
     get threads() {
       return engine.threads;
     },

@@ -1,5 +1,5 @@
 /** The face of Weft: jobs, their rounds, and training them. Layers, optimisers and data come from their own packages. */
-export type { BatchMean, Job, JobDefinition, StopRule } from "./job/defineJob.ts";
+export type { BatchMean, Job, JobDefinition, Precision, StopRule } from "./job/defineJob.ts";
 export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
 export type { DataParallelKnobs, FederatedKnobs, PartitionRule, RoundRule } from "./job/round.ts";

@@ -1,25 +1,43 @@
 /** One gradient of the job's loss, derived here from the loss program. */
 import type { Tensor } from "@weft/tensor";
-import { apply, compile, valueAuxAndGrad } from "@weft/tensor";
+import { allFinite } from "@weft/optim";
+import { apply, compile, scalar, valueAuxAndGrad } from "@weft/tensor";
 import { batchTensors, figuresOf, flatten, keyTensor, parameterTensors, readScalars } from "./batches.ts";
 import { JobRefusedError } from "./errors.ts";
 import type { CheckedJob, LossProgram } from "./job.ts";
+import { lossScales, overflowed } from "./lossScale.ts";
 import type { ExampleRows, Trainer } from "./training.ts";
 
 /** Arguments of a loss program other than the parameters: key, example weights, fields. */
 export type LossInputs = Tensor[];
 
-/** Mean loss with the sums of the metrics, updated statistics where the program has any, and the gradient of the loss. */
-export function lossAndGradient(of: LossProgram, parameters: Tensor[], inputs: LossInputs) {
+/** What a step takes: the inputs of its program, and the scale of the loss where there is one. */
+export interface StepInputs {
+  readonly inputs: LossInputs;
+  /** One scalar, or none. */
+  readonly scale: Tensor[];
+}
+
+/**
+ * Mean loss with the sums of the metrics, updated statistics where the program has any, and the gradient of the loss. With a
+ * scale, the gradient is that of the scaled loss, divided by the scale, and `finite` holds whether all of it is finite.
+ */
+export function lossAndGradient(of: LossProgram, parameters: Tensor[], { inputs, scale: [scale] }: StepInputs) {
   const { program, statistics = [] } = of;
   const lossOf = (trained: Tensor[]) => {
     const [loss, ...others] = apply(program, [...trained, ...inputs]);
     if (!loss) throw new Error("a loss program has a loss");
-    return [loss, others] as const;
+    return [scale ? loss.mul(scale) : loss, [loss, ...others]] as const;
   };
-  const [loss, others, gradient] = valueAuxAndGrad(lossOf)(parameters);
+  const [, [loss, ...others], scaled] = valueAuxAndGrad(lossOf)(parameters);
   const metricCount = others.length - statistics.length;
-  return { loss, metrics: others.slice(0, metricCount), statistics: others.slice(metricCount), gradient };
+  return {
+    loss,
+    metrics: others.slice(0, metricCount),
+    statistics: others.slice(metricCount),
+    gradient: scale ? scaled.map((each) => each.div(scale)) : scaled,
+    finite: scale ? [allFinite(scaled)] : [],
+  };
 }
 
 /** The smallest loss program that holds `rows` examples. */
@@ -38,21 +56,29 @@ export function compileGradientSteps(job: CheckedJob): Trainer["gradient"] {
   const steps = new Map(
     job.loss.map((program) => [
       program.batch,
-      compile((parameters: Tensor[], inputs: LossInputs) => lossAndGradient(program, parameters, inputs)),
+      compile((parameters: Tensor[], inputs: StepInputs) => lossAndGradient(program, parameters, inputs)),
     ]),
   );
+  const scales = lossScales(job.document);
   return async (base: Float32Array, examples: ExampleRows, seed: number) => {
     const { batch } = programFor(job, examples.rows.length);
     const step = steps.get(batch);
     if (!step) throw new Error(`no step at batch ${batch}`);
     const { exampleWeights, fields } = batchTensors(examples, batch);
-    const result = step(parameterTensors(job.manifest, base), [keyTensor(seed, 0), exampleWeights, ...fields]);
-    const [loss = NaN, ...metrics] = await readScalars([result.loss, ...result.metrics]);
+    const inputs = [keyTensor(seed, 0), exampleWeights, ...fields];
     const weight = examples.rows.length;
-    return {
-      gradient: await flatten(job.manifest, result.gradient),
-      weight,
-      metrics: figuresOf(job, [loss * weight, ...metrics]),
-    };
+    for (const scale of scales ?? [undefined]) {
+      const given = { inputs, scale: scale === undefined ? [] : [scalar(scale)] };
+      const result = step(parameterTensors(job.manifest, base), given);
+      const [loss = NaN, ...metrics] = await readScalars([result.loss, ...result.metrics]);
+      // A loss that is no number has no better gradient at another scale.
+      if (Number.isFinite(loss) && (await readScalars(result.finite)).includes(0)) continue;
+      return {
+        gradient: await flatten(job.manifest, result.gradient),
+        weight,
+        metrics: figuresOf(job, [loss * weight, ...metrics]),
+      };
+    }
+    throw overflowed(scales ?? []);
   };
 }

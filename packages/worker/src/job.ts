@@ -1,8 +1,8 @@
 /** A job as received, checked before anything of it runs: the only code a worker executes is its own, over checked Programs. */
 import type { JobDocument } from "@weft/protocol";
 import { decodeJob } from "@weft/protocol";
-import type { Program, TensorType } from "@weft/tensor";
-import { ProgramError, cost, decode, typeText, valueTypes } from "@weft/tensor";
+import type { DType, Instruction, Program, TensorType } from "@weft/tensor";
+import { ProgramError, cost, currentBackend, decode, typeText, valueTypes, widenHalves } from "@weft/tensor";
 import type { Manifest, VectorCodec } from "@weft/vector";
 import { createManifest, openCodec } from "@weft/vector";
 import { JobRefusedError } from "./errors.ts";
@@ -65,7 +65,26 @@ export function checkJob(bytes: Uint8Array, policy: WorkerPolicy = defaultPolicy
   };
   checkSignatures(job);
   for (const { program, batch } of job.loss) checkCost(document.name, batch, program, policy);
+  checkDtypes(job);
   return job;
+}
+
+/** Every dtype of the job's programs must be one that the backend here computes. */
+function checkDtypes({ document, initialize, loss, evaluate, predict }: CheckedJob): void {
+  const { name: backend, lacks = [] } = currentBackend();
+  const programs = [initialize, ...[...loss, evaluate, predict].map(({ program }) => program)];
+  const missing = lacks.find((dtype) => programs.some((program) => holds(program, dtype)));
+  if (missing === undefined) return;
+  throw new JobRefusedError(
+    `job ${document.name}: its programs compute in ${missing}, which the ${backend} backend here does not; ` +
+      "join with a backend that has it, or build the job without (for f16: leave out its precision)",
+  );
+}
+
+function holds(program: Program, dtype: DType): boolean {
+  const inBody = ({ primitive, params }: Instruction) =>
+    (primitive === "scan" || primitive === "call") && holds(params.body, dtype);
+  return valueTypes(program).some((type) => type.dtype === dtype) || program.instructions.some(inBody);
 }
 
 /** Every program must take and give exactly what the document says. */
@@ -101,7 +120,8 @@ function assertTypes(role: string, got: readonly TensorType[], expected: readonl
 }
 
 function checkCost(name: string, batch: number, program: Program, policy: WorkerPolicy): void {
-  const { flops, peakBytes } = cost(program);
+  // CPUs keep f16 in f32.
+  const { flops, peakBytes } = cost(widenHalves(program));
   // Reverse mode keeps what the forward pass made and does about twice its arithmetic again.
   const [stepFlops, stepBytes] = [3 * flops, 2 * peakBytes];
   if (stepFlops > policy.maxStepFlops || stepBytes > policy.maxMemoryBytes) {

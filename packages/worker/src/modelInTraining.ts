@@ -3,12 +3,13 @@ import type { Batch } from "@weft/data";
 import { createOptimizer, withLearningRate } from "@weft/optim";
 import type { JobRound } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
-import { adopt, compile, typeText } from "@weft/tensor";
+import { adopt, compile, scalar, typeText, where } from "@weft/tensor";
 import { flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
 import { JobRefusedError } from "./errors.ts";
-import type { LossInputs } from "./gradientStep.ts";
+import type { StepInputs } from "./gradientStep.ts";
 import { lossAndGradient } from "./gradientStep.ts";
 import type { CheckedJob, LossProgram } from "./job.ts";
+import { lossScales, overflowed } from "./lossScale.ts";
 
 export interface ModelInTraining {
   /**
@@ -50,6 +51,7 @@ export function createTraining(job: CheckedJob): StartTraining {
     return step;
   };
 
+  const scales = lossScales(job.document);
   const isLearned = learnedIn(job.loss[0] ?? {});
   return (base, optimizer) => {
     let spec = optimizer;
@@ -59,9 +61,16 @@ export function createTraining(job: CheckedJob): StartTraining {
       async step(batch, { seed, step }) {
         const { exampleWeights, fields } = tensorsOf(batch, job.document.data);
         const inputs = [keyTensor(seed, step), exampleWeights, ...fields];
-        const [next, figures] = stepFor(batch.weights.length, spec)(parameters, state, inputs);
-        ({ parameters, state } = next);
-        return readScalars(figures);
+        const run = stepFor(batch.weights.length, spec);
+        for (const scale of scales ?? [undefined]) {
+          const given = { inputs, scale: scale === undefined ? [] : [scalar(scale)] };
+          const [next, results, finite] = run(parameters, state, given);
+          ({ parameters, state } = next);
+          const figures = await readScalars(results);
+          const isOverflow = (await readScalars(finite)).includes(0);
+          if (!isOverflow || !Number.isFinite(figures[0])) return figures;
+        }
+        throw overflowed(scales ?? []);
       },
       weights: () => flatten(job.manifest, parameters),
       optimizerState: () => Promise.all(state.map(copyOf)),
@@ -98,16 +107,21 @@ function compileStep(loss: LossProgram, spec: JobRound["server"]) {
   const optimizer = createOptimizer(spec);
   const isLearned = learnedIn(loss);
   return compile(
-    (parameters: Tensor[], state: Tensor[], inputs: LossInputs) => {
-      const { loss: value, metrics, statistics, gradient } = lossAndGradient(loss, parameters, inputs);
+    (parameters: Tensor[], state: Tensor[], inputs: StepInputs) => {
+      const { loss: value, metrics, statistics, gradient, finite } = lossAndGradient(loss, parameters, inputs);
       const next = optimizer.update(parameters.filter(isLearned), gradient.filter(isLearned), state);
       const [learned, measured] = [[...next.parameters], [...statistics]];
       const merged = parameters.map((old, i) => (isLearned(old, i) ? learned : measured).shift() ?? missing());
-      return [{ parameters: merged, state: next.state }, [value, ...metrics]] as const;
+      const stepped = { parameters: kept(merged, parameters, finite), state: kept(next.state, state, finite) };
+      return [stepped, [value, ...metrics], finite] as const;
     },
     { donate: [0, 1] },
   );
 }
+
+/** The values after a step, or those before where its gradient is not finite. */
+const kept = (after: Tensor[], before: readonly Tensor[], [finite]: readonly Tensor[]): Tensor[] =>
+  finite ? after.map((value, i) => where(finite, value, before[i] ?? missing())) : after;
 
 /** Whether the parameter at a place is stepped by the optimiser. */
 function learnedIn({

@@ -20,12 +20,22 @@ const parameterTypes = [f32(features), f32()];
 
 const predict = (w: Tensor, b: Tensor, x: Tensor) => x.matmul(w).add(b);
 
-const lossProgram = (batch: number): Program =>
+/** How the loss is computed, where not in f32 as it is. */
+export interface LossOptions {
+  readonly compute: "f16";
+  /** Of the loss, and so of its gradient. */
+  readonly factor: number;
+}
+
+const lossProgram = (batch: number, options?: LossOptions): Program =>
   trace(
     (...values: Tensor[]) => {
       const [w, b, , weights, x, y] = values as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
-      const squared = predict(w, b, x).sub(y).square().mul(weights).sum();
-      return [squared.div(weights.sum())];
+      const { compute = "f32", factor = 1 } = options ?? {};
+      const [narrowW, narrowX] = [w.cast(compute), x.cast(compute)];
+      const squared = narrowX.matmul(narrowW).cast("f32").add(b).sub(y).square().mul(weights).sum();
+      const loss = squared.div(weights.sum());
+      return [options ? loss.mul(factor) : loss];
     },
     [...parameterTypes, { shape: [2], dtype: "u32" }, f32(batch), f32(batch, features), f32(batch)],
   );
@@ -39,7 +49,7 @@ const evaluateProgram = (batch: number): Program =>
     [...parameterTypes, f32(batch), f32(batch, features), f32(batch)],
   );
 
-export function linearJob(changes: Partial<JobDraft> = {}): Uint8Array {
+export function linearJob(changes: Partial<JobDraft> = {}, options?: LossOptions): Uint8Array {
   const draft: JobDraft = {
     format: 1,
     name: "linear",
@@ -78,7 +88,7 @@ export function linearJob(changes: Partial<JobDraft> = {}): Uint8Array {
       0,
       trace((key: Tensor) => [normal(key, [features]), tensor(0).cast("f32")], [{ shape: [2], dtype: "u32" }]),
     ),
-    loss: [at(4, lossProgram(4)), at(8, lossProgram(8))],
+    loss: [4, 8].map((batch) => at(batch, lossProgram(batch, options))),
     evaluate: at(16, evaluateProgram(16)),
     predict: at(
       16,

@@ -71,6 +71,7 @@ export function buildJob(
       examples: size,
       metrics: Object.keys(definition.metrics ?? {}),
       round: wireRound(definition.round),
+      ...(definition.precision ? { precision: { lossScale: "dynamic", ...definition.precision } } : {}),
       codec: jobCodec(definition),
       stop: {
         ...(rounds === undefined ? {} : { rounds }),

@@ -28,8 +28,20 @@ export interface JobDefinition {
   readonly stop: StopRule;
   /** How weights and updates travel, each direction by itself or one for both; default "f32". See the codecs in `@weft/vector`. */
   readonly codec?: CodecChoice | { readonly up?: CodecChoice; readonly down?: CodecChoice };
+  /** What training computes in; default f32. Parameters, updates, evaluation and predictions are f32 in any case. */
+  readonly precision?: Precision;
   /** Everything random follows from it; default 0. */
   readonly seed?: number;
+}
+
+/** Mixed precision: the layers' work in f16. See `mixedPrecision` in `@weft/nn`. */
+export interface Precision {
+  readonly compute: "f16";
+  /**
+   * What the loss is multiplied by before its gradient is taken, so that small gradients stay above 0 in f16; they are divided by it
+   * again before anything else sees them. Default "dynamic": 2¹⁵, and less in a step whose gradient overflows.
+   */
+  readonly lossScale?: "dynamic" | number;
 }
 
 /** The run ends at whichever comes first. */
@@ -69,6 +81,13 @@ export function defineJob(definition: JobDefinition): Job {
     );
   }
   jobCodec(definition);
+  const { compute, lossScale = "dynamic" } = definition.precision ?? { compute: "f16" };
+  // Job files in JavaScript are not checked by a compiler.
+  if ((compute as string) !== "f16")
+    fail(`precision.compute is ${JSON.stringify(compute)}; expected "f16", or no precision for f32`);
+  if (lossScale !== "dynamic" && !(lossScale > 0 && lossScale < Infinity)) {
+    fail(`precision.lossScale is ${lossScale}; expected "dynamic" or a number above 0`);
+  }
   if ("loss" in metrics) fail("a metric may not be called loss; that name is the loss's own");
   return { kind: "weft-job", definition };
 }

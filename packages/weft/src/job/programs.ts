@@ -1,6 +1,6 @@
 /** Traces a definition into the Programs of a job document (their signatures are given in protocol's job.ts). */
 import type { DataContract } from "@weft/data";
-import { apply, applyWithState, initialize, statisticsOf } from "@weft/nn";
+import { apply, applyWithState, initialize, mixedPrecision, statisticsOf } from "@weft/nn";
 import type { Program, Tensor, TensorType } from "@weft/tensor";
 import { maximum, trace, vmap } from "@weft/tensor";
 import type { BatchMean, JobDefinition } from "./defineJob.ts";
@@ -25,7 +25,8 @@ export interface TracedPrograms {
 const keyType: TensorType = { shape: [2], dtype: "u32" };
 
 export function tracePrograms(definition: JobDefinition, contract: DataContract): TracedPrograms {
-  const { model } = definition;
+  const { model, precision } = definition;
+  const trained = precision ? mixedPrecision(model, { compute: precision.compute }) : model;
   const fieldTypes = (batch: number): TensorType[] =>
     contract.fields.map(({ shape, dtype }) => ({ shape: [batch, ...shape], dtype }));
   const inputTypes = (batch: number) => fieldTypes(batch).slice(0, -1);
@@ -51,7 +52,7 @@ export function tracePrograms(definition: JobDefinition, contract: DataContract)
     trace(
       (...values: Tensor[]) => {
         const [key = missing("key"), weights = missing("weights"), ...fields] = values.slice(count);
-        const applied = applyWithState(model, named(values), only(fields.slice(0, -1)), { key, training: true });
+        const applied = applyWithState(trained, named(values), only(fields.slice(0, -1)), { key, training: true });
         const [loss = missing("loss"), ...metrics] = weightedSums(means, {
           predictions: applied.output,
           fields,
