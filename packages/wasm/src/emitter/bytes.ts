@@ -66,17 +66,6 @@ export function signedLeb128(value: number): number[] {
   }
 }
 
-/** Signed LEB128 of a 64-bit number. */
-export function signedLeb128Of64(value: bigint): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>= 7n) {
-    const low = Number(rest & 0x7fn);
-    const last = (rest >> 7n === 0n && low < 0x40) || (rest >> 7n === -1n && low >= 0x40);
-    if (last) return [...bytes, low];
-    bytes.push(low | 0x80);
-  }
-}
-
 /** The bytes of a float, little-endian. */
 export function floatBytes(value: number, width: 4 | 8): number[] {
   const view = new DataView(new ArrayBuffer(width));

@@ -5,10 +5,10 @@
 import type { ByteWriter } from "./bytes.ts";
 import { leb128 } from "./bytes.ts";
 
-export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
+export type ValueType = "i32" | "f32" | "f64" | "v128";
 
 /** The type's code in the binary format. */
-export const typeCode: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+export const typeCode: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 
 /** A value of type `T`, computed anew wherever the expression is used: keep it in a local to compute it once. */
 export interface Expression<T extends ValueType> {

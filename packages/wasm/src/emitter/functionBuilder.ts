@@ -4,9 +4,9 @@
  */
 import { ByteWriter, leb128 } from "./bytes.ts";
 import type { Expression, Local, ValueType } from "./expression.ts";
-import { expression, localOf, memoryImmediate, typeCode, writeExpression } from "./expression.ts";
-import type { F32, F64, I32 } from "./scalar.ts";
-import { f32, f64, i32 } from "./scalar.ts";
+import { localOf, memoryImmediate, typeCode, writeExpression } from "./expression.ts";
+import type { F32, I32 } from "./scalar.ts";
+import { f32, i32 } from "./scalar.ts";
 
 /** A function of the module, as `ModuleBuilder.function` returns it. */
 export interface FunctionHandle {
@@ -79,10 +79,6 @@ export class FunctionBuilder {
     this.#write([0x38, ...memoryImmediate(2, offset)], i32.of(address), f32.of(value));
   }
 
-  storeF64(address: I32, value: F64, offset = 0): void {
-    this.#write([0x39, ...memoryImmediate(3, offset)], i32.of(address), f64.of(value));
-  }
-
   storeV128(address: I32, value: Expression<"v128">, offset = 0): void {
     this.#write([0xfd, 0x0b, ...memoryImmediate(4, offset)], i32.of(address), value);
   }
@@ -109,11 +105,6 @@ export class FunctionBuilder {
   /** Calls a function without result. */
   call(target: FunctionHandle, ...args: readonly Expression<ValueType>[]): void {
     this.#write([0x10, ...leb128(target.index)], ...args);
-  }
-
-  /** The result of calling a function. */
-  callFor<T extends ValueType>(target: FunctionHandle, type: T, ...args: Expression<ValueType>[]): Expression<T> {
-    return expression(type, [0x10, ...leb128(target.index)], args);
   }
 
   /** `body` may branch to the label it is given, which leaves the block. */

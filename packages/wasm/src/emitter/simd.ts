@@ -1,4 +1,4 @@
-/** Vector instructions: 128-bit SIMD, and the fused multiply-add of relaxed SIMD (`features.ts` says whether it is there). */
+/** Vector instructions, those that kernels use: 128-bit SIMD, and the fused multiply-add of relaxed SIMD (`features.ts` says whether it is there). */
 import { floatBytes, leb128 } from "./bytes.ts";
 import type { Expression, ValueType } from "./expression.ts";
 import { expression, memoryImmediate } from "./expression.ts";
@@ -14,7 +14,6 @@ const unary = (opcode: number) => (x: V128) => vector(opcode, [x]);
 const binary = (opcode: number) => (x: V128, y: V128) => vector(opcode, [x, y]);
 const ternary = (opcode: number) => (x: V128, y: V128, z: V128) => vector(opcode, [x, y, z]);
 const shift = (opcode: number) => (x: V128, count: I32) => vector(opcode, [x, i32.of(count)]);
-const test = (opcode: number) => (x: V128) => expression("i32", [0xfd, ...leb128(opcode)], [x]);
 
 const load =
   (opcode: number, alignment: number) =>
@@ -35,16 +34,11 @@ const integerLanes = (opcode: number) => (x: V128, lane: number, value: I32) =>
   vector(opcode, [x, i32.of(value)], [lane]);
 
 export const v128 = {
-  /** Sixteen bytes. */
-  const: (bytes: readonly number[]) => vector(0x0c, [], bytes),
   load: load(0x00, 4),
   load8Splat: load(0x07, 0),
   load32Splat: load(0x09, 2),
-  load64Splat: load(0x0a, 3),
   load32Zero: load(0x5c, 2),
-  load64Zero: load(0x5d, 3),
   load32Lane: loadLane(0x56, 2),
-  load64Lane: loadLane(0x57, 3),
   not: unary(0x4d),
   and: binary(0x4e),
   /** x and not y. */
@@ -53,68 +47,16 @@ export const v128 = {
   xor: binary(0x51),
   /** Bits of x where the mask is set, of y elsewhere. */
   bitselect: ternary(0x52),
-  anyTrue: test(0x53),
 } as const;
 
 export const i8x16 = {
-  splat: (x: I32) => vector(0x0f, [i32.of(x)]),
-  extractLaneS: extract("i32", 0x15),
   extractLaneU: extract("i32", 0x16),
-  replaceLane: integerLanes(0x17),
-  /** Sixteen byte positions in the concatenation x y. */
-  shuffle: (x: V128, y: V128, positions: readonly number[]) => vector(0x0d, [x, y], positions),
-  /** Bytes of x at the positions in y; positions past 15 give 0. */
-  swizzle: binary(0x0e),
-  eq: binary(0x23),
-  ne: binary(0x24),
-  ltS: binary(0x25),
-  ltU: binary(0x26),
-  gtS: binary(0x27),
-  gtU: binary(0x28),
-  leS: binary(0x29),
-  leU: binary(0x2a),
-  abs: unary(0x60),
-  neg: unary(0x61),
-  allTrue: test(0x63),
-  bitmask: test(0x64),
-  narrowI16x8S: binary(0x65),
   narrowI16x8U: binary(0x66),
-  shl: shift(0x6b),
-  shrS: shift(0x6c),
-  shrU: shift(0x6d),
-  add: binary(0x6e),
-  sub: binary(0x71),
-  minS: binary(0x76),
-  minU: binary(0x77),
-  maxS: binary(0x78),
-  maxU: binary(0x79),
 } as const;
 
 export const i16x8 = {
-  splat: (x: I32) => vector(0x10, [i32.of(x)]),
-  extractLaneS: extract("i32", 0x18),
-  extractLaneU: extract("i32", 0x19),
-  replaceLane: integerLanes(0x1a),
-  eq: binary(0x2d),
-  ne: binary(0x2e),
-  ltS: binary(0x2f),
-  gtS: binary(0x31),
-  allTrue: test(0x83),
-  bitmask: test(0x84),
   narrowI32x4S: binary(0x85),
-  narrowI32x4U: binary(0x86),
-  extendLowI8x16S: unary(0x87),
-  extendHighI8x16S: unary(0x88),
   extendLowI8x16U: unary(0x89),
-  extendHighI8x16U: unary(0x8a),
-  shl: shift(0x8b),
-  shrS: shift(0x8c),
-  shrU: shift(0x8d),
-  add: binary(0x8e),
-  sub: binary(0x91),
-  mul: binary(0x95),
-  minS: binary(0x96),
-  maxS: binary(0x98),
 } as const;
 
 /** Byte positions of four 32-bit lanes. */
@@ -141,16 +83,9 @@ export const i32x4 = {
   gtU: binary(0x3c),
   leS: binary(0x3d),
   leU: binary(0x3e),
-  geS: binary(0x3f),
-  geU: binary(0x40),
   abs: unary(0xa0),
   neg: unary(0xa1),
-  allTrue: test(0xa3),
-  bitmask: test(0xa4),
-  extendLowI16x8S: unary(0xa7),
-  extendHighI16x8S: unary(0xa8),
   extendLowI16x8U: unary(0xa9),
-  extendHighI16x8U: unary(0xaa),
   shl: shift(0xab),
   shrS: shift(0xac),
   shrU: shift(0xad),
@@ -175,7 +110,6 @@ export const f32x4 = {
     ),
   splat: (x: F32) => (typeof x === "number" ? f32x4.const([x, x, x, x]) : vector(0x13, [f32.of(x)])),
   extractLane: extract("f32", 0x1f),
-  replaceLane: (x: V128, lane: number, value: F32) => vector(0x20, [x, f32.of(value)], [lane]),
   eq: binary(0x41),
   ne: binary(0x42),
   lt: binary(0x43),
@@ -184,7 +118,6 @@ export const f32x4 = {
   ge: binary(0x46),
   ceil: unary(0x67),
   floor: unary(0x68),
-  trunc: unary(0x69),
   /** Half to even. */
   nearest: unary(0x6a),
   abs: unary(0xe0),
@@ -205,6 +138,4 @@ export const f32x4 = {
   convertI32x4U: unary(0xfb),
   /** x·y + z: fused where the machine does that, and only where `features.ts` finds relaxed SIMD. */
   relaxedMadd: ternary(0x105),
-  /** z − x·y. */
-  relaxedNmadd: ternary(0x106),
 } as const;
