@@ -31,6 +31,7 @@ export function limitsFor(options: LimitOptions): PayloadLimits {
     update: 4 * parameters,
     evaluated: null,
     decline: null,
+    prefetch: null,
     leave: null,
     welcome: null,
     refused: null,

@@ -1,4 +1,4 @@
-/** What passes on a link beside and around messages: chunks of payload, credit for them, heartbeats. */
+/** What passes on a link beside and around messages: chunks of payload, credit for them, their end before time, heartbeats. */
 import * as z from "zod";
 import { ProtocolError } from "./errors.ts";
 import { explain } from "./explain.ts";
@@ -26,6 +26,8 @@ const linkFrames = {
   chunk: z.strictObject({ frame: z.literal("chunk"), stream, offset: count }),
   /** The receiver has room for so many more bytes of a stream. */
   credit: z.strictObject({ frame: z.literal("credit"), stream, bytes: z.int().positive() }),
+  /** The sender gives up the rest of a stream. */
+  cancel: z.strictObject({ frame: z.literal("cancel"), stream }),
   ping: z.strictObject({ frame: z.literal("ping"), id: count }),
   pong: z.strictObject({ frame: z.literal("pong"), id: count }),
 } as const;
@@ -51,6 +53,7 @@ export function parseLinkFrame(header: unknown, bodyBytes: number): LinkFrame {
 
 function frameName(header: unknown): LinkFrame["frame"] {
   const name: unknown = typeof header === "object" && header !== null && "frame" in header ? header.frame : undefined;
-  for (const known of ["message", "chunk", "credit", "ping", "pong"] as const) if (name === known) return known;
-  throw new ProtocolError("message", `frame: message, chunk, credit, ping or pong expected`);
+  for (const known of ["message", "chunk", "credit", "cancel", "ping", "pong"] as const)
+    if (name === known) return known;
+  throw new ProtocolError("message", `frame: message, chunk, credit, cancel, ping or pong expected`);
 }

@@ -22,7 +22,12 @@ const update = fromWorker[4];
 
 test.each<[string, unknown, Sender, string]>([
   ["no object", 7, "worker", "got nothing"],
-  ["no kind", {}, "worker", "kind hello, ready, refuse, fetch, update, evaluated, decline, leave expected, got nothing"],
+  [
+    "no kind",
+    {},
+    "worker",
+    "kind hello, ready, refuse, fetch, update, evaluated, decline, prefetch, leave expected, got nothing",
+  ],
   ["an unknown kind", { kind: "x".repeat(99) }, "worker", `expected, got "${"x".repeat(40)}…"`],
   ["a kind of the prototype", { kind: "toString" }, "worker", 'expected, got "toString"'],
   ["a missing field", { kind: "ready" }, "worker", "ready: jobHash: expected string, got nothing"],
@@ -110,8 +115,8 @@ describe("payloads", () => {
 
 describe("link frames", () => {
   test.each<[string, unknown, number, string]>([
-    ["of no kind", null, 0, "message, chunk, credit, ping or pong expected"],
-    ["of an unknown kind", { frame: "toString" }, 0, "message, chunk, credit, ping or pong expected"],
+    ["of no kind", null, 0, "message, chunk, credit, cancel, ping or pong expected"],
+    ["of an unknown kind", { frame: "toString" }, 0, "message, chunk, credit, cancel, ping or pong expected"],
     ["with a stream out of range", { frame: "chunk", stream: 0, offset: 0 }, 1, "chunk frame: stream: Too small"],
     ["with extra fields", { frame: "ping", id: 1, x: 1 }, 0, 'ping frame: unknown field "x"'],
     ["with raw bytes that do not belong", { frame: "ping", id: 1 }, 5, "ping frame: no raw bytes expected, got 5"],

@@ -7,7 +7,7 @@ export type OutgoingPayload = Uint8Array | readonly Uint8Array[];
 /** A payload as it arrives. Chunks are acknowledged (credit is given) as they are consumed. */
 export interface IncomingPayload {
   readonly bytes: number;
-  /** Each chunk once, in order, at most 256 KiB each; throws ConnectionError if the connection ends first. */
+  /** Each chunk once, in order, at most 256 KiB each; throws ConnectionError if the connection or the sender ends it first. */
   chunks(): AsyncIterable<Uint8Array>;
   /** All of it in one array. */
   collect(): Promise<Uint8Array>;
@@ -38,8 +38,11 @@ export interface Connection {
   /** For logs: an address or a name. */
   readonly remote: string;
   readonly stats: ConnectionStats;
-  /** Resolves when the last byte was handed over under flow control; rejects with ConnectionError if the link ends first. */
-  send(message: Message, payload?: OutgoingPayload): Promise<void>;
+  /**
+   * Resolves when the last byte was handed over under flow control; rejects with ConnectionError if the link ends first.
+   * A `signal` that fires before gives up the rest of the payload, at both ends; the link goes on.
+   */
+  send(message: Message, payload?: OutgoingPayload, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Exactly one listener; messages that came earlier are delivered to it first. */
   listen(listener: MessageListener): void;
   close(code: number, reason: string): void;

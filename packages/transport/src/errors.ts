@@ -19,8 +19,10 @@ export type ConnectionErrorCode =
   | "http"
   /** The server's certificate or the TLS handshake is at fault. */
   | "tls"
-  /** The caller gave up. */
+  /** The caller gave up connecting or sending. */
   | "aborted"
+  /** The sender gave up the rest of a payload. */
+  | "cancelled"
   /** A payload was read twice. */
   | "consumed";
 

@@ -45,11 +45,10 @@ export class Incoming implements IncomingPayload {
     this.#rouse();
   }
 
-  /** The link has ended; what is complete stays readable. */
+  /** No more will come. What has come can still be read, so that a transfer goes on where it broke. */
   end(error: ConnectionError): void {
     if (this.complete) return;
     this.#error = error;
-    this.#queue = [];
     this.#rouse();
   }
 
@@ -58,9 +57,9 @@ export class Incoming implements IncomingPayload {
     this.#use = "read";
     try {
       while (this.#takenBytes < this.bytes) {
-        if (this.#error !== undefined) throw this.#error;
         const chunk = this.#queue.shift();
         if (chunk === undefined) {
+          if (this.#error !== undefined) throw this.#error;
           await new Promise<void>((resolve) => (this.#wake = resolve));
           continue;
         }

@@ -14,6 +14,8 @@ import { Incoming } from "./incoming.ts";
 import { Outbox } from "./outbox.ts";
 import { rateLimit, type RateLimit } from "./rateLimit.ts";
 
+type SendOptions = Parameters<Connection["send"]>[2];
+
 /** Why a link was closed by this side. */
 export interface LinkFault extends CloseReason {
   readonly remote: string;
@@ -90,14 +92,14 @@ export class Link implements Connection, CarrierSink {
   }
 
   /** @throws {ProtocolError} (as a rejection) for a message that the other side would refuse */
-  send(message: Message, payload?: OutgoingPayload): Promise<void> {
+  send(message: Message, payload?: OutgoingPayload, options?: SendOptions): Promise<void> {
     try {
       checkOutgoing(message, payload, this.#options);
     } catch (error) {
       if (error instanceof ProtocolError) return Promise.reject(error);
       throw error;
     }
-    const sent = this.#outbox.send(message, payload);
+    const sent = this.#outbox.send(message, payload, options?.signal);
     if (this.#carrier.bufferedBytes > maxBufferedBytes || this.#outbox.waitingMessages > maxWaitingMessages) {
       this.#fail(1008, "the peer does not read its messages", undefined);
     }
@@ -157,6 +159,9 @@ export class Link implements Connection, CarrierSink {
       case "credit":
         this.#outbox.grant(frame.stream, frame.bytes);
         return;
+      case "cancel":
+        this.#cancelled(frame.stream);
+        return;
       case "ping":
         this.#admit();
         this.#outbox.sendNow({ frame: "pong", id: frame.id });
@@ -208,6 +213,13 @@ export class Link implements Connection, CarrierSink {
     if (incoming === undefined) throw new ProtocolError("sequence", `chunk of stream ${stream}, which is not open`);
     incoming.accept(body, offset);
     if (incoming.complete) this.#streams.delete(stream);
+  }
+
+  #cancelled(stream: number): void {
+    const incoming = this.#streams.get(stream);
+    if (incoming === undefined) throw new ProtocolError("sequence", `end of stream ${stream}, which is not open`);
+    this.#streams.delete(stream);
+    incoming.end(new ConnectionError("cancelled", `${this.remote}: the sender gave up the payload`));
   }
 
   #deliver(message: Message, payload: IncomingPayload | undefined): void {

@@ -6,7 +6,7 @@ import { ProtocolError, chunkBytes, encodeHeader, initialCreditBytes, maxStreams
 import type { LinkFrame, Message } from "@weft/protocol";
 import type { Carrier } from "./carrier.ts";
 import type { OutgoingPayload } from "./connection.ts";
-import type { ConnectionError } from "./errors.ts";
+import { ConnectionError } from "./errors.ts";
 
 /** Chunks are handed to the carrier only while it holds less than this. */
 const highWaterBytes = 1024 * 1024;
@@ -17,6 +17,9 @@ interface Outgoing {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
+
+/** Streams given up of late, for which credit may still be on its way. */
+const rememberedCancels = 256;
 
 interface OutgoingStream extends Outgoing {
   readonly stream: number;
@@ -32,6 +35,7 @@ export class Outbox {
   /** The first is next to send a chunk. */
   #streams: OutgoingStream[] = [];
   #lastStream = 0;
+  readonly #cancelled = new Set<number>();
   #ended: ConnectionError | undefined;
 
   constructor(carrier: Carrier) {
@@ -42,7 +46,7 @@ export class Outbox {
     return this.#waiting.length;
   }
 
-  send(message: Message, payload: OutgoingPayload | undefined): Promise<void> {
+  send(message: Message, payload: OutgoingPayload | undefined, signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     // The end of a link is told by `closed`; a send that nobody awaits must not end the process as an unhandled rejection.
     promise.catch(() => undefined);
@@ -58,7 +62,36 @@ export class Outbox {
       this.#waiting.push(outgoing);
       this.pump();
     } else reject(this.#ended);
+    if (signal !== undefined) this.#heed(signal, outgoing, promise);
     return promise;
+  }
+
+  /** Gives up the rest of a payload when the signal fires. */
+  #heed(signal: AbortSignal, outgoing: Outgoing, sent: Promise<unknown>): void {
+    const giveUp = () => {
+      this.#giveUp(outgoing);
+    };
+    const forget = () => {
+      signal.removeEventListener("abort", giveUp);
+    };
+    sent.then(forget, forget);
+    if (signal.aborted) giveUp();
+    else signal.addEventListener("abort", giveUp);
+  }
+
+  #giveUp(outgoing: Outgoing): void {
+    outgoing.reject(new ConnectionError("aborted", `sending ${outgoing.message.kind} was given up`));
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== outgoing);
+    const begun = this.#streams.find(({ payload }) => payload === outgoing.payload);
+    if (begun === undefined) return;
+    this.#streams = this.#streams.filter((stream) => stream !== begun);
+    this.#cancelled.add(begun.stream);
+    for (const oldest of this.#cancelled) {
+      if (this.#cancelled.size <= rememberedCancels) break;
+      this.#cancelled.delete(oldest);
+    }
+    this.sendNow({ frame: "cancel", stream: begun.stream });
+    this.pump();
   }
 
   /** Sends a frame past everything that waits. */
@@ -71,6 +104,7 @@ export class Outbox {
   /** The receiver has room for more of a stream. */
   grant(stream: number, bytes: number): void {
     const outgoing = this.#streams.find((candidate) => candidate.stream === stream);
+    if (this.#cancelled.has(stream)) return;
     if (outgoing === undefined) throw new ProtocolError("sequence", `credit for stream ${stream}, which is not open`);
     outgoing.creditBytes += bytes;
     if (bytes < chunkBytes && outgoing.creditBytes < outgoing.payload.left) {

@@ -226,6 +226,44 @@ function flowTests(open: OpenPair): void {
     await sent;
   });
 
+  test("a payload that its sender gives up ends at both sides, and the link goes on", async () => {
+    const { worker, coordinator } = await open();
+    const received = inbox(coordinator);
+    const giving = new AbortController();
+    const sent = worker.send(update(1), new Uint8Array(20 * mebibyte), { signal: giving.signal });
+    const chunks = (await received.next()).payload?.chunks()[Symbol.asyncIterator]();
+    await chunks?.next();
+    giving.abort();
+    await expect(sent).rejects.toThrow("sending update was given up");
+    await expect(
+      (async () => {
+        while ((await chunks?.next())?.done !== true);
+      })(),
+    ).rejects.toThrow("the sender gave up the payload");
+    void worker.send(update(2), pattern(2 * mebibyte));
+    expect(
+      Buffer.compare((await (await received.next()).payload?.collect()) ?? Buffer.of(), pattern(2 * mebibyte)),
+    ).toBe(0);
+  });
+
+  test("payloads that wait or are whole are given up without a trace on the wire, or not at all", async () => {
+    const { worker, coordinator } = await open();
+    const received = inbox(coordinator);
+    for (let request = 0; request < 16; request++) void worker.send(update(request), pattern(2 * mebibyte));
+    const giving = new AbortController();
+    const waiting = worker.send(fetchRows(99), pattern(10), { signal: giving.signal });
+    giving.abort();
+    await expect(waiting).rejects.toThrow("given up");
+    await expect(worker.send(fetchRows(98), pattern(10), { signal: giving.signal })).rejects.toThrow("given up");
+    for (let request = 0; request < 16; request++) (await received.next()).payload?.discard();
+    const late = new AbortController();
+    await worker.send(fetchRows(17), pattern(10), { signal: late.signal });
+    late.abort();
+    const { message, payload } = await received.next();
+    expect(message).toEqual(fetchRows(17));
+    expect(await payload?.collect()).toEqual(pattern(10));
+  });
+
   test("a payload can be read only once", async () => {
     const { worker, coordinator } = await open();
     const received = inbox(coordinator);
@@ -276,6 +314,27 @@ function endingTests(open: OpenPair, { workerCloseCode = (code) => code }: Suite
     coordinator.close(1000, "done");
     await coordinator.closed;
     expect(Buffer.compare((await payload?.collect()) ?? Buffer.of(), pattern(500_000))).toBe(0);
+  });
+
+  test("what came of a payload before the end can be read, then the reader is told", async () => {
+    const { worker, coordinator } = await open();
+    const received = inbox(coordinator);
+    const payload = pattern(3 * mebibyte);
+    worker.send(update(1), payload).catch(() => undefined);
+    await worker.send(leave("bye"));
+    const incoming = (await received.next()).payload;
+    await received.next();
+    worker.close(1001, "going away");
+    await coordinator.closed;
+    const chunks: Uint8Array[] = [];
+    const reading = (async () => {
+      for await (const chunk of incoming?.chunks() ?? []) chunks.push(chunk);
+    })();
+    await expect(reading).rejects.toThrow(ConnectionError);
+    const arrived = Buffer.concat(chunks);
+    // As much as was granted before anyone read.
+    expect(arrived.length).toBe(mebibyte);
+    expect(Buffer.compare(arrived, payload.subarray(0, mebibyte))).toBe(0);
   });
 
   test("a listener that throws ends its own connection and is reported", async () => {

@@ -71,6 +71,7 @@ const cases: readonly [what: string, frames: readonly (Uint8Array | string)[], c
     Array.from({ length: 20 }, (_, index) => message(fetchRows(index), { stream: index + 1, bytes: 10 })),
     1008,
   ],
+  ["the end of no stream", [encodeFrame({ frame: "cancel", stream: 1 })], 1008],
   ["credit for no stream", [encodeFrame({ frame: "credit", stream: 1, bytes: 1 })], 1008],
 ];
 
