@@ -1,6 +1,6 @@
 /** Random programs for property tests: a list of numbers becomes a chain of operations on the values made so far. */
 import type { Program, Shape, Tensor, TensorData, TensorType } from "@weft/tensor";
-import { bind, concat, flip, pad, sizeOf, take, trace, where } from "@weft/tensor";
+import { arrayOf, bind, concat, flip, pad, sizeOf, take, trace, where } from "@weft/tensor";
 import fc from "fast-check";
 
 /** One operation: which, on which values, and a number that settles its parameters. */
@@ -13,16 +13,20 @@ export interface RandomProgram {
 
 const inputShapes: readonly Shape[] = [[3, 4], [4], [2, 3, 4], [], [5, 6], [1, 4], [12]];
 
-export const randomPrograms: fc.Arbitrary<RandomProgram> = fc
-  .array(fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(9999)), { minLength: 1, maxLength: 24 })
-  .map((choices) => {
-    const types = inputShapes.map((shape): TensorType => ({ shape, dtype: "f32" }));
-    const program = trace((...inputs) => grow(inputs, choices), types);
-    const inputs = inputShapes.map((shape, i) =>
-      Float32Array.from({ length: sizeOf(shape) }, (_, j) => Math.sin(1 + 3.7 * i + 1.3 * j)),
-    );
-    return { program, inputs };
-  });
+const randomProgramsOf = (dtype: "f32" | "f16"): fc.Arbitrary<RandomProgram> =>
+  fc
+    .array(fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(9999)), { minLength: 1, maxLength: 24 })
+    .map((choices) => {
+      const types = inputShapes.map((shape): TensorType => ({ shape, dtype }));
+      const program = trace((...inputs) => grow(inputs, choices), types);
+      const inputs = inputShapes.map((shape, i) =>
+        arrayOf[dtype].from({ length: sizeOf(shape) }, (_, j) => Math.sin(1 + 3.7 * i + 1.3 * j)),
+      );
+      return { program, inputs };
+    });
+
+export const randomPrograms = randomProgramsOf("f32");
+export const randomHalfPrograms = randomProgramsOf("f16");
 
 /** The values of the last few operations; values stay near 1 in size, so that rounding does not grow. */
 function grow(inputs: readonly Tensor[], choices: readonly Choice[]): Tensor[] {
@@ -56,7 +60,7 @@ function operate(
     () => x.abs().neg().exp(),
     () => x.div(other.abs().add(1)),
     () => x.relu(),
-    () => (x.rank > 0 ? x.add(counts(x.shape, axis).mul(0.125)).tanh() : x),
+    () => (x.rank > 0 ? x.add(counts(x, axis).mul(0.125)).tanh() : x),
     () => chooseBy(x, other, inputs[detail % inputs.length]!),
     () => (x.rank > 0 ? x.sum({ axis }).mul(1 / (x.shape[axis] ?? 1)) : x.neg()),
     () => (x.rank > 0 ? x.max({ axis, keepDims: true }) : x.abs()),
@@ -89,7 +93,7 @@ function operate(
   return operations[operation % operations.length]!();
 }
 
-const counts = (shape: Shape, axis: number) => bind("iota", [], { shape, dtype: "f32", axis });
+const counts = ({ shape, dtype }: Tensor, axis: number) => bind("iota", [], { shape, dtype, axis });
 
 /** A choice that depends on an input alone: rounding cannot turn it. */
 function chooseBy(x: Tensor, y: Tensor, input: Tensor): Tensor {
