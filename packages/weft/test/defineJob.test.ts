@@ -64,6 +64,43 @@ test("the same definition gives the same bytes", async () => {
   expect(buildJob(defineJob(definition), data)).toEqual(buildJob(defineJob(definition), data));
 });
 
+test("a model with fewer logits than the data has classes is refused, by name or through its metric", async () => {
+  const data = await digits().load();
+  const nine = { ...definition, model: sequential(flatten, dense({ features: 9 })) };
+  const message = /job digits: the data has classes 0 to 9, but the model gives 9 logits; .* features: 10/;
+  expect(() => buildJob(defineJob(nine), data)).toThrow(message);
+  const smoothed: JobDefinition["loss"] = (x, y) => softmaxCrossEntropy(x, y, { labelSmoothing: 0.1 });
+  expect(() => buildJob(defineJob({ ...nine, loss: smoothed }), data)).toThrow(message);
+  // What another loss makes of labels is its own affair.
+  expect(() => buildJob(defineJob({ ...nine, loss: smoothed, metrics: {} }), data)).not.toThrow();
+});
+
+describe("what a compiler would have refused is refused, with a remedy:", () => {
+  const misfits: readonly (readonly [string, object, RegExp])[] = [
+    ["data not called", { data: digits }, /data is a function, expected a source of data; call it: digits\(…\)/],
+    ["data in a promise", { data: digits().load() }, /data is a promise \(await it\)/],
+    ["no model", { model: undefined }, /model is undefined, expected a layer/],
+    ["a loss by name", { loss: "mse" }, /loss is "mse", expected a function/],
+    [
+      "metrics by name",
+      { metrics: ["accuracy"] },
+      /metrics is a list, expected functions by name, such as { accuracy }/,
+    ],
+    ["no round", { round: undefined }, /round is undefined, expected dataParallel/],
+    ["no stop", { stop: undefined }, /stop is undefined; give stop: { epochs }/],
+    ["an augmentation by name", { augment: "flip" }, /augment is "flip", expected functions/],
+    [
+      "an optimiser elsewhere",
+      { optimizer: sgd({ learningRate: 1 }) },
+      /no optimizer in a job; it goes into the round/,
+    ],
+    ["anything else", { gpus: 8 }, /there is no gpus in a job; expected only name, data/],
+  ];
+  test.each(misfits)("%s", (_, change, message) => {
+    expect(() => defineJob({ ...definition, ...change })).toThrow(message);
+  });
+});
+
 test("a loss that does not fit the model names job and shapes", async () => {
   const data = await syntheticRegression({ examples: 20, features: 3, noise: 0, seed: 1 }).load();
   const job = defineJob({

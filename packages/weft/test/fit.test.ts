@@ -192,6 +192,14 @@ describe("fit", () => {
     );
   });
 
+  test("refuses options that it does not have", async () => {
+    const told = (options: object) => fit(linear(), { ...quiet, ...options });
+    await expect(told({ validationSplit: 0.1 })).rejects.toThrow(/no option validationSplit; expected only epochs,/);
+    await expect(told({ callbacks: earlyStopping({ metric: "loss", patience: 1 }) })).rejects.toThrow(
+      /callbacks is no list/,
+    );
+  });
+
   test("refuses an empty training set and lengths that are none", async () => {
     const { train, test: held } = await data.load();
     const none: Dataset = { ...train, size: 0, columns: [new Float32Array(), new Float32Array()] };

@@ -1,6 +1,7 @@
 /** What `fit` can be told beyond what the job says. */
 import type { Augmentation, Dataset } from "@weft/data";
 import type { Parameters } from "@weft/nn";
+import { JobError } from "../errors.ts";
 import type { Callback } from "./callback.ts";
 
 /** Two fields past the house's eight: these are the words that users of other libraries look for. */
@@ -28,4 +29,27 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
   /** A live line on a terminal, a line now and then in a pipe; default true. */
   readonly progress?: boolean;
+}
+
+const known: Readonly<Record<keyof FitOptions, true>> = {
+  epochs: true,
+  steps: true,
+  batchSize: true,
+  validation: true,
+  callbacks: true,
+  augment: true,
+  initial: true,
+  resume: true,
+  signal: true,
+  progress: true,
+};
+
+/** @throws {JobError} for an option that there is not, which would otherwise be left out in silence */
+export function checkFitOptions(options: FitOptions): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
+  if (unknown !== undefined) {
+    throw new JobError(`fit: there is no option ${unknown}; expected only ${Object.keys(known).join(", ")}`);
+  }
+  if (options.callbacks === undefined || Array.isArray(options.callbacks)) return;
+  throw new JobError("fit: callbacks is no list; expected one, such as [earlyStopping({ metric, patience: 3 })]");
 }

@@ -1,12 +1,13 @@
 /** Turns a definition into the encoded job document that coordinator and workers understand. */
-import type { Dataset } from "@weft/data";
+import type { DataContract, Dataset } from "@weft/data";
+import { accuracy, softmaxCrossEntropy } from "@weft/nn";
 import type { JobDocument, JobDraft, JobPrograms, JobRound } from "@weft/protocol";
 import { ProtocolError, encodeJob } from "@weft/protocol";
 import type { Program } from "@weft/tensor";
-import { WeftError, encode } from "@weft/tensor";
+import { WeftError, encode, valueTypes } from "@weft/tensor";
 import { JobError } from "../errors.ts";
 import { jobCodec } from "./codec.ts";
-import type { Job } from "./defineJob.ts";
+import type { Job, JobDefinition } from "./defineJob.ts";
 import type { RoundRule } from "./round.ts";
 import { tracePrograms } from "./programs.ts";
 
@@ -44,6 +45,7 @@ export function buildJob(
   }
   try {
     const traced = tracePrograms(definition, contract);
+    checkClasses(definition, contract, traced.predict(1));
     const packed = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
     const programs: JobPrograms = {
       initialize: packed(0, traced.initialize),
@@ -86,6 +88,18 @@ export function buildJob(
     if (!expected || cause instanceof JobError) throw cause;
     throw new JobError(`job ${definition.name}: ${cause.message}`, { cause });
   }
+}
+
+/** A class that the model has no logit for would be trained on in silence. */
+function checkClasses({ name, loss, metrics = {} }: JobDefinition, { fields }: DataContract, predict: Program): void {
+  const highest = fields.at(-1)?.range?.[1] ?? 0;
+  const [prediction] = predict.outputs.map((output) => valueTypes(predict)[output]);
+  const classes = prediction?.shape.at(-1) ?? 0;
+  const isByClass = loss === softmaxCrossEntropy || Object.values(metrics).includes(accuracy);
+  if (!isByClass || fields.at(-1)?.dtype !== "i32" || highest < classes) return;
+  throw new JobError(
+    `job ${name}: the data has classes 0 to ${highest}, but the model gives ${classes} logits; its last layer should have features: ${highest + 1}`,
+  );
 }
 
 /** The knobs that travel; how the coordinator shares out its examples is its own affair. */

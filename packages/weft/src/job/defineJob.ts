@@ -4,6 +4,7 @@ import type { Layer } from "@weft/nn";
 import type { Tensor } from "@weft/tensor";
 import type { CodecSpec, PlainCodec } from "@weft/vector";
 import { JobError } from "../errors.ts";
+import { misfitOf } from "./checkDefinition.ts";
 import { jobCodec } from "./codec.ts";
 import type { RoundRule } from "./round.ts";
 
@@ -66,6 +67,8 @@ export function defineJob(definition: JobDefinition): Job {
     throw new JobError(`job ${name}: ${message}`);
   };
   if (!/^[\w.-]{1,100}$/.test(name)) fail("its name must be 1 to 100 letters, digits, dots, dashes or underscores");
+  const misfit = misfitOf(definition);
+  if (misfit !== undefined) fail(misfit);
   if (stop.rounds === undefined && stop.epochs === undefined && stop.target === undefined) {
     fail("it would never end; give stop: { rounds }, { epochs } or { target }");
   }

@@ -12,6 +12,7 @@ import type { Stopped } from "../fit/loop.ts";
 import { runLoop } from "../fit/loop.ts";
 import { Means } from "../fit/means.ts";
 import type { FitOptions } from "../fit/options.ts";
+import { checkFitOptions } from "../fit/options.ts";
 import type { PreparedFit } from "../fit/prepare.ts";
 import { flatFrom, namedParameters, prepareFit } from "../fit/prepare.ts";
 import { fitProgress } from "../fit/progress.ts";
@@ -46,6 +47,7 @@ export async function fit(job: Job, options: FitOptions = {}): Promise<Fit> {
 
 /** `fit` for callers with an output of their own, the command above all. */
 export async function fitWithOutput(job: Job, options: FitOptions, output: Output | undefined): Promise<Fit> {
+  checkFitOptions(options);
   useEngine({ threads: "auto" });
   if (options.resume !== undefined && options.initial !== undefined) {
     throw new JobError("fit: initial and resume both say what to begin with; give one of them");
