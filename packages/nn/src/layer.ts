@@ -1,5 +1,6 @@
 /** What a layer is: a definition that takes its parameters from a scope and gives a function of tensors. */
 import type { DType, Shape, Tensor } from "@weft/tensor";
+import { ModelError } from "./errors.ts";
 import type { Initializer } from "./initializers.ts";
 
 export type TensorFunction = (x: Tensor) => Tensor;
@@ -79,6 +80,15 @@ export function times<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index));
 }
 
-/** The name by which a layer, or a plain function, is known in summaries. */
-export const kindOf = (layer: LayerLike): string =>
-  typeof layer === "function" ? layer.name || "function" : layer.kind;
+/**
+ * The name by which a layer, or a plain function, is known in summaries.
+ *
+ * @throws {ModelError} for what is neither, which no compiler may have seen
+ */
+export function kindOf(layer: LayerLike): string {
+  if (typeof layer === "function") return layer.name || "function";
+  const given: unknown = layer;
+  if (typeof given === "object" && given !== null && "build" in given) return layer.kind;
+  const got = Array.isArray(given) ? "a list" : typeof given === "string" ? `"${given}"` : typeof given;
+  throw new ModelError(`expected a layer or a function, got ${got}; as in sequential(dense({ features: 10 }), relu)`);
+}

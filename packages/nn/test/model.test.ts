@@ -245,6 +245,11 @@ describe("mistakes say what to do", () => {
     [() => conv2d({ features: 3, kernel: [3, 0] }), /conv2d: kernel must be .* got \[3,0\]/],
     [() => conv2d({ features: 3, kernel: 3, groups: 2 }), /3 features do not divide into 2 groups/],
     [() => maxPool2d({ window: 1.5 }), /maxPool2d: window/],
+    [() => dense({ units: 10 } as never), /dense: features must .* got undefined; as in { features: 2 }/],
+    [() => maxPool2d(2 as never), /maxPool2d: window must .* got undefined/],
+    [() => sequential([relu] as never), /expected a layer or a function, got a list; as in sequential\(dense/],
+    [() => sequential(relu, "relu" as never), /expected a layer or a function, got "relu"/],
+    [() => sequential(relu, undefined as never), /expected a layer or a function, got undefined/],
     [() => dropout({ rate: 1 }), /dropout: rate must be a number of at least 0 and below 1, got 1/],
   ])("a wrong setting (%#)", (make, message) => {
     expect(make).toThrow(message);
