@@ -13,6 +13,10 @@ export interface WorkerPolicy {
   readonly maxMemoryBytes: number;
   /** Largest arithmetic of one training step, in floating-point operations. */
   readonly maxStepFlops: number;
+  /** Largest arithmetic of one order of local training; unlimited by default. */
+  readonly maxOrderFlops?: number;
+  /** Names of jobs, or beginnings of their hashes, that it works for; any by default. */
+  readonly jobs?: readonly string[];
 }
 
 export const defaultPolicy: WorkerPolicy = { maxMemoryBytes: 2 ** 31, maxStepFlops: 1e13 };
@@ -119,11 +123,25 @@ function assertTypes(role: string, got: readonly TensorType[], expected: readonl
   }
 }
 
-function checkCost(name: string, batch: number, program: Program, policy: WorkerPolicy): void {
+/** What a training step over this loss program takes. */
+export function stepCost(program: Program): { readonly flops: number; readonly bytes: number } {
   // CPUs keep f16 in f32.
   const { flops, peakBytes } = cost(widenHalves(program));
   // Reverse mode keeps what the forward pass made and does about twice its arithmetic again.
-  const [stepFlops, stepBytes] = [3 * flops, 2 * peakBytes];
+  return { flops: 3 * flops, bytes: 2 * peakBytes };
+}
+
+/** @throws {JobRefusedError} for a job that the policy does not name */
+export function checkAdmitted({ name, hash }: { name: string; hash: string }, { jobs }: WorkerPolicy): void {
+  if (jobs === undefined || jobs.some((wanted) => wanted === name || (wanted !== "" && hash.startsWith(wanted))))
+    return;
+  throw new JobRefusedError(
+    `job ${name} (${hash.slice(0, 12)}…) is not among those this worker works for: ${jobs.join(", ")}`,
+  );
+}
+
+function checkCost(name: string, batch: number, program: Program, policy: WorkerPolicy): void {
+  const { flops: stepFlops, bytes: stepBytes } = stepCost(program);
   if (stepFlops > policy.maxStepFlops || stepBytes > policy.maxMemoryBytes) {
     throw new JobRefusedError(
       `job ${name}: a step of ${batch} examples takes about ${(stepFlops / 1e9).toFixed(1)} GFLOP and ${Math.ceil(stepBytes / 2 ** 20)} MiB; ` +

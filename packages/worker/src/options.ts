@@ -4,8 +4,12 @@ import type { Clock, Connection } from "@weft/transport";
 import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
+import type { Downloads } from "./downloads.ts";
 import type { LocalState } from "./localState.ts";
+import type { PendingUpdate } from "./pendingUpdate.ts";
 import type { prepareJob } from "./preparedJobs.ts";
+import type { Trainer } from "./training.ts";
+import type { Versions } from "./versions.ts";
 
 export interface WorkerOptions {
   readonly connect: () => Promise<Connection>;
@@ -20,12 +24,12 @@ export interface WorkerOptions {
   readonly data?: (contract: DataContract) => Promise<Dataset>;
   /** Loads a test set to measure versions on, where the job asks for that; default: examples held out of `data`. */
   readonly testData?: (contract: DataContract) => Promise<Dataset>;
-  /** Give up after this long without a coordinator; Infinity tries for ever. */
-  readonly unreachableMs: number;
+  /** Give up after this long without a coordinator; by default never. */
+  readonly unreachableMs?: number;
   readonly onEvent?: (event: WorkerEvent) => void;
   /** The system's by default; the connections are given theirs by `connect`. */
   readonly clock?: Clock;
-  /** Uniform in [0, 1): the jitter of back-off and nothing else. */
+  /** Uniform in [0, 1): the jitter of back-off, and names for the payloads it sends. */
   readonly random?: () => number;
   /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
   readonly prepare?: typeof prepareJob;
@@ -40,12 +44,21 @@ export interface WorkerIdentity {
   partition?: Uint32Array;
   /** What updates leave behind for those after them. */
   readonly state: LocalState;
+  /** The run and the job of the last session. */
+  run?: string;
+  job?: { readonly hash: string; readonly trainer: Trainer };
+  readonly downloads: Downloads;
+  readonly versions: Versions;
+  readonly pending: PendingUpdate;
 }
 
 export interface SessionContext {
   readonly options: WorkerOptions;
   readonly clock: Clock;
+  readonly random: () => number;
   /** Kept across sessions: resume token, fetched examples, loaded data. */
   readonly identity: WorkerIdentity;
   readonly emit: (event: WorkerEvent) => void;
+  /** The coordinator has let this worker in. */
+  readonly welcomed: () => void;
 }

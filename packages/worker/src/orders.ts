@@ -1,24 +1,20 @@
 /** Carries out the work orders of one session: finds the base version and the examples, trains, sends the update. */
 import { type Dataset, selectDataset, shuffledSlice } from "@weft/data";
 import type { ExampleChoice, MessageOf } from "@weft/protocol";
-import type { Connection } from "@weft/transport";
+import type { Connection, IncomingPayload } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
-import { decodeVector } from "@weft/vector";
 import { encodeUpdate } from "./encodeUpdate.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import { ExampleStore, allRows } from "./exampleStore.ts";
-import { sha256 } from "./hash.ts";
+import { programFor } from "./gradientStep.ts";
 import { divideRows } from "./heldOut.ts";
+import { stepCost } from "./job.ts";
 import type { SessionContext } from "./options.ts";
+import type { Computed } from "./pendingUpdate.ts";
 import type { ExampleRows, ExampleSums, Trainer } from "./training.ts";
-import { yieldToEvents } from "./yieldToEvents.ts";
+import { createTurns } from "./turns.ts";
 
 type Work = MessageOf<"work">;
-
-interface Base {
-  readonly hash: string;
-  readonly values: Float32Array;
-}
 
 /** Sockets and timers get a turn this often while a worker trains locally. */
 const yieldEveryMs = 20;
@@ -26,11 +22,16 @@ const yieldEveryMs = 20;
 export class Orders {
   readonly #connection: Connection;
   readonly #context: SessionContext;
-  readonly #bases = new Map<number, Promise<Base>>();
   readonly #requests = new Map<number, PromiseWithResolvers<Uint8Array>>();
   #nextRequest = 0;
   #latest: Work | undefined;
   #trainer: Trainer | undefined;
+  /** The newest version there is, as far as this worker was told, and how long the last one took to arrive. */
+  #newestVersion = 0;
+  #downloadMs = 0;
+  #underway = 0;
+  #idle = Promise.withResolvers<undefined>();
+  #draining = false;
 
   constructor(connection: Connection, context: SessionContext) {
     this.#connection = connection;
@@ -41,25 +42,27 @@ export class Orders {
     this.#trainer = trainer;
   }
 
-  /** A version is on its way; orders on it wait for it. Only the newest two are kept. */
-  weights({ version, codec, hash }: MessageOf<"weights">, payload: Promise<Uint8Array>): void {
-    const decoded = payload.then(async (bytes) => {
-      const actual = await sha256(bytes);
-      if (actual !== hash) {
-        throw new OrderDeclinedError("base-hash", `version ${version} hashes to ${actual}, ${hash} was announced`);
-      }
-      if (!this.#trainer) throw new OrderDeclinedError("not-ready", "weights came before the job");
-      const { manifest, codecs } = this.#trainer.job;
-      if (codec !== codecs.down.text) {
-        throw new OrderDeclinedError("base-codec", `weights as ${codec}; the job's codec is ${codecs.down.text}`);
-      }
-      const values = new Float32Array(manifest.size);
-      decodeVector(codecs.down, bytes, values);
-      return { hash, values };
-    });
-    decoded.catch(() => undefined); // reported to the order that waits for it
-    for (const held of this.#bases.keys()) if (held < version - 1) this.#bases.delete(held);
-    this.#bases.set(version, decoded);
+  /** A version is on its way; orders on it wait for it. */
+  weights(message: MessageOf<"weights">, payload: IncomingPayload): void {
+    if (!this.#trainer) {
+      payload.discard();
+      return;
+    }
+    const { clock, identity } = this.#context;
+    const startedAt = clock.now();
+    const decoding = { codec: this.#trainer.job.codecs.down, turns: createTurns(clock, yieldEveryMs) };
+    void identity.versions.receive(message, payload, decoding).then(() => (this.#downloadMs = clock.now() - startedAt));
+  }
+
+  committed(version: number): void {
+    this.#newestVersion = version;
+  }
+
+  /** Takes no further order; resolves once the one under way is done and its update answered. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    while (this.#underway > 0) await this.#idle.promise;
+    await this.#context.identity.pending.answered();
   }
 
   /** This worker's share of the coordinator's examples. */
@@ -79,14 +82,21 @@ export class Orders {
   async carryOut(work: Work): Promise<void> {
     const { run, round, attempt, order } = work;
     if (order.kind !== "evaluate") this.#latest = work;
+    this.#underway += 1;
     try {
       if (order.kind === "evaluate") await this.#sendEvaluation(work);
       else await this.#sendUpdate(work);
     } catch (error) {
+      // The coordinator has answered before it had all of the update.
+      if (error instanceof ConnectionError && error.code === "aborted") return;
       if (!(error instanceof OrderDeclinedError)) throw error;
       this.#context.emit({ event: "declined", round, code: error.reasonCode, reason: error.message });
       const reason = error.message.slice(0, 2000);
       await this.#connection.send({ kind: "decline", run, round, attempt, code: error.reasonCode, reason });
+    } finally {
+      this.#underway -= 1;
+      this.#idle.resolve(undefined);
+      this.#idle = Promise.withResolvers();
     }
   }
 
@@ -100,10 +110,21 @@ export class Orders {
   }
 
   async #sendUpdate(work: Work): Promise<void> {
+    const { identity, emit } = this.#context;
+    // An order that was given before the connection broke may have been carried out already.
+    const { message } = identity.pending.of(work) ?? (await this.#compute(work));
+    await identity.pending.send(this.#connection);
+    const { round, weight, metrics, computeMs } = message;
+    emit({ event: "update", round, loss: (metrics["loss"] ?? NaN) / Math.max(1, weight), examples: weight, computeMs });
+  }
+
+  async #compute(work: Work): Promise<Computed> {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
-    const startedAt = this.#context.clock.now();
+    if (this.#draining) throw new OrderDeclinedError("leaving", "this worker is about to leave");
+    const { clock, identity, random } = this.#context;
+    const startedAt = clock.now();
     const { values, weight, metrics } = await this.#train(this.#trainer, work);
-    const computeMs = this.#context.clock.now() - startedAt;
+    const computeMs = clock.now() - startedAt;
     const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
     if (broken) {
       const [name, value] = broken;
@@ -114,7 +135,9 @@ export class Orders {
     }
     const codec = this.#trainer.job.codecs.up;
     const { run, round, attempt, version } = work;
-    const update = {
+    const seed = work.order.kind === "evaluate" ? 0 : work.order.seed;
+    const { payload, owed } = encodeUpdate(codec, [values], { seed, state: identity.state });
+    const message = {
       kind: "update",
       run,
       round,
@@ -125,24 +148,16 @@ export class Orders {
       metrics,
       computeMs,
     } as const;
-    const { state } = this.#context.identity;
-    const seed = work.order.kind === "evaluate" ? 0 : work.order.seed;
-    const { payload, owed } = encodeUpdate(codec, [values], { seed, state });
-    state.stage(work, owed);
-    await this.#connection.send(update, payload);
-    this.#context.emit({
-      event: "update",
-      round,
-      loss: (metrics["loss"] ?? NaN) / Math.max(1, weight),
-      examples: weight,
-      computeMs,
-    });
+    const computed = { message, payload };
+    identity.state.stage(work, owed);
+    identity.pending.keep(computed, transferName(random));
+    return computed;
   }
 
   async #sendEvaluation(work: Work): Promise<void> {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
     const startedAt = this.#context.clock.now();
-    const base = await this.#baseOf(work);
+    const base = await this.#context.identity.versions.of(work.version, work.versionHash);
     const examples = await this.#heldOut(this.#trainer);
     const means = await this.#trainer.evaluate(base, examples);
     const broken = Object.entries(means).find(([, value]) => !Number.isFinite(value));
@@ -156,7 +171,7 @@ export class Orders {
   }
 
   async #train(trainer: Trainer, work: Work): Promise<ExampleSums & { values: Float32Array }> {
-    const base = await this.#baseOf(work);
+    const base = await this.#context.identity.versions.of(work.version, work.versionHash);
     const { order } = work;
     if (order.kind === "gradient") {
       const examples = await this.#chosenExamples(trainer, order.examples);
@@ -166,35 +181,49 @@ export class Orders {
     const { round } = trainer.job.document;
     if (order.kind === "evaluate" || round.work.kind !== "local")
       throw new OrderDeclinedError("not-in-job", "the job has no local training");
-    const { change, ...sums } = await trainer.train(base, await this.#trainingShare(trainer), {
+    const share = await this.#trainingShare(trainer);
+    const steps = order.epochs * Math.ceil(share.rows.length / order.batchSize);
+    this.#checkPolicy(trainer, { steps, batch: Math.min(order.batchSize, share.rows.length) });
+    const { change, ...sums } = await trainer.train(base, share, {
       ...order,
       optimizer: round.work.optimizer,
-      onStep: this.#betweenSteps(work),
+      onStep: this.#betweenSteps(work, steps),
     });
     return { ...sums, values: change };
   }
 
-  /** Gives up on an order that a newer one has superseded, and lets sockets and timers run now and then. */
-  #betweenSteps(work: Work): () => Promise<void> {
-    let yieldedAt = this.#context.clock.now();
-    return async () => {
-      if (this.#latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
-      if (this.#context.clock.now() - yieldedAt < yieldEveryMs) return;
-      await yieldToEvents();
-      yieldedAt = this.#context.clock.now();
-    };
+  /** Declines an order that takes more arithmetic than this worker gives to one. */
+  #checkPolicy({ job }: Trainer, { steps, batch }: { readonly steps: number; readonly batch: number }): void {
+    const { maxOrderFlops = Infinity } = this.#context.options.policy;
+    if (maxOrderFlops === Infinity) return;
+    const flops = steps * stepCost(programFor(job, batch).program).flops;
+    if (flops <= maxOrderFlops) return;
+    throw new OrderDeclinedError(
+      "policy",
+      `${steps} steps take about ${(flops / 1e9).toFixed(0)} GFLOP; this worker gives ${(maxOrderFlops / 1e9).toFixed(0)} to an order`,
+    );
   }
 
-  async #baseOf({ version, versionHash }: Work): Promise<Float32Array> {
-    const base = await this.#bases.get(version);
-    if (!base) throw new OrderDeclinedError("no-base", `version ${version} was never sent to this worker`);
-    if (base.hash !== versionHash) {
-      throw new OrderDeclinedError(
-        "base-hash",
-        `version ${version} hashes to ${base.hash}, the order says ${versionHash}`,
-      );
-    }
-    return base.values;
+  /**
+   * Gives up on an order that a newer one has superseded, lets sockets and timers run now and then, and asks for the next
+   * base in time to have it when this order is done.
+   */
+  #betweenSteps(work: Work, steps: number): () => Promise<void> {
+    const { clock } = this.#context;
+    const turns = createTurns(clock, yieldEveryMs);
+    const startedAt = clock.now();
+    let done = 0;
+    let asked = false;
+    return async () => {
+      if (this.#latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
+      done += 1;
+      const leftMs = ((clock.now() - startedAt) / done) * (steps - done);
+      if (!asked && this.#newestVersion > work.version && leftMs <= this.#downloadMs) {
+        asked = true;
+        this.#connection.send({ kind: "prefetch" }).catch(() => undefined); // the session hears of a lost link
+      }
+      await turns.take();
+    };
   }
 
   async #chosenExamples(trainer: Trainer, choice: ExampleChoice): Promise<ExampleRows> {
@@ -264,3 +293,7 @@ function heldOutFraction({ job }: Trainer): number | undefined {
   const { evaluation } = job.document.round;
   return evaluation?.on === "workers" ? evaluation.heldOut : undefined;
 }
+
+/** Unlike any other that this worker has given: a coordinator must not take one payload for the rest of another. */
+const transferName = (random: () => number) =>
+  [random(), random()].map((value) => Math.floor(value * 2 ** 32).toString(16)).join("-");

@@ -1,11 +1,13 @@
 /** One connection to a coordinator: hello, the job, then one order after another until the run or the link ends. */
-import type { CoordinatorMessage } from "@weft/protocol";
+import type { CoordinatorMessage, MessageOf } from "@weft/protocol";
 import { protocolVersion } from "@weft/protocol";
 import type { Connection, IncomingPayload } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
 import { codecKinds } from "@weft/vector";
+import { AlteredError } from "./downloads.ts";
 import { JobRefusedError } from "./errors.ts";
 import type { WorkerOutcome } from "./events.ts";
+import { checkAdmitted } from "./job.ts";
 import { Orders } from "./orders.ts";
 import { prepareJob } from "./preparedJobs.ts";
 import type { Trainer } from "./training.ts";
@@ -16,13 +18,7 @@ export type SessionEnd =
   /** The link ended or the coordinator asked to come back: reconnect. */
   | { readonly kind: "lost"; readonly reason: string };
 
-/** Runs until the run finishes, the coordinator turns us away, or the link is lost. Never rejects. */
-export async function runSession(connection: Connection, context: SessionContext): Promise<SessionEnd> {
-  const session = new Session(connection, context);
-  return session.run();
-}
-
-class Session {
+export class Session {
   private readonly connection: Connection;
   private readonly context: SessionContext;
   private readonly ended = Promise.withResolvers<SessionEnd>();
@@ -35,6 +31,7 @@ class Session {
     this.orders = new Orders(connection, context);
   }
 
+  /** Until the run finishes, the coordinator turns us away, or the link is lost. Never rejects. */
   async run(): Promise<SessionEnd> {
     const { options, identity } = this.context;
     this.connection.listen((message, payload) => {
@@ -56,6 +53,11 @@ class Session {
       },
       ...(options.token === undefined ? {} : { token: options.token }),
       ...(identity.resume === undefined ? {} : { resume: identity.resume }),
+      holds: {
+        job: identity.job?.hash,
+        versions: identity.versions.held(),
+        parts: identity.downloads.held(),
+      },
     });
     const end = await this.ended.promise;
     this.orders.abandon();
@@ -66,9 +68,7 @@ class Session {
     const { identity, emit, options } = this.context;
     switch (message.kind) {
       case "welcome":
-        identity.resume = message.resume;
-        this.expectedJobHash = message.jobHash;
-        emit({ event: "connected", url: this.connection.remote, worker: message.worker, run: message.run });
+        await this.welcome(message);
         return;
       case "refused":
         this.ended.resolve(
@@ -78,21 +78,21 @@ class Session {
         );
         return;
       case "job": {
-        const bytes = await collect(payload, "job");
+        const bytes = await this.collectJob(message, present(payload));
         const { prepare = prepareJob, policy } = options;
         await this.prepare(await prepare(bytes, this.expectedJobHash, policy));
         return;
       }
       case "weights":
-        this.orders.weights(message, collect(payload, "weights"));
+        this.orders.weights(message, present(payload));
         return;
       case "partition": {
-        const bytes = await collect(payload, "partition");
+        const bytes = await present(payload).collect();
         this.orders.partition(new Uint32Array(bytes.slice().buffer));
         return;
       }
       case "examples":
-        this.orders.examples(message.request, await collect(payload, "examples"));
+        this.orders.examples(message.request, await present(payload).collect());
         return;
       case "work":
         identity.state.settle(message.version);
@@ -100,10 +100,12 @@ class Session {
         return;
       case "verdict":
         identity.state.verdict(message, message.accepted, message.version);
+        identity.pending.verdict(message);
         emit({ event: "verdict", round: message.round, accepted: message.accepted, reason: message.reason });
         return;
       case "committed":
         identity.state.settle(message.version);
+        this.orders.committed(message.version);
         emit({ event: "committed", round: message.round, version: message.version, metrics: message.metrics });
         return;
       case "finished":
@@ -114,9 +116,44 @@ class Session {
     }
   }
 
+  private async welcome(message: MessageOf<"welcome">): Promise<void> {
+    const { identity, emit, welcomed } = this.context;
+    const { worker, run, resume, jobHash } = message;
+    identity.resume = resume;
+    this.expectedJobHash = jobHash;
+    const isSameRun = identity.run === run;
+    identity.run = run;
+    identity.versions.forget(isSameRun ? "awaited" : "all");
+    if (!isSameRun) identity.pending.drop();
+    identity.pending.welcomed(message);
+    welcomed();
+    emit({ event: "connected", url: this.connection.remote, worker, run });
+    // The job is not sent to a worker that holds it.
+    if (identity.job?.hash === jobHash) await this.prepare(identity.job.trainer);
+  }
+
+  private async collectJob({ hash, offset }: MessageOf<"job">, payload: IncomingPayload): Promise<Uint8Array> {
+    try {
+      if (hash !== this.expectedJobHash) throw new AlteredError(`${this.expectedJobHash} was announced, ${hash} came`);
+      return await this.context.identity.downloads.collect(hash, payload, offset);
+    } catch (error) {
+      if (!(error instanceof AlteredError)) throw error;
+      throw new JobRefusedError(`the job was altered on the way: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** Leaves when the order under way is done and its update answered; further orders are declined. */
+  async drain(reason: string): Promise<void> {
+    await this.orders.drain();
+    await this.connection.send({ kind: "leave", reason }).catch(() => undefined);
+    this.ended.resolve({ kind: "stopped", reason });
+  }
+
   private async prepare(trainer: Trainer): Promise<void> {
     const { identity, emit, options } = this.context;
     const { document, manifest } = trainer.job;
+    checkAdmitted({ name: document.name, hash: this.expectedJobHash }, options.policy);
+    identity.job = { hash: this.expectedJobHash, trainer };
     if (options.data && !identity.ownData) identity.ownData = await options.data(document.data);
     if (options.testData && !identity.testData) identity.testData = await options.testData(document.data);
     const ownExamples = identity.ownData?.size;
@@ -149,7 +186,8 @@ class Session {
   }
 }
 
-async function collect(payload: IncomingPayload | undefined, kind: string): Promise<Uint8Array> {
-  if (!payload) throw new Error(`${kind} has a payload, or its parsing would have failed`);
-  return payload.collect();
+/** The payload of a message that has one. */
+function present(payload: IncomingPayload | undefined): IncomingPayload {
+  if (payload) return payload;
+  throw new Error("a message without its payload, which its parsing would have refused");
 }

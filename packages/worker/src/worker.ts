@@ -1,79 +1,158 @@
 /** A worker: connects, serves one session after another, and comes back with capped, jittered back-off when a link is lost. */
 import type { Connection } from "@weft/transport";
 import { ConnectionError, backoffDelay, systemClock } from "@weft/transport";
+import { Downloads } from "./downloads.ts";
 import type { WorkerEvent, WorkerOutcome } from "./events.ts";
 import { LocalState } from "./localState.ts";
 import type { WorkerIdentity, WorkerOptions } from "./options.ts";
-import { runSession } from "./session.ts";
+import { PendingUpdate } from "./pendingUpdate.ts";
+import { Session } from "./session.ts";
+import { Versions } from "./versions.ts";
 
 export interface WorkerHandle {
   /** Never rejects for anything the coordinator or the network did. */
   readonly outcome: Promise<WorkerOutcome>;
-  /** Leaves: tells the coordinator, closes the connection, and lets `outcome` resolve. */
+  /**
+   * Takes no further order, and leaves when the one under way is done and its update answered; after `withinMs` (10,000 by
+   * default) in any case. What is not done by then is handed back.
+   */
+  drain(reason: string, withinMs?: number): void;
+  /** Leaves at once: tells the coordinator, closes the connection, and lets `outcome` resolve. */
   stop(reason: string): void;
 }
 
-export function startWorker(options: WorkerOptions): WorkerHandle {
-  const stopped = Promise.withResolvers<WorkerOutcome>();
-  let connection: Connection | undefined;
-  let stopping = false;
-  const { clock = systemClock, random = Math.random } = options;
-  const emit = (event: WorkerEvent) => options.onEvent?.(event);
-  const outcome = Promise.race([stopped.promise, serve()]).then((ended) => {
-    emit({ event: "ended", outcome: ended });
-    return ended;
-  });
+const defaultDrainMs = 10_000;
 
-  async function serve(): Promise<WorkerOutcome> {
-    const identity: WorkerIdentity = { state: new LocalState() };
-    let lostAt = clock.now();
-    for (let attempt = 0; !stopping; attempt++) {
-      const reason = await connectAndRun(identity, () => (attempt = 0));
-      if (typeof reason !== "string") return reason;
-      if (attempt === 0) lostAt = clock.now();
-      const waitedMs = clock.now() - lostAt;
-      if (waitedMs >= options.unreachableMs) {
-        return { kind: "unreachable", reason: `no coordinator for ${Math.round(waitedMs / 1000)} s: ${reason}` };
-      }
-      const retryInMs = backoffDelay(attempt, random);
-      emit({ event: "disconnected", reason, retryInMs });
-      await pause(retryInMs);
-    }
-    return stopped.promise;
+export function startWorker(options: WorkerOptions): WorkerHandle {
+  const worker = new ReconnectingWorker(options);
+  return {
+    outcome: worker.run(),
+    drain: (reason, withinMs = defaultDrainMs) => {
+      worker.drain(reason, withinMs);
+    },
+    stop: (reason) => {
+      worker.stop(reason);
+    },
+  };
+}
+
+class ReconnectingWorker {
+  readonly #options: WorkerOptions;
+  readonly #clock;
+  readonly #random;
+  readonly #identity: WorkerIdentity;
+  readonly #stopped = Promise.withResolvers<WorkerOutcome>();
+  #connection: Connection | undefined;
+  #session: Session | undefined;
+  #stopping = false;
+  #draining: string | undefined;
+  #cancelDrain: () => void = () => undefined;
+  /** Attempts to connect since the coordinator last let us in. */
+  #attempt = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    const downloads = new Downloads();
+    const versions = new Versions(downloads);
+    this.#identity = { state: new LocalState(), downloads, versions, pending: new PendingUpdate() };
   }
 
-  /** Until the time is over or the worker is stopped. */
-  async function pause(ms: number): Promise<void> {
-    const over = Promise.withResolvers<undefined>();
-    const timer = clock.setTimer(() => {
-      over.resolve(undefined);
-    }, ms);
-    await Promise.race([stopped.promise, over.promise]);
-    clock.clearTimer(timer);
+  async run(): Promise<WorkerOutcome> {
+    const outcome = await Promise.race([this.#stopped.promise, this.#serve()]);
+    this.#cancelDrain();
+    this.#emit({ event: "ended", outcome });
+    return outcome;
+  }
+
+  drain(reason: string, withinMs: number): void {
+    if (this.#draining !== undefined || this.#stopping) return;
+    this.#draining = reason;
+    if (this.#session === undefined) {
+      this.stop(reason);
+      return;
+    }
+    const timer = this.#clock.setTimer(() => {
+      this.stop(reason);
+    }, withinMs);
+    this.#cancelDrain = () => {
+      this.#clock.clearTimer(timer);
+    };
+    void this.#session.drain(reason);
+  }
+
+  stop(reason: string): void {
+    this.#stopping = true;
+    // The link may already be gone: then there is nobody to tell.
+    this.#connection?.send({ kind: "leave", reason }).catch(() => undefined);
+    this.#connection?.close(1000, "leaving");
+    this.#stopped.resolve({ kind: "stopped", reason });
+  }
+
+  async #serve(): Promise<WorkerOutcome> {
+    const { unreachableMs = Infinity } = this.#options;
+    let lostAt = this.#clock.now();
+    for (; !this.#isStopping(); this.#attempt++) {
+      const reason = await this.#connectAndRun();
+      if (typeof reason !== "string") return reason;
+      if (this.#attempt === 0) lostAt = this.#clock.now();
+      const waitedMs = this.#clock.now() - lostAt;
+      if (waitedMs >= unreachableMs) {
+        return { kind: "unreachable", reason: `no coordinator for ${Math.round(waitedMs / 1000)} s: ${reason}` };
+      }
+      const retryInMs = backoffDelay(this.#attempt, this.#random);
+      this.#emit({ event: "disconnected", reason, retryInMs });
+      await this.#pause(retryInMs);
+    }
+    return this.#stopped.promise;
   }
 
   /** One connection's life: its outcome, or why to try again. */
-  async function connectAndRun(identity: WorkerIdentity, onSession: () => void): Promise<WorkerOutcome | string> {
+  async #connectAndRun(): Promise<WorkerOutcome | string> {
+    let connection: Connection;
     try {
-      connection = await options.connect();
+      connection = await this.#options.connect();
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       return error.retry ? error.message : { kind: "refused", code: error.code, reason: error.message };
     }
-    onSession();
-    const end = await runSession(connection, { options, clock, identity, emit });
+    if (this.#isStopping()) connection.close(1000, "leaving");
+    const session = new Session(connection, {
+      options: this.#options,
+      clock: this.#clock,
+      random: this.#random,
+      identity: this.#identity,
+      emit: (event) => {
+        this.#emit(event);
+      },
+      welcomed: () => (this.#attempt = 0),
+    });
+    [this.#connection, this.#session] = [connection, session];
+    // A connection that was lost while leaving: only what waits for its answer is still to be done.
+    if (this.#draining !== undefined) void session.drain(this.#draining);
+    const end = await session.run();
+    [this.#connection, this.#session] = [undefined, undefined];
     connection.close(1000, end.kind);
     return end.kind === "lost" ? end.reason : end;
   }
 
-  return {
-    outcome,
-    stop(reason) {
-      stopping = true;
-      // The link may already be gone: then there is nobody to tell.
-      connection?.send({ kind: "leave", reason }).catch(() => undefined);
-      connection?.close(1000, "leaving");
-      stopped.resolve({ kind: "stopped", reason });
-    },
-  };
+  /** Until the time is over or the worker is stopped. */
+  async #pause(ms: number): Promise<void> {
+    const over = Promise.withResolvers<undefined>();
+    const timer = this.#clock.setTimer(() => {
+      over.resolve(undefined);
+    }, ms);
+    await Promise.race([this.#stopped.promise, over.promise]);
+    this.#clock.clearTimer(timer);
+  }
+
+  /** A call, for the compiler takes a field to be what it was before an await. */
+  #isStopping(): boolean {
+    return this.#stopping;
+  }
+
+  #emit(event: WorkerEvent): void {
+    this.#options.onEvent?.(event);
+  }
 }

@@ -1,0 +1,82 @@
+/**
+ * The update of the newest order, kept until the coordinator has answered it: a connection that breaks meanwhile costs
+ * neither the computation nor what was sent already.
+ */
+import type { MessageOf } from "@weft/protocol";
+import type { Connection } from "@weft/transport";
+
+export interface Computed {
+  readonly message: MessageOf<"update">;
+  readonly payload: readonly Uint8Array[];
+}
+
+type UpdateName = Pick<MessageOf<"update">, "run" | "round" | "attempt">;
+
+export class PendingUpdate {
+  #computed: Computed | undefined;
+  #transfer = "";
+  #sending: AbortController | undefined;
+  /** What the coordinator holds of it, as it said when the connection began. */
+  #held: MessageOf<"welcome">["transfer"];
+  #settled = Promise.withResolvers<undefined>();
+
+  /** The update that answers this order, if it was computed already. */
+  of({ run, round, attempt }: UpdateName): Computed | undefined {
+    const message = this.#computed?.message;
+    return message?.run === run && message.round === round && message.attempt === attempt ? this.#computed : undefined;
+  }
+
+  /** @param transfer names the payload: never used for another by this worker */
+  keep(computed: Computed, transfer: string): void {
+    this.drop();
+    this.#computed = computed;
+    this.#transfer = transfer;
+    this.#held = undefined;
+    this.#settled = Promise.withResolvers();
+  }
+
+  /** A connection begins. */
+  welcomed({ transfer }: MessageOf<"welcome">): void {
+    this.#held = transfer;
+  }
+
+  /** Sends what the coordinator does not hold of it. Rejects when that ends before time. */
+  async send(connection: Connection): Promise<void> {
+    const computed = this.#computed;
+    if (computed === undefined) throw new Error("there is no update to send");
+    const id = this.#transfer;
+    const offset = this.#held?.id === id ? this.#held.bytes : 0;
+    const sending = new AbortController();
+    this.#sending = sending;
+    const message = { ...computed.message, transfer: { id, offset } };
+    await connection.send(message, rest(computed.payload, offset), { signal: sending.signal });
+  }
+
+  /** The coordinator has answered: what is still being sent is not wanted any more. */
+  verdict({ round, attempt }: MessageOf<"verdict">): void {
+    const message = this.#computed?.message;
+    if (message?.round === round && message.attempt === attempt) this.drop();
+  }
+
+  drop(): void {
+    this.#sending?.abort();
+    this.#sending = undefined;
+    this.#computed = undefined;
+    this.#settled.resolve(undefined);
+  }
+
+  /** Resolves once there is no update that waits for its answer. */
+  async answered(): Promise<void> {
+    if (this.#computed !== undefined) await this.#settled.promise;
+  }
+}
+
+/** What follows the first `offset` bytes. */
+function rest(parts: readonly Uint8Array[], offset: number): Uint8Array[] {
+  let skip = offset;
+  return parts.flatMap((part) => {
+    const from = Math.min(skip, part.length);
+    skip -= from;
+    return from === part.length ? [] : [part.subarray(from)];
+  });
+}

@@ -1,0 +1,98 @@
+/** Versions of the model that a worker holds or awaits, from one session to the next. */
+import type { MessageOf } from "@weft/protocol";
+import type { IncomingPayload } from "@weft/transport";
+import type { VectorCodec } from "@weft/vector";
+import { allFinite } from "@weft/vector";
+import { AlteredError, type Downloads } from "./downloads.ts";
+import { OrderDeclinedError } from "./errors.ts";
+import type { Turns } from "./turns.ts";
+
+export interface Version {
+  readonly hash: string;
+  readonly values: Float32Array;
+}
+
+export class Versions {
+  readonly #downloads: Downloads;
+  readonly #whole = new Map<number, Version>();
+  readonly #awaited = new Map<number, Promise<Version>>();
+
+  constructor(downloads: Downloads) {
+    this.#downloads = downloads;
+  }
+
+  /** For the coordinator, which need not send them again. */
+  held(): { readonly version: number; readonly hash: string }[] {
+    return [...this.#whole].map(([version, { hash }]) => ({ version, hash }));
+  }
+
+  /** Another run has begun, or a session: what was on its way comes anew, if at all. */
+  forget(what: "all" | "awaited"): void {
+    this.#awaited.clear();
+    if (what === "all") this.#whole.clear();
+  }
+
+  /** A version is on its way; orders on it wait for it. Only the newest two are kept. Never rejects. */
+  receive(message: MessageOf<"weights">, payload: IncomingPayload, decoding: Decoding): Promise<void> {
+    const { version } = message;
+    const arriving = this.#receive(message, payload, decoding);
+    this.#awaited.set(version, arriving);
+    return arriving.then(
+      (whole) => {
+        if (this.#awaited.get(version) !== arriving) return;
+        this.#awaited.delete(version);
+        this.#whole.set(version, whole);
+        for (const held of this.#whole.keys()) if (held < version - 1) this.#whole.delete(held);
+      },
+      () => undefined, // reported to the order that waits for it
+    );
+  }
+
+  /** @throws {OrderDeclinedError} for a version that never came, or came altered */
+  async of(version: number, hash: string): Promise<Float32Array> {
+    const found = this.#whole.get(version) ?? (await this.#awaited.get(version));
+    if (!found) throw new OrderDeclinedError("no-base", `version ${version} was never sent to this worker`);
+    if (found.hash === hash) return found.values;
+    throw new OrderDeclinedError("base-hash", `version ${version} hashes to ${found.hash}, the order says ${hash}`);
+  }
+
+  async #receive(
+    { version, codec: codecText, hash, offset }: MessageOf<"weights">,
+    payload: IncomingPayload,
+    { codec, turns }: Decoding,
+  ): Promise<Version> {
+    if (codecText !== codec.text) {
+      payload.discard();
+      throw new OrderDeclinedError("base-codec", `weights as ${codecText}; the job's codec is ${codec.text}`);
+    }
+    try {
+      const bytes = await this.#downloads.collect(hash, payload, offset);
+      return { hash, values: await decodeInTurns(codec, bytes, turns) };
+    } catch (error) {
+      if (!(error instanceof AlteredError)) throw error;
+      throw new OrderDeclinedError("base-hash", `version ${version}: ${error.message}`);
+    }
+  }
+}
+
+export interface Decoding {
+  readonly codec: VectorCodec;
+  readonly turns: Turns;
+}
+
+/** As `decodeVector`, but sockets and timers get their turn meanwhile. */
+async function decodeInTurns(codec: VectorCodec, bytes: Uint8Array, turns: Turns): Promise<Float32Array> {
+  if (bytes.length !== codec.encodedBytes) {
+    throw new OrderDeclinedError("base-length", `weights of ${codec.encodedBytes} bytes expected, got ${bytes.length}`);
+  }
+  const values = new Float32Array(codec.size);
+  for (const [index, { start, end, offset, bytes: length }] of codec.segments.entries()) {
+    const segment = values.subarray(start, end);
+    codec.decodeSegment(index, bytes.subarray(offset, offset + length), segment);
+    if (!allFinite(segment)) {
+      throw new OrderDeclinedError("non-finite", `weights ${start} to ${end - 1} hold NaN or infinity`);
+    }
+    await turns.take();
+  }
+  return values;
+}
