@@ -35,10 +35,12 @@ export async function datasetOf(
   for await (const example of examples) rows.push(example);
   const columns = fields.map((field) => allocateColumn(field, rows.length));
   rows.forEach((example, row) => {
-    if (example.length !== fields.length) {
+    const given: unknown = example;
+    const count = Array.isArray(given) ? given.length : undefined;
+    if (count !== fields.length) {
       const expected = fields.map(fieldText).join("; ");
       throw new ContractError(
-        `${name}, example ${row}: expected ${fields.length} fields (${expected}), got ${example.length}; give one value for each`,
+        `${name}, example ${row}: expected a list of ${fields.length} fields (${expected}), got ${count ?? typeof given}; give one value for each`,
       );
     }
     fields.forEach((field, f) => {

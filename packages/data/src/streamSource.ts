@@ -17,9 +17,9 @@ export interface EpochPlace {
 }
 
 /** An example and its number in the source, before any shuffling: what its augmentation follows from. */
-export interface NumberedExample {
+export interface NumberedExample<T = Example> {
   readonly index: number;
-  readonly values: Example;
+  readonly values: T;
 }
 
 /** What `open` gives. Examples that `examples` yields fit `fields`, or are found out when they are put together. */
@@ -38,16 +38,16 @@ export interface MapOptions {
   readonly parallel?: number;
 }
 
-/** Each method gives a new source; the old one stays as it is. */
-export interface StreamSource extends DatasetSource {
+/** Each method gives a new source; the old one stays as it is. What it yields must be examples by the time that it is trained on. */
+export interface StreamSource<T = Example> extends DatasetSource {
   /** Shuffled through a buffer of so many examples, in another order each epoch: the larger, the nearer to a full shuffle. */
-  shuffle(size: number): StreamSource;
+  shuffle(size: number): StreamSource<T>;
   /** Every example, of the test set too, through a function that depends on nothing else: decoding, scaling, cutting. */
-  map(change: (example: Example) => Example | Promise<Example>, options?: MapOptions): StreamSource;
+  map<U = Example>(change: (item: T) => U | Promise<U>, options?: MapOptions): StreamSource<U>;
   /** Random changes to the inputs of training examples: the same ones for the same seed, epoch and example. */
-  augment(...augmentations: readonly Augmentation[]): StreamSource;
+  augment(this: StreamSource, ...augmentations: readonly Augmentation[]): StreamSource;
   /** Batches read and made ready, at most, before the model asks for them; default 1. Their reading goes on while it trains. */
-  prefetch(batches: number): StreamSource;
+  prefetch(batches: number): StreamSource<T>;
   readonly ahead: number;
   readonly open: () => Promise<OpenStream>;
 }
@@ -55,15 +55,15 @@ export interface StreamSource extends DatasetSource {
 /** `dtype` is "f32" unless said otherwise. */
 export type StreamField = Pick<FieldContract, "name" | "shape"> & Partial<Pick<FieldContract, "dtype" | "range">>;
 
-export interface ExampleSource {
+export interface ExampleSource<T = Example> {
   /** Names the data in messages; default "examples". */
   readonly name?: string;
-  /** The model's input first, the target last. */
+  /** What examples are in the end: the model's input first, the target last. */
   readonly fields: readonly StreamField[];
-  /** Called for each epoch; reads from the start. */
-  readonly train: () => Stream<Example>;
-  /** Called once; what it yields is kept in memory. */
-  readonly test: () => Stream<Example>;
+  /** Called for each epoch; reads from the start. Yields examples, or what `map` makes examples of: names of files, lines. */
+  readonly train: () => Stream<T>;
+  /** Called once; the examples it yields are kept in memory. */
+  readonly test: () => Stream<T>;
   /** Examples that `train` yields. Without it, progress knows no end and an epoch is over when the stream is. */
   readonly size?: number;
 }
@@ -79,20 +79,18 @@ export interface ExampleSource {
  * }).shuffle(10_000).augment(shift({ pixels: 2 })).prefetch(2)
  * ```
  */
-export function fromExamples({ name = "examples", fields, train, test, size }: ExampleSource): StreamSource {
+export function fromExamples<T = Example>(source: ExampleSource<T>): StreamSource<T> {
+  const { name = "examples", fields, train, test, size } = source;
   if (size !== undefined) assertCount(`${name}: size`, size);
   const contract = contractOf(name, fields);
-  return pipeline({ name, ahead: 1, stage: 1 }, async () => ({
-    fields: contract,
-    test: await datasetOf(name, contract, test()),
-    size,
-    examples: () => numbered(train()),
-  }));
+  return pipeline<T>({ name, ahead: 1, stage: 1 }, () =>
+    Promise.resolve({ fields: contract, test, size, examples: () => numbered(train()) }),
+  );
 }
 
 /** A dataset as a stream, in the order in which it is stored. Rows are put together as they are asked for. */
 export function streamed(source: DatasetSource): StreamSource {
-  return pipeline({ name: source.name, ahead: 1, stage: 1 }, async () => {
+  return pipeline<Example>({ name: source.name, ahead: 1, stage: 1 }, async () => {
     const { train, test } = await source.load();
     const fields = contractOf(source.name, train.contract.fields);
     return { fields, test, size: train.size, examples: () => numbered(rowsOf(train)) };
@@ -110,14 +108,27 @@ interface PipelineState {
   readonly stage: number;
 }
 
-function pipeline(state: PipelineState, open: () => Promise<OpenStream>): StreamSource {
+/** A stream on its way to examples. */
+interface Draft<T> {
+  readonly fields: readonly FieldContract[];
+  /** A dataset as long as nothing has to become of it. */
+  readonly test: Dataset | (() => Stream<T>);
+  readonly size: number | undefined;
+  readonly examples: (place: EpochPlace) => AsyncIterable<NumberedExample<T>>;
+}
+
+function pipeline<T>(state: PipelineState, draft: () => Promise<Draft<T>>): StreamSource<T> {
   const { name, ahead, stage } = state;
-  const then = (change: (stream: OpenStream) => OpenStream | Promise<OpenStream>) =>
-    pipeline({ ...state, stage: stage + 1 }, async () => change(await open()));
+  const then = <U>(change: (stream: Draft<T>) => Draft<U>) =>
+    pipeline<U>({ ...state, stage: stage + 1 }, async () => change(await draft()));
   return {
     name,
     ahead,
-    open,
+    async open() {
+      // The types of what is yielded end here: `datasetOf` looks at what came, there and for every batch.
+      const { test, ...stream } = (await draft()) as Draft<unknown> as Draft<Example>;
+      return { ...stream, test: typeof test === "function" ? await datasetOf(name, stream.fields, test()) : test };
+    },
     load: () =>
       Promise.reject(
         new ContractError(
@@ -131,34 +142,33 @@ function pipeline(state: PipelineState, open: () => Promise<OpenStream>): Stream
         examples: (place) => shuffleStream(stream.examples(place), { size, ...place }),
       }));
     },
-    map(change, { fields, parallel = 1 } = {}) {
+    map<U>(change: (item: T) => U | Promise<U>, { fields, parallel = 1 }: MapOptions = {}) {
       assertCount("map: parallel", parallel);
-      return then(async (stream) => {
-        const mapped = fields ? contractOf(name, fields) : unbounded(stream.fields);
-        const test = mapStream(rowsOf(stream.test), async (row) => change(row), parallel);
+      return then<U>(({ test, ...stream }) => {
+        const items = () => (typeof test === "function" ? test() : (rowsOf(test) as Iterable<T>));
+        const changed = async ({ index, values }: NumberedExample<T>) => ({ index, values: await change(values) });
         return {
           size: stream.size,
-          fields: mapped,
-          test: await datasetOf(name, mapped, test),
-          examples: (place) =>
-            mapStream(
-              stream.examples(place),
-              async ({ index, values }) => ({ index, values: await change(values) }),
-              parallel,
-            ),
+          fields: fields ? contractOf(name, fields) : unbounded(stream.fields),
+          test: () => mapStream(items(), async (item) => change(item), parallel),
+          examples: (place) => mapStream(stream.examples(place), changed, parallel),
         };
       });
     },
     augment(...augmentations) {
-      return then((stream) => ({
-        ...stream,
-        fields: unbounded(stream.fields),
-        examples: (place) => augmented(stream, augmentations, { ...place, stage }),
-      }));
+      return then<Example>((stream) => {
+        const examples = stream as Draft<unknown> as Draft<Example>;
+        const fields = unbounded(stream.fields);
+        return {
+          ...examples,
+          fields,
+          examples: (place) => augmented(examples, augmentations, { ...place, stage }),
+        };
+      });
     },
     prefetch(batches) {
       assertCount("prefetch", batches);
-      return pipeline({ ...state, ahead: batches }, open);
+      return pipeline<T>({ ...state, ahead: batches }, draft);
     },
   };
 }
@@ -168,7 +178,7 @@ const unbounded = (fields: readonly FieldContract[]): FieldContract[] =>
   fields.map((field) => (field.dtype === "f32" ? { ...field, range: undefined } : field));
 
 async function* augmented(
-  { fields, examples }: OpenStream,
+  { fields, examples }: Draft<Example>,
   augmentations: readonly Augmentation[],
   place: EpochPlace & { readonly stage: number },
 ): AsyncGenerator<NumberedExample, void> {
@@ -180,7 +190,7 @@ async function* augmented(
   }
 }
 
-async function* numbered(examples: Stream<Example>): AsyncGenerator<NumberedExample, void> {
+async function* numbered<T>(examples: Stream<T>): AsyncGenerator<NumberedExample<T>, void> {
   let index = 0;
   for await (const values of examples) yield { index: index++, values };
 }

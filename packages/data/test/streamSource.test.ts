@@ -59,6 +59,17 @@ describe("a stream source", () => {
     expect(opened.test.columns[1]).toEqual(Int32Array.of(1, 2, 3));
   });
 
+  test("makes examples of whatever the generator yields", async () => {
+    const lines = () => ["1,2,3", "4,5,6"];
+    const parsed = fromExamples({ name: "lines", fields, train: lines, test: lines })
+      .map((line) => line.split(",").map(Number))
+      .map(([a = NaN, b = NaN, c = NaN]) => [[a, b], c]);
+    expect((await epochOf(parsed))[1]).toEqual({ index: 1, values: [[4, 5], 6] });
+    expect((await parsed.open()).test.columns[1]).toEqual(Int32Array.of(3, 6));
+    const raw = fromExamples({ name: "lines", fields, train: lines, test: lines });
+    await expect(raw.open()).rejects.toThrow(/lines, example 0: expected a list of 2 fields .* got string/);
+  });
+
   test("augments by seed, epoch and example, whatever the order; targets and the test set stay", async () => {
     const noisy = source().augment(noise({ std: 1 }));
     const first = await epochOf(noisy);
@@ -105,7 +116,7 @@ describe("a stream source", () => {
     const bad = (example: Example) => fromExamples({ fields, train: () => [], test: () => [example] }).open();
     await expect(bad([[1], 2])).rejects.toThrow(/examples, example 0: expected 2 numbers for x f32\[2\], got 1/);
     await expect(bad([[1, 2], 2.5])).rejects.toThrow(/whole numbers for y i32\[\], got 2.5/);
-    await expect(bad([[1, 2]])).rejects.toThrow(/expected 2 fields .* got 1; give one value for each/);
+    await expect(bad([[1, 2]])).rejects.toThrow(/expected a list of 2 fields .* got 1; give one value for each/);
   });
 });
 
