@@ -18,6 +18,7 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   aggregate: ["vector"],
   coordinator: ["aggregate", "transport", "protocol", "vector", "optim", "tensor"],
   worker: ["tensor", "wasm", "optim", "data", "vector", "transport", "protocol"],
+  simulator: ["coordinator", "worker", "data", "transport", "protocol", "vector", "tensor"],
   weft: [
     "tensor",
     "wasm",
@@ -30,6 +31,7 @@ const directions: Readonly<Record<string, readonly string[]>> = {
     "aggregate",
     "coordinator",
     "worker",
+    "simulator",
   ],
 };
 const wallLines = 400;

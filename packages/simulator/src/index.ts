@@ -1,0 +1,5 @@
+/** The simulator: see README.md. */
+export { prove, shorten, type Failure, type Proof } from "./proof/prove.ts";
+export { drawSchedule, scheduleText, type Schedule } from "./proof/schedule.ts";
+export { play, rightRules, type Played, type Rules } from "./proof/world.ts";
+export type { Fault, FaultName, Lie } from "./proof/faults.ts";
