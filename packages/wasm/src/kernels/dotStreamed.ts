@@ -19,7 +19,7 @@ import { tileAccumulators, tileStep } from "./registerTile.ts";
 const fewestRows = 5;
 const fewestColumns = 32;
 /** Tiles wanted for threads. */
-const enoughTiles = 8;
+const enoughTiles = 16;
 
 /** Strides are in elements. */
 interface Streamed {

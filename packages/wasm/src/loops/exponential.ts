@@ -10,53 +10,64 @@ const log2e = Math.LOG2E;
 /** Added to a small number, it leaves the number's nearest whole in the low bits: quicker than instructions for rounding. */
 const roundingShift = 1.5 * 2 ** 23;
 const roundingShiftBits = 0x4b400000;
+/** What the exponent of a float is stored with. */
+const exponentBias = 127;
 const ln2High = 0.693359375;
 const ln2Low = -2.12194440054690583e-4;
-/** (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2. */
-const expTail = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1];
+/** (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2, so that e^r is within 3.2e-9: a minimax fit of our own. */
+const expTail = [1.3950538575e-3, 8.368918062e-3, 4.166620509e-2, 1.6666518601e-1, 5.0000000954e-1];
 const logTail = [
   7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
   2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 ];
 
 /**
- * Where arguments are held, far below the last one whose exponential is not 0: here 2^n is 0 itself. Closer by, the last product
- * underflows, which takes processors so long that a softmax with a causal mask took 2.2 times as long.
+ * Where arguments are held: here 2^(n-1) is 0. Results are never subnormal, for those take processors so long that a softmax
+ * with a causal mask took 2.2 times as long; what would be less than 1.7e-38 is 0.
  */
-const lowest = -176;
+const lowest = -87.5;
 
 export function exp(s: VectorScope, x: V128): V128 {
-  const { tail, low, high } = reduced(s, f32x4.pmin(f32x4.pmax(x, s.float(lowest)), s.float(89)));
-  const value = s.keep(f32x4.add(tail, s.float(1)));
-  return s.keep(f32x4.mul(f32x4.mul(value, low), high));
+  const clamped = s.keep(f32x4.pmin(f32x4.pmax(x, s.float(lowest)), s.float(89)));
+  // 2^n may overflow where the result does not.
+  const { tail, power } = reduced(s, clamped, { less: 1 });
+  const half = s.keep(f32x4.mul(f32x4.add(tail, s.float(1)), power));
+  return s.keep(f32x4.add(half, half));
 }
 
 export function expm1(s: VectorScope, x: V128): V128 {
-  const { tail, low, high, half } = reduced(s, f32x4.pmin(f32x4.pmax(x, s.float(-20)), s.float(89)));
+  const clamped = s.keep(f32x4.pmin(f32x4.pmax(x, s.float(-20)), s.float(89)));
+  const { tail, shifted } = reduced(s, clamped, { less: exponentBias });
+  const whole = s.keep(i32x4.sub(shifted, s.integer(roundingShiftBits)));
+  const half = s.keep(i32x4.shrS(whole, 1));
+  const [low, high] = [powerOfTwo(s, i32x4.sub(whole, half)), powerOfTwo(s, half)];
   // 2^n·(e^r - 1) + 2^n - 1, with 2^n in two factors because it may overflow by itself.
   const inverse = powerOfTwo(s, i32x4.neg(half));
   const sum = f32x4.add(f32x4.mul(tail, low), f32x4.sub(low, inverse));
   return s.keep(f32x4.mul(sum, high));
 }
 
-/** x = n ln 2 + r: `tail` is e^r - 1, and 2^n = low · high, where high = 2^half. */
-function reduced(s: VectorScope, clamped: V128): { tail: V128; low: V128; high: V128; half: V128 } {
-  const { tail, whole } = reducedOnce(s, s.keep(clamped));
-  const half = s.keep(i32x4.shrS(whole, 1));
-  return { tail, low: powerOfTwo(s, i32x4.sub(whole, half)), high: powerOfTwo(s, half), half };
+interface Reduced {
+  /** e^r - 1. */
+  readonly tail: V128;
+  /** 2^(n - less). */
+  readonly power: V128;
+  /** n - less + 127 in its low bits. */
+  readonly shifted: V128;
 }
 
-/** x = whole · ln 2 + r: `tail` is e^r - 1. */
-function reducedOnce(s: VectorScope, x: V128): { tail: V128; whole: V128 } {
-  const shifted = s.keep(f32x4.add(f32x4.mul(x, s.float(log2e)), s.float(roundingShift)));
-  const n = s.keep(f32x4.sub(shifted, s.float(roundingShift)));
+/** x = n ln 2 + r. The shift that rounds brings n - less + 127 to where it needs but one more shift to be an exponent. */
+function reduced(s: VectorScope, x: V128, { less }: { readonly less: number }): Reduced {
+  const shift = s.float(roundingShift + exponentBias - less);
+  const shifted = s.keep(f32x4.add(f32x4.mul(x, s.float(log2e)), shift));
+  const n = s.keep(f32x4.sub(shifted, shift));
   const r = s.keep(f32x4.sub(f32x4.sub(x, f32x4.mul(n, s.float(ln2High))), f32x4.mul(n, s.float(ln2Low))));
   const tail = s.keep(f32x4.add(f32x4.mul(s.polynomial(r, expTail), f32x4.mul(r, r)), r));
-  return { tail, whole: s.keep(i32x4.sub(shifted, s.integer(roundingShiftBits))) };
+  return { tail, power: i32x4.shl(shifted, 23), shifted };
 }
 
 function powerOfTwo(s: VectorScope, exponent: V128): V128 {
-  return s.keep(i32x4.shl(i32x4.add(exponent, s.integer(127)), 23));
+  return s.keep(i32x4.shl(i32x4.add(exponent, s.integer(exponentBias)), 23));
 }
 
 export function log(s: VectorScope, x: V128): V128 {
@@ -91,8 +102,8 @@ export function log1p(s: VectorScope, x: V128): V128 {
 export function tanh(s: VectorScope, x: V128): V128 {
   const magnitude = s.keep(f32x4.pmin(f32x4.abs(x), s.float(10)));
   // t = e^2|x| - 1, whose power of two neither overflows nor underflows.
-  const { tail, whole } = reducedOnce(s, s.keep(f32x4.add(magnitude, magnitude)));
-  const power = powerOfTwo(s, whole);
+  const { tail, power: unkept } = reduced(s, s.keep(f32x4.add(magnitude, magnitude)), { less: 0 });
+  const power = s.keep(unkept);
   const t = s.keep(f32x4.add(f32x4.mul(tail, power), f32x4.sub(power, s.float(1))));
   const ratio = f32x4.div(t, f32x4.add(t, s.float(2)));
   return withSignOf(s, ratio, x);
