@@ -22,7 +22,6 @@ globalThis.onmessage = ({ data }: MessageEvent<ThreadCommand>) => {
     device: "browser cpu (wasm)",
     threads: backend.threads,
     policy: defaultPolicy,
-    unreachableMs: 10 * 60_000,
     ...(data.token === undefined ? {} : { token: data.token }),
     onEvent: (event) => globalThis.postMessage(event),
   });

@@ -150,7 +150,7 @@ export class Orders {
     } as const;
     const computed = { message, payload };
     identity.state.stage(work, owed);
-    identity.pending.keep(computed, transferName(random));
+    identity.pending.keep(computed, transferName(work, random));
     return computed;
   }
 
@@ -295,5 +295,6 @@ function heldOutFraction({ job }: Trainer): number | undefined {
 }
 
 /** Unlike any other that this worker has given: a coordinator must not take one payload for the rest of another. */
-const transferName = (random: () => number) =>
-  [random(), random()].map((value) => Math.floor(value * 2 ** 32).toString(16)).join("-");
+function transferName({ round, attempt }: Work, random: () => number): string {
+  return [round, attempt, ...[random(), random()].map((value) => Math.floor(value * 2 ** 32).toString(16))].join("-");
+}

@@ -65,9 +65,14 @@ export class PendingUpdate {
     this.#settled.resolve(undefined);
   }
 
+  /** Whether there is an update that waits for its answer. */
+  get isWaiting(): boolean {
+    return this.#computed !== undefined;
+  }
+
   /** Resolves once there is no update that waits for its answer. */
   async answered(): Promise<void> {
-    if (this.#computed !== undefined) await this.#settled.promise;
+    if (this.isWaiting) await this.#settled.promise;
   }
 }
 

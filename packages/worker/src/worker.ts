@@ -96,6 +96,9 @@ class ReconnectingWorker {
     for (; !this.#isStopping(); this.#attempt++) {
       const reason = await this.#connectAndRun();
       if (typeof reason !== "string") return reason;
+      if (this.#draining !== undefined && !this.#identity.pending.isWaiting) {
+        return { kind: "stopped", reason: this.#draining };
+      }
       if (this.#attempt === 0) lostAt = this.#clock.now();
       const waitedMs = this.#clock.now() - lostAt;
       if (waitedMs >= unreachableMs) {

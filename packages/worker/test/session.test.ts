@@ -1,77 +1,15 @@
 /** A worker against a scripted coordinator over an in-memory connection. */
-import type { CoordinatorMessage, Message, WorkerMessage } from "@weft/protocol";
 import { selectRows } from "@weft/data";
 import { setBackend } from "@weft/tensor";
 import { createReferenceBackend } from "@weft/tensor/reference";
-import type { IncomingPayload } from "@weft/transport";
-import { memoryPair } from "@weft/transport";
-import type { WorkerEvent, WorkerOptions } from "@weft/worker";
-import { defaultPolicy, startWorker } from "@weft/worker";
 import { beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "../src/hash.ts";
-import { hashOf, linearData, linearJob } from "./testJob.ts";
+import { scripted, start, welcome, work } from "./script.ts";
+import { linearData, linearJob } from "./testJob.ts";
 
 const job = linearJob();
 const base = Float32Array.of(0.5, -0.25, 1, 0.125);
 const baseBytes = new Uint8Array(base.buffer);
-
-/** The coordinator's side of one connection, message by message. */
-function scripted() {
-  const pair = memoryPair();
-  const inbox: { message: WorkerMessage; payload: Promise<Uint8Array> | undefined }[] = [];
-  const waiters: (() => void)[] = [];
-  pair.coordinator.listen((message: Message, payload: IncomingPayload | undefined) => {
-    inbox.push({ message: message as WorkerMessage, payload: payload?.collect() });
-    for (const waiter of waiters.splice(0)) waiter();
-  });
-  return {
-    pair,
-    send: (message: CoordinatorMessage, payload?: Uint8Array) => pair.coordinator.send(message, payload),
-    async next<K extends WorkerMessage["kind"]>(kind: K) {
-      while (inbox.length === 0) await new Promise<void>((resolve) => waiters.push(resolve));
-      const { message, payload } = inbox.shift()!;
-      expect(message.kind).toBe(kind);
-      return { message: message as Extract<WorkerMessage, { kind: K }>, payload: await payload };
-    },
-  };
-}
-
-type Script = ReturnType<typeof scripted>;
-
-function start(connections: Script[], options: Partial<WorkerOptions> = {}) {
-  const events: WorkerEvent[] = [];
-  let opened = 0;
-  const worker = startWorker({
-    connect: () => Promise.resolve(connections[opened++]!.pair.worker),
-    name: "tested",
-    device: "test",
-    threads: 1,
-    policy: defaultPolicy,
-    unreachableMs: 0,
-    onEvent: (event) => events.push(event),
-    ...options,
-  });
-  return { worker, events };
-}
-
-async function welcome(script: Script, jobBytes = job): Promise<void> {
-  const jobHash = await hashOf(jobBytes);
-  await script.send({ kind: "welcome", worker: "w1", resume: "secret", run: "r", jobHash, heartbeatMs: 1000 });
-  await script.send({ kind: "job", hash: jobHash }, jobBytes);
-}
-
-const work = (changes: Partial<Extract<CoordinatorMessage, { kind: "work" }>> = {}) =>
-  ({
-    kind: "work",
-    run: "r",
-    round: 1,
-    attempt: 0,
-    version: 0,
-    versionHash: "0".repeat(64),
-    order: { kind: "gradient", examples: { kind: "slice", seed: 5, epoch: 0, start: 0, count: 4 }, seed: 9 },
-    deadlineMs: 1000,
-    ...changes,
-  }) as const;
 
 describe("a worker", () => {
   beforeAll(() => setBackend(createReferenceBackend()));

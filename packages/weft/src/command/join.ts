@@ -21,7 +21,9 @@ interface JoinFlags {
   readonly workers: number;
   readonly threads?: number;
   readonly maxMemory: number;
-  readonly patience: number;
+  readonly maxCompute?: number;
+  readonly job?: readonly string[];
+  readonly patience?: number;
   readonly json: boolean;
   readonly child?: boolean;
 }
@@ -36,7 +38,9 @@ export function joinCommand(finish: Finish): Command {
     .addOption(workersOption("workers to host in this process").default(1))
     .addOption(threadsOption())
     .option("--max-memory <MiB>", "refuse jobs whose steps need more", wholeNumber(1, 1e6), 2048)
-    .option("--patience <seconds>", "give up after so long without a coordinator", wholeNumber(0, 1e9), 600)
+    .option("--max-compute <GFLOP>", "decline orders that take more", wholeNumber(1, 1e12))
+    .option("--job <name or hash>", "work for this job only; may be given several times", collected)
+    .option("--patience <seconds>", "give up after so long without a coordinator; default: never", wholeNumber(0, 1e9))
     .addOption(jsonOption())
     .addOption(new Option("--child", "end when the process that started this one ends").hideHelp())
     .addHelpText(
@@ -52,7 +56,7 @@ Examples:
       const workers = Array.from({ length: flags.workers }, (_, index) =>
         startOne(url, flags, { index, engine, output }),
       );
-      stopWithSignals(workers, flags.child === true);
+      stopWithSignals(workers, { child: flags.child === true, output });
       finish(exitCodeOf(await Promise.all(workers.map(({ outcome }) => outcome))));
     });
 }
@@ -71,8 +75,13 @@ function startOne(url: string, flags: JoinFlags, { index, engine, output }: Host
     name,
     device: `cpu (${engine.name}), ${engine.threads} of ${availableParallelism()} cores`,
     threads: engine.threads,
-    policy: { ...defaultPolicy, maxMemoryBytes: flags.maxMemory * 2 ** 20 },
-    unreachableMs: flags.patience * 1000,
+    policy: {
+      ...defaultPolicy,
+      maxMemoryBytes: flags.maxMemory * 2 ** 20,
+      ...(flags.maxCompute === undefined ? {} : { maxOrderFlops: flags.maxCompute * 1e9 }),
+      ...(flags.job === undefined ? {} : { jobs: flags.job }),
+    },
+    ...(flags.patience === undefined ? {} : { unreachableMs: flags.patience * 1000 }),
     ...(token === undefined ? {} : { token }),
     ...(data === undefined ? {} : { data: (contract) => loadPath(data, contract) }),
     onEvent: (event) => show(event, flags.workers === 1 ? undefined : name, output),
@@ -128,18 +137,31 @@ function endText(outcome: WorkerOutcome): string {
   }
 }
 
-/** The first signal lets the workers take their leave; a second ends the process. */
-function stopWithSignals(workers: readonly WorkerHandle[], child: boolean): void {
-  let signalled = false;
+/**
+ * The first signal lets the workers finish what they are at, or hand it back; a second ends the process. Children, whose
+ * parent knows when the run is over, leave at once.
+ */
+function stopWithSignals(workers: readonly WorkerHandle[], how: { readonly child: boolean; readonly output: Output }) {
   const stop = (reason: string) => {
-    if (signalled) process.exit(exitCodes.interrupted);
-    signalled = true;
     for (const worker of workers) worker.stop(reason);
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
-  if (child) process.on("disconnect", () => stop("the parent process ended"));
+  let signalled = false;
+  const drain = (signal: string) => {
+    if (signalled) process.exit(exitCodes.interrupted);
+    signalled = true;
+    if (how.child) {
+      stop(signal);
+      return;
+    }
+    how.output.line("leaving when the work at hand is done, in 10 s at the latest; once more to leave at once");
+    for (const worker of workers) worker.drain(signal);
+  };
+  process.on("SIGINT", drain);
+  process.on("SIGTERM", drain);
+  if (how.child) process.on("disconnect", () => stop("the parent process ended"));
 }
+
+const collected = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** The worst of the workers' fates. */
 function exitCodeOf(outcomes: readonly WorkerOutcome[]): number {

@@ -1,0 +1,208 @@
+/** What breaks off is gone on with, and what is held is not sent again: jobs, versions and updates over several connections. */
+import { setBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
+import { beforeAll, describe, expect, test } from "vitest";
+import { sha256 } from "../src/hash.ts";
+import { largeTrainer } from "./largeTrainer.ts";
+import { type Script, scripted, start, welcome, welcomeMessage, work } from "./script.ts";
+import { linearData, linearJob } from "./testJob.ts";
+
+const chunk = 262_144;
+const elements = 1_000_000;
+const base = Float32Array.from({ length: elements }, (_, i) => Math.sin(i));
+const baseBytes = new Uint8Array(base.buffer);
+const doubled = new Uint8Array(base.map((value) => 2 * value).buffer);
+const own = { kind: "gradient", examples: { kind: "own", seed: 5, position: 0, count: 4 }, seed: 9 } as const;
+const endless = { unreachableMs: Infinity, random: () => 0, data: () => Promise.resolve(linearData(8)) };
+
+beforeAll(() => setBackend(createReferenceBackend()));
+
+async function sendBase(script: Script): Promise<string> {
+  const hash = await sha256(baseBytes);
+  void script.send({ kind: "weights", run: "r", version: 0, codec: "f32", hash }, baseBytes);
+  return hash;
+}
+
+/** Until the coordinator's end has sent so many bytes. */
+async function sent({ pair }: Script, bytes: number): Promise<void> {
+  while (pair.coordinator.stats.sentBytes < bytes) await Promise.resolve();
+}
+
+function prepared(connections: readonly Script[], options = {}) {
+  const trainer = largeTrainer({ elements });
+  const started = start(connections, { ...endless, prepare: () => Promise.resolve(trainer), ...options });
+  return { ...started, trainer };
+}
+
+/** A first connection that breaks after the update's first chunk was read; the name of the transfer. */
+async function breakUpload(first: Script): Promise<{ readonly id: string; readonly hash: string }> {
+  await first.next("hello");
+  await welcome(first);
+  await first.next("ready");
+  const hash = await sendBase(first);
+  void first.send(work({ versionHash: hash, order: own }));
+  const { message, incoming } = await first.next("update");
+  expect(message.transfer?.offset).toBe(0);
+  await incoming!.chunks()[Symbol.asyncIterator]().next();
+  first.pair.sever();
+  return { id: message.transfer!.id, hash };
+}
+
+describe("an update that breaks off", () => {
+  test("is gone on with at the byte that the coordinator names, without being computed again", async () => {
+    const [first, second] = [scripted({ reads: false }), scripted()];
+    const { worker, trainer } = prepared([first, second]);
+    const { id, hash } = await breakUpload(first);
+    expect((await second.next("hello")).message.resume).toBe("secret");
+    await second.send(await welcomeMessage(linearJob(), { transfer: { id, bytes: chunk } }));
+    await second.next("ready");
+    void second.send(work({ versionHash: hash, order: own }));
+    const { message, payload } = await second.next("update");
+    expect(message).toMatchObject({ round: 1, attempt: 0, transfer: { id, offset: chunk } });
+    expect(Buffer.compare(payload!, doubled.subarray(chunk))).toBe(0);
+    expect(trainer.calls.gradient).toBe(1);
+    worker.stop("done");
+  });
+
+  test("is sent from its start to a coordinator that holds nothing of it, or something else", async () => {
+    for (const transfer of [undefined, { id: "another", bytes: chunk }]) {
+      const [first, second] = [scripted({ reads: false }), scripted()];
+      const { worker, trainer } = prepared([first, second]);
+      const { id, hash } = await breakUpload(first);
+      await second.next("hello");
+      await second.send(await welcomeMessage(linearJob(), transfer && { transfer }));
+      await second.next("ready");
+      void second.send(work({ versionHash: hash, order: own }));
+      const { message, payload } = await second.next("update");
+      expect(message.transfer).toEqual({ id, offset: 0 });
+      expect(Buffer.compare(payload!, doubled)).toBe(0);
+      expect(trainer.calls.gradient).toBe(1);
+      worker.stop("done");
+    }
+  });
+
+  test("is forgotten once it was answered: the same order again is computed again", async () => {
+    const script = scripted();
+    const { worker, trainer } = prepared([script]);
+    await script.next("hello");
+    await welcome(script);
+    await script.next("ready");
+    const hash = await sendBase(script);
+    void script.send(work({ versionHash: hash, order: own }));
+    await script.next("update");
+    const verdict = { round: 1, attempt: 0, accepted: true, code: "accepted", reason: "" };
+    await script.send({ kind: "verdict", ...verdict });
+    void script.send(work({ versionHash: hash, order: own }));
+    const second = await script.next("update");
+    expect(second.message.transfer?.offset).toBe(0);
+    expect(trainer.calls.gradient).toBe(2);
+    worker.stop("done");
+  });
+
+  test("is given up when its verdict comes first, and the session goes on", async () => {
+    const script = scripted({ reads: false });
+    const { worker } = prepared([script]);
+    await script.next("hello");
+    await welcome(script);
+    await script.next("ready");
+    const hash = await sendBase(script);
+    void script.send(work({ versionHash: hash, order: own }));
+    const { incoming } = await script.next("update");
+    const verdict = { round: 1, attempt: 0, accepted: false, code: "late", reason: "the round has closed" };
+    await script.send({ kind: "verdict", ...verdict });
+    await expect(incoming!.collect()).rejects.toThrow("the sender gave up");
+    void script.send(work({ round: 2, versionHash: hash, order: own }));
+    expect((await script.next("update")).message.round).toBe(2);
+    worker.stop("done");
+  });
+});
+
+describe("what comes from the coordinator", () => {
+  test("is told in the next hello, and neither the job nor a held version is needed again", async () => {
+    const [first, second] = [scripted(), scripted()];
+    const { worker } = prepared([first, second]);
+    expect((await first.next("hello")).message.holds).toEqual({ versions: [], parts: [] });
+    await welcome(first);
+    await first.next("ready");
+    const hash = await sendBase(first);
+    void first.send(work({ versionHash: hash, order: own }));
+    await first.next("update");
+    first.pair.sever();
+    const { message } = await second.next("hello");
+    const welcoming = await welcomeMessage(linearJob());
+    expect(message.holds).toEqual({ job: welcoming.jobHash, versions: [{ version: 0, hash }], parts: [] });
+    await second.send(welcoming);
+    await second.next("ready");
+    void second.send(work({ round: 2, versionHash: hash, order: own }));
+    expect(Buffer.compare((await second.next("update")).payload!, doubled)).toBe(0);
+    worker.stop("done");
+  });
+
+  test("goes on where it broke, and counts by the hash of all of it", async () => {
+    const [first, second] = [scripted(), scripted()];
+    const { worker } = prepared([first, second]);
+    await first.next("hello");
+    await welcome(first);
+    await first.next("ready");
+    const hash = await sendBase(first);
+    await sent(first, 2e6);
+    first.pair.sever();
+    const [part] = (await second.next("hello")).message.holds!.parts;
+    expect(part?.hash).toBe(hash);
+    expect(part!.bytes % chunk).toBe(0);
+    expect(part!.bytes).toBeGreaterThan(1e6);
+    await second.send(await welcomeMessage(linearJob()));
+    await second.next("ready");
+    const rest = { kind: "weights", run: "r", version: 0, codec: "f32", hash, offset: part!.bytes } as const;
+    void second.send(rest, baseBytes.subarray(part!.bytes));
+    void second.send(work({ versionHash: hash, order: own }));
+    expect(Buffer.compare((await second.next("update")).payload!, doubled)).toBe(0);
+    worker.stop("done");
+  });
+
+  test("is declined when the rest is not the rest of it", async () => {
+    const [first, second] = [scripted(), scripted()];
+    const { worker } = prepared([first, second]);
+    await first.next("hello");
+    await welcome(first);
+    await first.next("ready");
+    const hash = await sendBase(first);
+    await sent(first, 2e6);
+    first.pair.sever();
+    const [part] = (await second.next("hello")).message.holds!.parts;
+    await second.send(await welcomeMessage(linearJob()));
+    await second.next("ready");
+    const rest = { kind: "weights", run: "r", version: 0, codec: "f32", hash } as const;
+    void second.send(
+      { ...rest, offset: part!.bytes },
+      baseBytes.subarray(part!.bytes).map((value) => value ^ 1),
+    );
+    void second.send(work({ versionHash: hash, order: own }));
+    expect((await second.next("decline")).message).toMatchObject({ code: "base-hash" });
+    void second.send({ ...rest, offset: 2 ** 50 }, baseBytes.subarray(0, chunk));
+    void second.send(work({ round: 2, versionHash: hash, order: own }));
+    expect((await second.next("decline")).message.reason).toMatch(/not where an earlier one ended/);
+    void second.send(rest, baseBytes);
+    void second.send(work({ round: 3, versionHash: hash, order: own }));
+    expect((await second.next("update")).message.round).toBe(3);
+    worker.stop("done");
+  });
+
+  test("of one run is not mistaken for that of another", async () => {
+    const [first, second] = [scripted(), scripted()];
+    const { worker } = prepared([first, second]);
+    await first.next("hello");
+    await welcome(first);
+    await first.next("ready");
+    const hash = await sendBase(first);
+    void first.send(work({ versionHash: hash, order: own }));
+    await first.next("update");
+    first.pair.sever();
+    await second.next("hello");
+    await second.send(await welcomeMessage(linearJob(), { run: "other" }));
+    await second.next("ready");
+    void second.send(work({ run: "other", versionHash: hash, order: own }));
+    expect((await second.next("decline")).message.code).toBe("no-base");
+    worker.stop("done");
+  });
+});
