@@ -1,20 +1,4 @@
 /** What a compiler would have said of a definition: job files run as they are, in JavaScript or in TypeScript that nobody checked. */
-import type { JobDefinition } from "./defineJob.ts";
-
-const parts: Readonly<Record<keyof JobDefinition, true>> = {
-  name: true,
-  data: true,
-  augment: true,
-  model: true,
-  loss: true,
-  metrics: true,
-  round: true,
-  stop: true,
-  codec: true,
-  precision: true,
-  seed: true,
-};
-
 /** Where other libraries have it, and where it is here. */
 const elsewhere: Readonly<Record<string, string>> = {
   optimizer: "it goes into the round: dataParallel({ batchSize, optimizer })",
@@ -25,13 +9,17 @@ const elsewhere: Readonly<Record<string, string>> = {
   validation: "it is an option of fit",
 };
 
-/** What is wrong, in a sentence with its remedy; undefined where every part is of its kind. */
-export function misfitOf(definition: object): string | undefined {
+/**
+ * What is wrong, in a sentence with its remedy; undefined where every part is of its kind.
+ *
+ * @param parts the names that a definition may have
+ */
+export function misfitOf(definition: object, parts: readonly string[]): string | undefined {
   const given = definition as Readonly<Record<string, unknown>>;
   const { data, model, loss, metrics = {}, round, stop, augment = [] } = given;
-  const unknown = Object.keys(given).find((key) => !Object.hasOwn(parts, key));
+  const unknown = Object.keys(given).find((key) => !parts.includes(key));
   if (unknown !== undefined) {
-    return `there is no ${unknown} in a job; ${elsewhere[unknown] ?? `expected only ${Object.keys(parts).join(", ")}`}`;
+    return `there is no ${unknown} in a job; ${elsewhere[unknown] ?? `expected only ${parts.join(", ")}`}`;
   }
   if (!has(data, "load", isFunction)) {
     const call =

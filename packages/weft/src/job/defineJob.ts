@@ -67,7 +67,7 @@ export function defineJob(definition: JobDefinition): Job {
     throw new JobError(`job ${name}: ${message}`);
   };
   if (!/^[\w.-]{1,100}$/.test(name)) fail("its name must be 1 to 100 letters, digits, dots, dashes or underscores");
-  const misfit = misfitOf(definition);
+  const misfit = misfitOf(definition, Object.keys(parts));
   if (misfit !== undefined) fail(misfit);
   if (stop.rounds === undefined && stop.epochs === undefined && stop.target === undefined) {
     fail("it would never end; give stop: { rounds }, { epochs } or { target }");
@@ -94,6 +94,20 @@ export function defineJob(definition: JobDefinition): Job {
   if ("loss" in metrics) fail("a metric may not be called loss; that name is the loss's own");
   return { kind: "weft-job", definition };
 }
+
+const parts: Readonly<Record<keyof JobDefinition, true>> = {
+  name: true,
+  data: true,
+  augment: true,
+  model: true,
+  loss: true,
+  metrics: true,
+  round: true,
+  stop: true,
+  codec: true,
+  precision: true,
+  seed: true,
+};
 
 export function isJob(value: unknown): value is Job {
   return typeof value === "object" && value !== null && "kind" in value && value.kind === "weft-job";
