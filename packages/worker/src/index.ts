@@ -1,5 +1,9 @@
 /** The worker in Node: see README.md. */
+export type { Answer, ExampleAccess, OrderContext, TrainingOrder } from "./answerOrder.ts";
+export { answerOrder } from "./answerOrder.ts";
+export { encodeUpdate } from "./encodeUpdate.ts";
 export * from "./errors.ts";
+export { divideRows } from "./heldOut.ts";
 export type { WorkerEvent, WorkerOutcome } from "./events.ts";
 export type { CheckedJob, WorkerPolicy } from "./job.ts";
 export { checkJob, defaultPolicy } from "./job.ts";

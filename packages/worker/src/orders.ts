@@ -1,8 +1,9 @@
 /** Carries out the work orders of one session: finds the base version and the examples, trains, sends the update. */
-import { type Dataset, selectDataset, shuffledSlice } from "@weft/data";
-import type { ExampleChoice, MessageOf } from "@weft/protocol";
+import { type Dataset, selectDataset } from "@weft/data";
+import type { MessageOf } from "@weft/protocol";
 import type { Connection, IncomingPayload } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
+import { type Answer, answerOrder } from "./answerOrder.ts";
 import { encodeUpdate } from "./encodeUpdate.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import { ExampleStore, allRows } from "./exampleStore.ts";
@@ -11,7 +12,7 @@ import { divideRows } from "./heldOut.ts";
 import { stepCost } from "./job.ts";
 import type { SessionContext } from "./options.ts";
 import type { Computed } from "./pendingUpdate.ts";
-import type { ExampleRows, ExampleSums, Trainer } from "./training.ts";
+import type { ExampleRows, Trainer } from "./training.ts";
 import { createTurns } from "./turns.ts";
 
 type Work = MessageOf<"work">;
@@ -123,7 +124,7 @@ export class Orders {
     if (this.#draining) throw new OrderDeclinedError("leaving", "this worker is about to leave");
     const { clock, identity, random } = this.#context;
     const startedAt = clock.now();
-    const { values, weight, metrics } = await this.#train(this.#trainer, work);
+    const { vectors, weight, metrics } = await this.#train(this.#trainer, work);
     const computeMs = clock.now() - startedAt;
     const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
     if (broken) {
@@ -136,7 +137,7 @@ export class Orders {
     const codec = this.#trainer.job.codecs.up;
     const { run, round, attempt, version } = work;
     const seed = work.order.kind === "evaluate" ? 0 : work.order.seed;
-    const { payload, owed } = encodeUpdate(codec, [values], { seed, state: identity.state });
+    const { payload, owed } = encodeUpdate(codec, vectors, { seed, state: identity.state });
     const message = {
       kind: "update",
       run,
@@ -170,26 +171,20 @@ export class Orders {
     this.#context.emit({ event: "evaluated", round, loss: means["loss"] ?? NaN, examples: weight });
   }
 
-  async #train(trainer: Trainer, work: Work): Promise<ExampleSums & { values: Float32Array }> {
-    const base = await this.#context.identity.versions.of(work.version, work.versionHash);
+  async #train(trainer: Trainer, work: Work): Promise<Answer> {
     const { order } = work;
-    if (order.kind === "gradient") {
-      const examples = await this.#chosenExamples(trainer, order.examples);
-      const { gradient, ...sums } = await trainer.gradient(base, examples, order.seed);
-      return { ...sums, values: gradient };
-    }
-    const { round } = trainer.job.document;
-    if (order.kind === "evaluate" || round.work.kind !== "local")
-      throw new OrderDeclinedError("not-in-job", "the job has no local training");
-    const share = await this.#trainingShare(trainer);
-    const steps = order.epochs * Math.ceil(share.rows.length / order.batchSize);
-    this.#checkPolicy(trainer, { steps, batch: Math.min(order.batchSize, share.rows.length) });
-    const { change, ...sums } = await trainer.train(base, share, {
-      ...order,
-      optimizer: round.work.optimizer,
-      onStep: this.#betweenSteps(work, steps),
+    if (order.kind === "evaluate") throw new Error("an order to evaluate asks for no update");
+    return answerOrder(trainer, order, {
+      base: await this.#context.identity.versions.of(work.version, work.versionHash),
+      examples: {
+        served: (indices) => this.#served(trainer).rows(indices, (asked) => this.#fetch(asked)),
+        share: () => this.#trainingShare(trainer),
+      },
+      begin: (training) => {
+        this.#checkPolicy(trainer, training);
+        return this.#betweenSteps(work, training.steps);
+      },
     });
-    return { ...sums, values: change };
   }
 
   /** Declines an order that takes more arithmetic than this worker gives to one. */
@@ -224,19 +219,6 @@ export class Orders {
       }
       await turns.take();
     };
-  }
-
-  async #chosenExamples(trainer: Trainer, choice: ExampleChoice): Promise<ExampleRows> {
-    if (choice.kind === "slice") {
-      const indices = shuffledSlice(trainer.job.document.examples, choice.seed, choice);
-      return this.#served(trainer).rows(indices, (asked) => this.#fetch(asked));
-    }
-    const { dataset, rows } = await this.#trainingShare(trainer);
-    const start = choice.position % rows.length;
-    const count = Math.min(choice.count, rows.length - start);
-    const epoch = Math.floor(choice.position / rows.length);
-    const picked = shuffledSlice(rows.length, choice.seed, { epoch, start, count });
-    return { dataset, rows: picked.map((i) => rows[i] ?? 0) };
   }
 
   /** The worker's share without what it holds out. */
