@@ -35,9 +35,11 @@ export interface Combination {
   /**
    * Writes the combined block.
    *
+   * @param totalWeight by which the sum is divided; default the updates' own. A greater one shrinks the mean, as updates
+   *   discounted for their age ask for.
    * @throws {WeightError} when the total weight is zero, or blocks differ in it
    */
-  result(block: number, out: Float32Array): void;
+  result(block: number, out: Float32Array, totalWeight?: number): void;
   /** Forgets all updates; the memory serves the next round. */
   reset(): void;
 }

@@ -48,7 +48,7 @@ function openMean(
     get weight() {
       return totalWeight();
     },
-    result: (block, out) => sums.meanBlock(block, totalWeight(), out),
+    result: (block, out, divisor = totalWeight()) => sums.meanBlock(block, divisor, out),
     reset: () => sums.reset(),
   };
 }

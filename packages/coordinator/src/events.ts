@@ -1,4 +1,5 @@
 /** What a coordinator tells whoever watches it: one plain object per happening, named by `event`. */
+import type { Changes } from "./round/state.ts";
 
 /** The figures of one committed round. */
 export interface RoundFigures {
@@ -26,8 +27,8 @@ export interface RoundFigures {
   readonly ms: number;
 }
 
-/** Why a run ended. `stopped` and `aborted` come from the operator; `failed`: no worker could bring a valid update. */
-export type FinishReason = "rounds" | "epochs" | "target" | "stopped" | "aborted" | "failed";
+/** Why a run ended. `patience`: its metric got no better; `stopped` and `aborted` come from the operator; `failed`: no worker could bring a valid update. */
+export type FinishReason = "rounds" | "epochs" | "target" | "patience" | "stopped" | "aborted" | "failed";
 
 export type CoordinatorEvent =
   | { readonly event: "listening"; readonly url: string; readonly run: string }
@@ -74,7 +75,14 @@ export type CoordinatorEvent =
       readonly round: number;
       readonly version: number;
       readonly metrics: Readonly<Record<string, number>>;
+      /** Where workers measured it on examples they hold out: how many of each. */
+      readonly workers?: number;
+      readonly examples?: number;
     }
+  /** Workers were asked to measure a version, and none has. */
+  | { readonly event: "unevaluated"; readonly round: number; readonly reason: string }
+  /** An operator has changed rules of the run: all changes in force. */
+  | { readonly event: "changed"; readonly changes: Changes }
   | {
       readonly event: "finished";
       readonly reason: FinishReason;

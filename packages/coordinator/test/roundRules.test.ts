@@ -3,7 +3,8 @@ import { workersOf } from "../src/round/cohort.ts";
 import { deadlineFor } from "../src/round/deadline.ts";
 import { type RunPlan, totalRounds } from "../src/round/plan.ts";
 import type { RunEffect, RunEvent } from "../src/round/runEvent.ts";
-import { initialState, resumedState, type RunState } from "../src/round/state.ts";
+import { resumedState } from "../src/round/durable.ts";
+import { initialState, type RunState } from "../src/round/state.ts";
 import { step } from "../src/round/step.ts";
 import { plan } from "./simulateRound.ts";
 

@@ -22,7 +22,7 @@ const runElements = 16 * blockElements;
 interface ModelRun {
   readonly start: number;
   readonly end: number;
-  readonly step: ServerStep;
+  step: ServerStep;
   /** The parameters as the last step left them in the backend's memory, when they stay there. */
   parameters: StepValue | undefined;
   state: readonly StepValue[];
@@ -34,8 +34,10 @@ export class ServerModel {
   /** Two, so that one can be written out while the next is filled. */
   readonly #updates: readonly [Float32Array, Float32Array];
   #weights: Float32Array;
+  #spec: unknown;
 
-  private constructor(runs: readonly ModelRun[], weights: Float32Array) {
+  private constructor(spec: unknown, runs: readonly ModelRun[], weights: Float32Array) {
+    this.#spec = spec;
     this.size = weights.length;
     this.#runs = runs;
     this.#weights = weights;
@@ -46,15 +48,31 @@ export class ServerModel {
 
   /** @throws {OptimizerError} for a specification that names no optimiser */
   static async create(spec: unknown, weights: Float32Array): Promise<ServerModel> {
-    const steps = new Map<number, ServerStep>();
     const runs: ModelRun[] = [];
+    const stepFor = compileSteps(spec, weights.length);
     for (let start = 0; start < weights.length; start += runElements) {
       const end = Math.min(start + runElements, weights.length);
-      const step = steps.get(end - start) ?? compileServerStep(spec, end - start, weights.length <= runElements);
-      steps.set(end - start, step);
+      const step = stepFor(end - start);
       runs.push({ start, end, step, parameters: undefined, state: await step.initialize() });
     }
-    return new ServerModel(runs, weights);
+    return new ServerModel(spec, runs, weights);
+  }
+
+  /**
+   * Steps with another learning rate from now on; the optimiser's state stays.
+   *
+   * @throws {CoordinatorOptionsError} for an optimiser whose rate is not one number
+   */
+  setLearningRate(rate: number): void {
+    const spec = withRate(this.#spec, rate);
+    if (JSON.stringify(spec) === JSON.stringify(this.#spec)) return;
+    const [weights, state] = [this.#weights, this.state()];
+    const old = new Set(this.#runs.map(({ step }) => step));
+    const stepFor = compileSteps(spec, weights.length);
+    for (const run of this.#runs) run.step = stepFor(run.end - run.start);
+    for (const step of old) step.dispose();
+    this.#spec = spec;
+    this.restore(weights, state);
   }
 
   /** The vector of the present version. Never changed in place: a step makes another, so that it can be sent meanwhile. */
@@ -130,4 +148,23 @@ export class ServerModel {
 function read(value: StepValue | undefined): TensorData {
   if (value === undefined) return new Float32Array();
   return isResident(value) ? value.read() : value;
+}
+
+/** One step for each size of a run. */
+function compileSteps(spec: unknown, size: number): (elements: number) => ServerStep {
+  const steps = new Map<number, ServerStep>();
+  return (elements) => {
+    const step = steps.get(elements) ?? compileServerStep(spec, elements, size <= runElements);
+    steps.set(elements, step);
+    return step;
+  };
+}
+
+/** @throws {CoordinatorOptionsError} for an optimiser whose rate is not one number */
+export function withRate(spec: unknown, rate: number): unknown {
+  const isPlain = typeof spec === "object" && spec !== null && "learningRate" in spec;
+  if (isPlain && typeof spec.learningRate === "number") return { ...spec, learningRate: rate };
+  throw new CoordinatorOptionsError(
+    "the server optimiser has no learning rate of its own to change: it follows a schedule, or is made of others",
+  );
 }

@@ -1,6 +1,6 @@
 /** Who is invited to a round, and how many of them close it. */
 import type { WorkerShare } from "@weft/protocol";
-import { sample } from "./random.ts";
+import { draw } from "./sampling.ts";
 import type { OpenRound, RunState, WorkerState } from "./state.ts";
 
 /** Workers of a share of `total`, at least one, at most all. */
@@ -16,17 +16,34 @@ export function presentWorkers(state: RunState): WorkerState[] {
     .sort((a, b) => a.slot - b.slot);
 }
 
+export interface Cohort {
+  /** In slot order. */
+  readonly invited: readonly WorkerState[];
+  /** How many of them are needed; over-selection invites more. */
+  readonly needed: number;
+  /** Those it was drawn from. */
+  readonly eligible: readonly WorkerState[];
+}
+
 /**
- * The cohort of the next attempt, in slot order: sampled from the present workers by seed, round and attempt, whatever the
- * order they came in. Those that owe an answer sit out a few rounds, unless there is no one else.
+ * The cohort of the next attempt, in slot order: drawn from the present workers by seed, round and attempt, whatever the order
+ * they came in. Those that still work on an older order are left to it; those that owe an answer sit out a few rounds,
+ * unless there is no one else.
  */
-export function chooseCohort(state: RunState): WorkerState[] {
+export function chooseCohort(state: RunState): Cohort {
   const { plan, version, attempt } = state;
   const round = version + 1;
-  const present = presentWorkers(state);
-  const free = present.filter((worker) => worker.benchedUntil <= round);
-  const eligible = free.length > 0 ? free : present;
-  return sample(eligible, workersOf(plan.cohort, eligible.length), [plan.seed, 3, round, attempt]);
+  const eligible = eligibleWorkers(state);
+  const needed = workersOf(plan.cohort, eligible.length);
+  const count = Math.min(eligible.length, Math.ceil(needed * (plan.cohort.overSelect ?? 1) - 1e-9));
+  return { invited: draw(state, eligible, { count, key: [plan.seed, 3, round, attempt] }), needed, eligible };
+}
+
+/** Present workers without an order, in slot order: those that do not sit out, or all of them if there is no other. */
+export function eligibleWorkers(state: RunState): WorkerState[] {
+  const idle = presentWorkers(state).filter(({ id }) => !state.tasks.has(id));
+  const free = idle.filter((worker) => worker.benchedUntil <= state.version + 1);
+  return free.length > 0 ? free : idle;
 }
 
 /** Whether every present worker is invited, so that one missing changes the result. */
@@ -61,13 +78,17 @@ export function judge(state: RunState, round: OpenRound, options: { nowMs: numbe
   const members = [...round.members.values()];
   const counted = members.filter(({ worker }) => options.counts(state, round, worker, options.nowMs));
   const delivered = members.filter(({ status }) => status === "delivered").length;
-  if (delivered > 0 && delivered >= workersOf(state.plan.quorum, counted.length)) return { kind: "commit" };
+  const quorum = workersOf(state.plan.quorum, Math.min(counted.length, round.needed));
+  if (delivered > 0 && delivered >= quorum) return { kind: "commit" };
+  // Late updates of the round before count, but no round is closed for their sake.
+  const updates = delivered + round.counted.length;
   if (counted.length === 0) {
+    if (updates > 0) return { kind: "commit" };
     const barren = members.every(({ status }) => status === "refused");
     return { kind: "reopen", reason: barren ? "no valid update came" : "every worker left", barren };
   }
   if (options.nowMs < round.deadlineAtMs) return { kind: "wait" };
-  if (delivered > 0) return { kind: "commit" };
+  if (updates > 0) return { kind: "commit" };
   const waitedMs = round.deadlineAtMs - round.openedMs;
   return { kind: "reopen", reason: `no update within ${waitedMs} ms`, barren: false };
 }

@@ -1,7 +1,7 @@
 /** One step in the making: the state so far and the effects asked for. Handlers replace the state, never change it. */
 import type { CountRule } from "./cohort.ts";
 import type { RunEffect, Verdict } from "./runEvent.ts";
-import type { Member, OpenRound, RunState, WorkerState } from "./state.ts";
+import type { Member, OpenRound, RunState, Task, WorkerState } from "./state.ts";
 
 export interface Draft {
   state: RunState;
@@ -53,4 +53,25 @@ export function dropUpload(draft: Draft, member: Member): void {
   if (member.status === "working" && member.upload !== undefined) {
     draft.effects.push({ kind: "discard", upload: member.upload });
   }
+}
+
+export const late: Verdict = { accepted: false, code: "late", text: "the round has closed" };
+
+export function putTask(draft: Draft, task: Task): void {
+  change(draft, { tasks: new Map(draft.state.tasks).set(task.worker, task) });
+}
+
+export function removeTask(draft: Draft, worker: string): void {
+  if (!draft.state.tasks.has(worker)) return;
+  const tasks = new Map(draft.state.tasks);
+  tasks.delete(worker);
+  change(draft, { tasks });
+}
+
+/** Ends a task without its update; `why` is the verdict on an upload that was arriving. */
+export function endTask(draft: Draft, task: Task, why: Verdict): void {
+  removeTask(draft, task.worker);
+  if (task.upload === undefined) return;
+  draft.effects.push({ kind: "discard", upload: task.upload });
+  sendVerdict(draft, task.worker, task, why);
 }

@@ -1,28 +1,50 @@
 /** Workers come, go, lose their connection and come back. Each handler only notes it; `settle` draws the conclusions. */
-import { change, type Draft, dropUpload, openRound, putMember, putWorker, removeWorkers } from "./draft.ts";
+import {
+  change,
+  type Draft,
+  dropUpload,
+  endTask,
+  openRound,
+  putMember,
+  putTask,
+  putWorker,
+  removeWorkers,
+} from "./draft.ts";
+import { rejoinEvaluation } from "./evaluation.ts";
+import { rememberWorker, takeBack } from "./forget.ts";
 import type { Reason } from "./runEvent.ts";
+import { sendPartition } from "./partition.ts";
 import { newWorker, type RunState } from "./state.ts";
 
 export interface Joining {
   readonly worker: string;
   readonly slot?: number | undefined;
   readonly ownExamples?: number | undefined;
-  readonly position?: number | undefined;
 }
 
 /** A new worker takes part from the next round; one that comes back into its round gets its order again. */
-export function join(draft: Draft, { worker: id, slot, ownExamples, position }: Joining): void {
+export function join(draft: Draft, { worker: id, slot, ownExamples }: Joining): void {
   const known = draft.state.workers.get(id);
-  const worker = known ?? { ...newWorker(id, freeSlot(draft.state, slot)), position: position ?? 0 };
+  const worker = known ?? { ...newWorker(id, freeSlot(draft.state, slot)), ...takeBack(draft, id) };
   // Its share of the data is sent again, for the process behind the connection may be a new one.
   putWorker(draft, { ...worker, ownExamples, awaySinceMs: undefined, holdsPartition: false, benchedUntil: 0 });
   // While workers keep coming, before the first round, the patience with those missing starts anew.
   if (!draft.state.started) change(draft, { shortSinceMs: undefined });
+  if (worker.partition !== undefined && isWorking(draft, id)) sendPartition(draft, id, worker.partition);
+  rejoinEvaluation(draft, id);
+  rejoinRound(draft, id);
+  rejoinTask(draft, id);
+}
+
+function isWorking(draft: Draft, id: string): boolean {
+  return draft.state.tasks.has(id) || openRound(draft)?.members.get(id)?.status === "working";
+}
+
+function rejoinRound(draft: Draft, id: string): void {
   const round = openRound(draft);
   const member = round?.members.get(id);
   if (round === undefined || member?.status !== "working") return;
   putMember(draft, round, { ...member, suspended: member.upload !== undefined });
-  if (worker.partition !== undefined) sendPartition(draft, id, worker.partition);
   draft.effects.push({
     kind: "sendWork",
     worker: id,
@@ -34,11 +56,20 @@ export function join(draft: Draft, { worker: id, slot, ownExamples, position }: 
   });
 }
 
-/** Notes which partition the worker holds and sends it. */
-export function sendPartition(draft: Draft, id: string, partition: { index: number; of: number }): void {
-  const worker = draft.state.workers.get(id);
-  if (worker !== undefined) putWorker(draft, { ...worker, partition, holdsPartition: true });
-  draft.effects.push({ kind: "sendPartition", worker: id, ...partition });
+/** An order on the newest version is sent again; one on an older, whose base it may not hold any more, is given up. */
+function rejoinTask(draft: Draft, id: string): void {
+  const task = draft.state.tasks.get(id);
+  if (task === undefined) return;
+  const isOfNewest = openRound(draft) !== undefined && task.round === draft.state.version + 1;
+  // An update that was on its way needs no base any more.
+  if (!isOfNewest && task.upload === undefined) {
+    endTask(draft, task, { accepted: false, code: "superseded", text: "the worker has connected anew" });
+    return;
+  }
+  putTask(draft, { ...task, suspended: task.upload !== undefined });
+  const { round, attempt, order } = task;
+  const deadlineMs = Math.max(0, task.deadlineAtMs - draft.nowMs);
+  draft.effects.push({ kind: "sendWork", worker: id, round, attempt, version: round - 1, order, deadlineMs });
 }
 
 function freeSlot(state: RunState, wanted: number | undefined): number {
@@ -53,6 +84,9 @@ function freeSlot(state: RunState, wanted: number | undefined): number {
 export function leave(draft: Draft, id: string): void {
   if (!draft.state.workers.has(id)) return;
   endWork(draft, id, "left");
+  const task = draft.state.tasks.get(id);
+  if (task !== undefined) endTask(draft, task, { accepted: false, code: "left", text: "the worker has left" });
+  rememberWorker(draft, id);
   removeWorkers(draft, [id]);
   const { started, expected } = draft.state;
   if (started) change(draft, { expected: Math.max(1, expected - 1) });
@@ -66,8 +100,10 @@ export function disconnect(draft: Draft, id: string): void {
   putWorker(draft, { ...worker, awaySinceMs: draft.nowMs });
 }
 
-/** The connection broke under what a member was sending; it may go on with it, or send it again. */
+/** The connection broke under what a worker was sending; it may go on with it, or send it again. */
 export function suspendUpload(draft: Draft, id: string): void {
+  const task = draft.state.tasks.get(id);
+  if (task?.upload !== undefined) putTask(draft, { ...task, suspended: true });
   const round = openRound(draft);
   const member = round?.members.get(id);
   if (round === undefined || member?.status !== "working" || member.upload === undefined) return;

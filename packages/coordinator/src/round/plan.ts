@@ -1,21 +1,38 @@
-/** What the round machine needs to know of a job and its run: fixed from start to end. */
-import type { DeadlineRule, JobWork, WorkerShare } from "@weft/protocol";
+/** What the round machine needs to know of a job and its run: fixed from start to end, but for what an operator changes. */
+import type {
+  CohortRule,
+  DeadlineRule,
+  JobEvaluation,
+  JobPace,
+  JobRound,
+  JobStop,
+  JobWork,
+  WorkerShare,
+} from "@weft/protocol";
 
 export interface RunPlan {
   readonly seed: number;
   readonly work: JobWork;
-  readonly cohort: WorkerShare;
+  /** Default synchronous. */
+  readonly pace?: JobPace | undefined;
+  readonly cohort: CohortRule;
   readonly quorum: WorkerShare;
   readonly deadlineMs: DeadlineRule;
+  readonly late?: JobRound["late"];
+  readonly balance?: JobRound["balance"];
+  readonly evaluation?: JobEvaluation | undefined;
   /** Size of the coordinator's own training set; 0 when every worker brings its own. */
   readonly examples: number;
-  readonly stop: {
-    readonly rounds?: number | undefined;
-    readonly epochs?: number | undefined;
-    readonly target?: { readonly metric: string; readonly value: number; readonly every: number } | undefined;
-  };
+  readonly stop: JobStop;
   /** How long rounds wait for workers that are expected, and for one that has lost its connection. */
   readonly gatherMs: number;
+}
+
+export type BufferedPace = Extract<JobPace, { kind: "buffered" }>;
+
+/** The pace, where it is buffered. */
+export function bufferedPace({ pace }: RunPlan): BufferedPace | undefined {
+  return pace?.kind === "buffered" ? pace : undefined;
 }
 
 /** Rounds until the stop rule's count of rounds or epochs is reached; undefined where that depends on who takes part. */
@@ -26,7 +43,9 @@ export function totalRounds(plan: RunPlan): number | undefined {
   return Math.min(rounds, byEpochs);
 }
 
-function roundsOfEpochs({ work, examples, cohort }: RunPlan, epochs: number): number | undefined {
+function roundsOfEpochs(plan: RunPlan, epochs: number): number | undefined {
+  const { work, examples, cohort } = plan;
+  if (bufferedPace(plan) !== undefined) return undefined;
   if (work.kind === "local") {
     const everyone = "fraction" in cohort && cohort.fraction === 1;
     return everyone ? Math.ceil(epochs / work.epochs - tolerance) : undefined;
@@ -39,3 +58,9 @@ function roundsOfEpochs({ work, examples, cohort }: RunPlan, epochs: number): nu
 
 /** Fractions of epochs are sums of quotients; this much below counts as reached. */
 export const tolerance = 1e-9;
+
+/** Whether the coordinator is to evaluate a version itself. */
+export function isEvaluatedHere({ stop: { target }, evaluation }: RunPlan, version: number): boolean {
+  if (evaluation !== undefined) return evaluation.on === "coordinator" && version % evaluation.every === 0;
+  return target !== undefined && version % target.every === 0;
+}

@@ -1,6 +1,8 @@
 /** What can happen to a run, and what it asks for in answer. Time comes in with every event. */
 import type { WorkOrder } from "@weft/protocol";
-import type { DurableProgress, StopReason } from "./state.ts";
+import type { DurableProgress } from "./durable.ts";
+import type { Report } from "./record.ts";
+import type { Answer, Changes, StopReason } from "./state.ts";
 
 export type RunEvent = { readonly nowMs: number } & (
   | {
@@ -24,8 +26,13 @@ export type RunEvent = { readonly nowMs: number } & (
       readonly round: number;
       readonly attempt: number;
     }
-  /** It is there to the last byte, and valid. */
-  | { readonly kind: "updateArrived"; readonly worker: string; readonly upload: number }
+  /** It is there to the last byte, valid, and in the sums. */
+  | {
+      readonly kind: "updateArrived";
+      readonly worker: string;
+      readonly upload: number;
+      readonly report?: Report | undefined;
+    }
   | { readonly kind: "updateInvalid"; readonly worker: string; readonly upload: number; readonly reason: Reason }
   /** The connection ended under it; the worker may go on with it. */
   | { readonly kind: "updateBroken"; readonly worker: string; readonly upload: number }
@@ -36,12 +43,16 @@ export type RunEvent = { readonly nowMs: number } & (
       readonly attempt: number;
       readonly reason: Reason;
     }
+  /** The answer to an order to evaluate. */
+  | ({ readonly kind: "evaluated"; readonly worker: string; readonly round: number; readonly attempt: number } & Answer)
   | { readonly kind: "tick" }
   /** The round that a `commit` effect asked for is durable; `metrics` where it asked for an evaluation. */
   | { readonly kind: "committed"; readonly metrics?: Readonly<Record<string, number>> | undefined }
   | { readonly kind: "stop"; readonly detail: string }
   | { readonly kind: "pause" }
   | { readonly kind: "unpause" }
+  /** An operator's change of rules, from now on. */
+  | { readonly kind: "change"; readonly changes: Changes }
 );
 
 export interface Reason {
@@ -51,6 +62,8 @@ export interface Reason {
 
 export interface Verdict extends Reason {
   readonly accepted: boolean;
+  /** Of an accepted update: the version it goes into. */
+  readonly version?: number;
 }
 
 export type RunEffect =
@@ -60,6 +73,8 @@ export type RunEffect =
       readonly round: number;
       readonly attempt: number;
       readonly contributions: number;
+      /** Whether some of them may weigh less than a fresh one. */
+      readonly discounts: boolean;
     }
   | {
       readonly kind: "sendWork";
@@ -71,8 +86,10 @@ export type RunEffect =
       readonly deadlineMs: number;
     }
   | { readonly kind: "sendPartition"; readonly worker: string; readonly index: number; readonly of: number }
-  /** Fold the upload in as it arrives. */
-  | { readonly kind: "receive"; readonly upload: number; readonly order: WorkOrder }
+  /** Fold the upload in: what is kept of it already, the rest as it arrives. `discount` is its weight beside a fresh one's. */
+  | { readonly kind: "receive"; readonly upload: number; readonly order: WorkOrder; readonly discount: number }
+  /** Keep the upload as it arrives; what was folded in of it is taken out of the sums. */
+  | { readonly kind: "hold"; readonly upload: number; readonly order: WorkOrder }
   /** The rest of an upload that had broken is arriving: fold on. */
   | { readonly kind: "resume"; readonly upload: number }
   /** Take out what was folded in, let the rest go by. */
@@ -94,7 +111,22 @@ export type RunEffect =
       readonly uploads: readonly number[];
       readonly progress: DurableProgress;
       readonly evaluate: boolean;
+      /** Of the server's optimiser, where an operator has set another than the job's. */
+      readonly learningRate: number | undefined;
     }
+  /** Workers have measured a version: means over their held-out examples. */
+  | {
+      readonly kind: "evaluated";
+      readonly version: number;
+      readonly metrics: Readonly<Record<string, number>>;
+      readonly workers: number;
+      readonly examples: number;
+    }
+  /** They were asked to, and none has answered. */
+  | { readonly kind: "unevaluated"; readonly version: number; readonly reason: string }
+  /** Forget these workers' identities. */
+  | { readonly kind: "forget"; readonly workers: readonly string[] }
+  | { readonly kind: "changed"; readonly changes: Changes }
   | { readonly kind: "reopened"; readonly round: number; readonly attempt: number; readonly reason: string }
   | { readonly kind: "gathering"; readonly workers: number; readonly expected: number }
   /** Send a `tick` at this time; replaces the one before. */

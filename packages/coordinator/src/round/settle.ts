@@ -1,18 +1,34 @@
 /** What follows from the state by itself: rounds close, open, are opened again; the run ends; the next wake-up is set. */
-import { chooseCohort, invitesAll, judge, presentWorkers } from "./cohort.ts";
+import { settleBuffer } from "./buffered.ts";
+import { type Cohort, chooseCohort, judge, presentWorkers } from "./cohort.ts";
 import { deadlineFor, remembered } from "./deadline.ts";
-import { change, type Draft, dropUpload, openRound, putWorker, removeWorkers, sendVerdict } from "./draft.ts";
-import { sendPartition } from "./membership.ts";
+import { change, type Draft, dropUpload, endTask, late, openRound, putTask, sendVerdict } from "./draft.ts";
+import { durableProgress } from "./durable.ts";
+import { endOf } from "./ending.ts";
+import { closeEvaluation, openEvaluation } from "./evaluation.ts";
+import { forgetAbsent } from "./forget.ts";
+import { assignPartitions, gathered, noteShortage } from "./gathering.ts";
 import { makeOrders } from "./orders.ts";
-import { tolerance } from "./plan.ts";
-import { durableProgress, type Member, type OpenRound, type StopReason } from "./state.ts";
-
-/** Attempts in a row without one valid update after which the run is given up. */
-const barrenAttempts = 3;
+import { bufferedPace, isEvaluatedHere } from "./plan.ts";
+import { keepsRecords } from "./record.ts";
+import { invite } from "./sampling.ts";
+import type { Member, OpenRound } from "./state.ts";
+import { benchWorker, dropTasksOfAbsent, expireTasks, foldWaiting, holdArriving } from "./tasks.ts";
 
 /** Brings the state to rest after an event: nothing more can happen before the next event or wake-up. */
 export function settle(draft: Draft): void {
   noteShortage(draft);
+  dropTasksOfAbsent(draft);
+  expireTasks(draft);
+  closeEvaluation(draft);
+  openEvaluation(draft);
+  if (bufferedPace(draft.state.plan) === undefined) settleRounds(draft);
+  else settleBuffer(draft);
+  forgetAbsent(draft);
+  setWake(draft);
+}
+
+function settleRounds(draft: Draft): void {
   let moved = true;
   while (moved) {
     const { kind } = draft.state.phase;
@@ -20,14 +36,13 @@ export function settle(draft: Draft): void {
     else if (kind === "gathering") moved = tryOpen(draft);
     else moved = false;
   }
-  forgetAbsent(draft);
-  setWake(draft);
+  foldWaiting(draft);
 }
 
 function tryClose(draft: Draft): boolean {
   const round = openRound(draft);
   if (round === undefined) return false;
-  if (draft.state.stopping !== undefined) {
+  if (draft.state.ending !== undefined) {
     abandon(draft, round);
     return true;
   }
@@ -46,173 +61,135 @@ function tryClose(draft: Draft): boolean {
 
 /** Ends the attempt without an update. */
 function abandon(draft: Draft, round: OpenRound): void {
-  dismissOutstanding(draft, round);
+  holdArriving(draft);
+  for (const member of round.members.values()) if (member.status === "working") dismiss(draft, round, member);
   change(draft, { phase: { kind: "gathering" } });
 }
 
 function commit(draft: Draft, round: OpenRound): void {
-  dismissOutstanding(draft, round);
+  endOwed(draft);
+  for (const member of round.members.values()) {
+    if (member.status !== "working") continue;
+    if (draft.state.plan.late === "buffer" && draft.state.workers.has(member.worker)) keepForNext(draft, round, member);
+    else dismiss(draft, round, member);
+  }
   const members = [...round.members.values()].filter(({ status }) => status === "delivered");
   const { durations, plan } = draft.state;
+  const durationMs = round.lastDeliveryMs - round.openedMs;
   change(draft, {
     phase: { kind: "committing", round },
-    durations: [...durations, round.lastDeliveryMs - round.openedMs].slice(-remembered),
-    closed: { round: round.round, attempt: round.attempt, delivered: new Set(members.map(({ worker }) => worker)) },
+    durations: [...durations, durationMs].slice(-remembered),
+    closed: {
+      round: round.round,
+      attempt: round.attempt,
+      delivered: new Set(members.map(({ worker }) => worker)),
+      counted: round.counted,
+    },
   });
-  const { target } = plan.stop;
   draft.effects.push({
     kind: "commit",
     round: round.round,
     attempt: round.attempt,
     openedMs: round.openedMs,
     cohort: [...round.members.keys()],
-    uploads: members.flatMap(({ upload }) => upload ?? []),
+    uploads: [...members.flatMap(({ upload }) => upload ?? []), ...round.counted.map(({ upload }) => upload)],
     progress: durableProgress(draft.state, round.after),
-    evaluate: target !== undefined && round.round % target.every === 0,
+    evaluate: isEvaluatedHere(plan, round.round),
+    learningRate: draft.state.changes.learningRate,
   });
 }
 
-/** Whoever has not delivered sits out: longer each time, so that a worker that hangs costs fewer and fewer deadlines. */
-function dismissOutstanding(draft: Draft, round: OpenRound): void {
-  for (const member of round.members.values()) {
-    if (member.status !== "working") continue;
-    dropUpload(draft, member);
-    if (member.upload !== undefined) {
-      sendVerdict(draft, member.worker, round, { accepted: false, code: "late", text: "the round has closed" });
-    }
-    bench(draft, member, round.round);
+/** Late updates of the round before had until now. */
+function endOwed(draft: Draft): void {
+  for (const task of draft.state.tasks.values()) {
+    endTask(draft, task, late);
+    benchWorker(draft, task.worker);
   }
 }
 
-function bench(draft: Draft, member: Member, round: number): void {
-  const worker = draft.state.workers.get(member.worker);
-  if (worker === undefined) return;
-  const misses = worker.misses + 1;
-  putWorker(draft, { ...worker, misses, benchedUntil: round + 1 + 2 ** Math.min(misses - 1, 6) });
+/** A member that is late keeps its order: its update counts in the next round. */
+function keepForNext(draft: Draft, { round, attempt, openedMs }: OpenRound, member: Member): void {
+  const { worker, order, upload } = member;
+  const partition = draft.state.workers.get(worker)?.partition;
+  const timing = { givenMs: openedMs, deadlineAtMs: Infinity };
+  putTask(draft, { worker, round, attempt, order, partition, upload, folding: false, ...timing });
+  if (upload !== undefined) draft.effects.push({ kind: "hold", upload, order });
 }
 
-/** The stop rule's or the operator's reason to open no further round. */
-function endOf(draft: Draft): { readonly reason: StopReason; readonly detail: string } | undefined {
-  const { plan, version, progress, stopping, barren, complaint } = draft.state;
-  const { rounds, epochs } = plan.stop;
-  if (stopping !== undefined) return { reason: "stopped", detail: stopping };
-  if (rounds !== undefined && version >= rounds) return { reason: "rounds", detail: `${rounds} rounds are done` };
-  if (epochs !== undefined && progress.epochs >= epochs - tolerance) {
-    return { reason: "epochs", detail: `${epochs} epochs are done` };
-  }
-  if (barren >= barrenAttempts) {
-    const detail = `round ${version + 1}: ${barren} attempts brought no valid update; the last was refused: ${complaint}`;
-    return { reason: "failed", detail };
-  }
-  return undefined;
+/** Whoever has not delivered sits out. */
+function dismiss(draft: Draft, round: OpenRound, member: Member): void {
+  dropUpload(draft, member);
+  if (member.upload !== undefined) sendVerdict(draft, member.worker, round, late);
+  benchWorker(draft, member.worker);
 }
 
 function tryOpen(draft: Draft): boolean {
-  const end = endOf(draft);
+  const end = draft.state.evaluation === undefined ? endOf(draft.state) : draft.state.ending;
   if (end !== undefined) {
     change(draft, { phase: { kind: "finished", ...end } });
     draft.effects.push({ kind: "finish", ...end });
     return false;
   }
-  if (!gathered(draft) || draft.state.paused) return false;
+  if (draft.state.evaluation !== undefined || !gathered(draft) || draft.state.paused) return false;
   assignPartitions(draft);
-  const { state, nowMs } = draft;
-  const { orders, after } = makeOrders(state, chooseCohort(state));
+  giveUpOnOwedIfAlone(draft);
+  const { nowMs } = draft;
+  const cohort = chooseCohort(draft.state);
+  const { orders, after } = makeOrders(draft.state, cohort.invited);
   if (orders.size === 0) return false;
-  const round = state.version + 1;
-  const { attempt } = state;
-  const deadlineMs = deadlineFor(state.plan.deadlineMs, state.durations, attempt);
+  noteInvitations(draft, cohort);
+  const { version, attempt, plan, durations, tasks } = draft.state;
+  const round = version + 1;
+  const deadlineMs = deadlineFor(plan.deadlineMs, durations, attempt);
   const members = new Map<string, Member>();
-  draft.effects.push({ kind: "open", round, attempt, contributions: orders.size });
+  const room = orders.size + tasks.size;
+  draft.effects.push({ kind: "open", round, attempt, contributions: room, discounts: tasks.size > 0 });
   for (const [worker, order] of orders) {
     members.set(worker, { worker, order, status: "working", upload: undefined });
-    draft.effects.push({ kind: "sendWork", worker, round, attempt, version: round - 1, order, deadlineMs });
+    draft.effects.push({ kind: "sendWork", worker, round, attempt, version, order, deadlineMs });
   }
   const timing = { openedMs: nowMs, deadlineAtMs: nowMs + deadlineMs, lastDeliveryMs: nowMs };
-  change(draft, { started: true, phase: { kind: "open", round: { round, attempt, ...timing, members, after } } });
+  const opened = { round, attempt, ...timing, members, needed: cohort.needed, room, counted: [], after };
+  change(draft, { started: true, phase: { kind: "open", round: opened } });
   return true;
 }
 
-/**
- * Whether the next round need not wait for more workers. The clock runs while some are there, but fewer than expected;
- * when it is out, those present become the expectation. A run under way waits only if its rounds invite everyone: a
- * sample is as good without the one that is missing.
- */
-function gathered(draft: Draft): boolean {
-  const present = presentWorkers(draft.state).length;
-  const { expected, started, plan } = draft.state;
-  if (present >= expected) {
-    change(draft, { expected: present });
-    return true;
-  }
-  if (present === 0) return false;
-  const since = draft.state.shortSinceMs ?? draft.nowMs;
-  if (draft.nowMs >= since + plan.gatherMs) {
-    change(draft, { expected: present, shortSinceMs: undefined });
-    return true;
-  }
-  if (started && !invitesAll(draft.state)) return true;
-  return false;
-}
-
-/** Starts or stops the gathering clock. */
-function noteShortage(draft: Draft): void {
-  const present = presentWorkers(draft.state).length;
-  const short = present > 0 && present < draft.state.expected;
-  if (short === (draft.state.shortSinceMs !== undefined)) return;
-  change(draft, { shortSinceMs: short ? draft.nowMs : undefined });
-}
-
-/** Cuts the coordinator's set for local work in as many parts as workers are expected, and gives each its own. */
-function assignPartitions(draft: Draft): void {
-  const { plan, expected, slots } = draft.state;
-  if (plan.work.kind !== "local" || plan.examples === 0) return;
+/** A round of nobody but the late would wait for nothing: they are let off, and invited like everyone else. */
+function giveUpOnOwedIfAlone(draft: Draft): void {
+  const { tasks } = draft.state;
   const present = presentWorkers(draft.state);
-  const served = present.filter(({ ownExamples }) => ownExamples === undefined);
-  const of = Math.max(served.length, expected - (present.length - served.length));
-  if (of !== slots) change(draft, { slots: of });
-  const holders = [...draft.state.workers.values()].filter(({ partition }) => partition?.of === of);
-  const taken = new Set(holders.map(({ partition }) => partition?.index));
-  let index = 0;
-  for (const { id, partition, holdsPartition } of served) {
-    if (partition?.of === of) {
-      if (!holdsPartition) sendPartition(draft, id, partition);
-      continue;
-    }
-    while (taken.has(index)) index += 1;
-    taken.add(index);
-    sendPartition(draft, id, { index, of });
+  if (!present.every(({ id }) => tasks.has(id))) return;
+  for (const { id } of present) {
+    const task = tasks.get(id);
+    if (task !== undefined) endTask(draft, task, late);
   }
 }
 
-/** Forgets workers that are away too long to be waited for, unless nobody has come yet to wait with. */
-function forgetAbsent(draft: Draft): void {
-  const { plan, workers, phase } = draft.state;
-  const members = phase.kind === "open" ? phase.round.members : new Map<string, Member>();
-  const gone = [...workers.values()].filter(
-    ({ id, awaySinceMs }) =>
-      awaySinceMs !== undefined && draft.nowMs >= awaySinceMs + plan.gatherMs && !members.has(id),
-  );
-  if (draft.state.started)
-    removeWorkers(
-      draft,
-      gone.map(({ id }) => id),
-    );
+function noteInvitations(draft: Draft, { invited, eligible }: Cohort): void {
+  if (!keepsRecords(draft.state.plan)) return;
+  const chosen = new Set(invited.map(({ id }) => id));
+  const share = invited.length / eligible.length;
+  const workers = new Map(draft.state.workers);
+  for (const worker of eligible) {
+    workers.set(worker.id, { ...worker, record: invite(worker.record, { invited: chosen.has(worker.id), share }) });
+  }
+  change(draft, { workers });
 }
 
 /** The next time at which something changes although nothing happens. */
 function setWake(draft: Draft): void {
-  const { phase, shortSinceMs, plan, workers, wakeAtMs } = draft.state;
-  const times: number[] = [];
-  if (phase.kind === "open") {
-    times.push(phase.round.deadlineAtMs);
+  const { phase, shortSinceMs, plan, workers, wakeAtMs, tasks, evaluation } = draft.state;
+  const times: number[] = [...tasks.values()].map(({ deadlineAtMs }) => deadlineAtMs);
+  if (evaluation !== undefined) times.push(evaluation.deadlineAtMs);
+  if (phase.kind === "open") times.push(phase.round.deadlineAtMs);
+  if (phase.kind === "open" || tasks.size > 0 || evaluation !== undefined) {
     for (const { awaySinceMs } of workers.values()) {
       if (awaySinceMs !== undefined) times.push(awaySinceMs + plan.gatherMs);
     }
   }
   if (phase.kind === "gathering" && shortSinceMs !== undefined) times.push(shortSinceMs + plan.gatherMs);
-  const future = times.filter((time) => time > draft.nowMs);
-  const atMs = future.length === 0 ? undefined : Math.min(...future);
+  const future = times.filter((time) => time > draft.nowMs && time < Infinity);
+  const atMs = future.length === 0 || phase.kind === "finished" ? undefined : Math.min(...future);
   if (atMs === wakeAtMs) return;
   change(draft, { wakeAtMs: atMs });
   draft.effects.push({ kind: "wake", atMs });

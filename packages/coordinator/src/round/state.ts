@@ -1,6 +1,7 @@
 /** The state of a run between events: plain data, no clock, no model numbers. */
-import type { WorkOrder } from "@weft/protocol";
+import type { DeadlineRule, WorkerShare, WorkOrder } from "@weft/protocol";
 import type { RunPlan } from "./plan.ts";
+import { freshRecord, type WorkerRecord } from "./record.ts";
 
 /** A worker the coordinator knows; it is present while connected and ready for work. */
 export interface WorkerState {
@@ -17,11 +18,21 @@ export interface WorkerState {
   readonly holdsPartition: boolean;
   /** Examples drawn so far from the stream of its own data. */
   readonly position: number;
-  /** Rounds in a row that closed without its update, and the round from which it is invited again. */
+  /** Orders in a row that ended without its update, and the round from which it is invited again. */
   readonly misses: number;
   readonly benchedUntil: number;
   /** Invalid updates so far. */
   readonly strikes: number;
+  readonly record: WorkerRecord;
+}
+
+/** What is kept of a worker that has gone, in case it comes back. */
+export interface Remembered {
+  readonly position: number;
+  readonly strikes: number;
+  readonly record: WorkerRecord;
+  /** The newest version when it went. */
+  readonly version: number;
 }
 
 /** One invited worker in an open round; one that was refused (or declined) or has left cannot deliver any more. */
@@ -35,16 +46,55 @@ export interface Member {
   readonly suspended?: boolean;
 }
 
+/**
+ * An order that is bound to no open round: each one of a buffered pace, and that of a worker whose round closed without it where
+ * late updates are kept. A worker has one at most.
+ */
+export interface Task {
+  readonly worker: string;
+  /** With `attempt` and the worker, names its update; the order is on version `round − 1`. */
+  readonly round: number;
+  readonly attempt: number;
+  readonly order: WorkOrder;
+  /** The share of the coordinator's set that its worker had when it was given. */
+  readonly partition: WorkerState["partition"];
+  readonly givenMs: number;
+  /** Infinity where the close of the next round ends it. */
+  readonly deadlineAtMs: number;
+  /** The upload that is arriving. */
+  readonly upload: number | undefined;
+  /** As of a member: the worker may come back and go on with it. */
+  readonly suspended?: boolean;
+  /** Whether the upload is folded into the open sums as it comes; else it is kept aside until there are sums for it. */
+  readonly folding: boolean;
+}
+
+/** An update that the open round took although its order was bound to none. */
+export interface Counted {
+  readonly worker: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly upload: number;
+  /** Epochs of the run that it stands for. */
+  readonly epochs: number;
+}
+
 export interface OpenRound {
   /** Counts from 1; it makes version `round` from version `round - 1`. */
   readonly round: number;
   readonly attempt: number;
   readonly openedMs: number;
+  /** Infinity in a buffered pace, where each order has its own. */
   readonly deadlineAtMs: number;
   /** When the last update was accepted. */
   readonly lastDeliveryMs: number;
   /** In slot order. */
   readonly members: ReadonlyMap<string, Member>;
+  /** Members that were needed when it opened; over-selection invites more. */
+  readonly needed: number;
+  /** Updates that its sums have room for. */
+  readonly room: number;
+  readonly counted: readonly Counted[];
   /** Where the run stands once this round is committed. */
   readonly after: Progress;
 }
@@ -58,20 +108,56 @@ export interface Progress {
   readonly epochs: number;
 }
 
+/** Workers measuring a version on examples they hold out. */
+export interface OpenEvaluation {
+  readonly version: number;
+  readonly deadlineAtMs: number;
+  /** In slot order; undefined while the answer is awaited, null when none can come. */
+  readonly answers: ReadonlyMap<string, Answer | null | undefined>;
+}
+
+/** Sums over `weight` held-out examples. */
+export interface Answer {
+  readonly weight: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
 export type Phase =
   | { readonly kind: "gathering" }
   | { readonly kind: "open"; readonly round: OpenRound }
   | { readonly kind: "committing"; readonly round: OpenRound }
   | { readonly kind: "finished"; readonly reason: StopReason; readonly detail: string };
 
-export type StopReason = "rounds" | "epochs" | "target" | "stopped" | "failed";
+export type StopReason = "rounds" | "epochs" | "target" | "patience" | "stopped" | "failed";
+
+/** What an operator may change of a run under way. */
+export interface Changes {
+  /** Of the server's optimiser, from the next version on. */
+  readonly learningRate?: number | undefined;
+  readonly quorum?: WorkerShare | undefined;
+  readonly deadlineMs?: DeadlineRule | undefined;
+}
+
+/** The best evaluation so far, and how many have followed it. */
+export interface Best {
+  readonly value: number;
+  readonly version: number;
+  readonly since: number;
+}
+
+export interface Ending {
+  readonly reason: StopReason;
+  readonly detail: string;
+}
 
 export interface RunState {
+  /** With what an operator changed. */
   readonly plan: RunPlan;
+  readonly changes: Changes;
   readonly phase: Phase;
   /** Rounds committed. */
   readonly version: number;
-  /** Of the next opening of the current round. */
+  /** Of the next opening of the current round; in a buffered pace, of the next order on the newest version. */
   readonly attempt: number;
   readonly progress: Progress;
   /** Workers for which rounds wait. */
@@ -83,30 +169,38 @@ export interface RunState {
   /** Partitions the coordinator's set is cut in, for local work. */
   readonly slots: number;
   readonly workers: ReadonlyMap<string, WorkerState>;
-  /** Milliseconds from opening to last accepted update of recent rounds. */
+  /** Workers that went, the one gone longest first. */
+  readonly remembered: ReadonlyMap<string, Remembered>;
+  readonly tasks: ReadonlyMap<string, Task>;
+  /** Milliseconds from opening to last accepted update of recent rounds; in a buffered pace, from order to update. */
   readonly durations: readonly number[];
   /** The round closed last, to tell a duplicate from a late update. */
-  readonly closed: { readonly round: number; readonly attempt: number; readonly delivered: ReadonlySet<string> };
-  /** Attempts in a row that ended because every update was refused or declined. */
+  readonly closed: {
+    readonly round: number;
+    readonly attempt: number;
+    readonly delivered: ReadonlySet<string>;
+    readonly counted: readonly Counted[];
+  };
+  readonly evaluation: OpenEvaluation | undefined;
+  /** The version that workers evaluated last, whatever came of it. */
+  readonly evaluated: number;
+  /** The best value so far of the metric that patience watches. */
+  readonly best: Best | undefined;
+  /** Attempts in a row that ended because every update was refused or declined; in a buffered pace, such orders in a row. */
   readonly barren: number;
   /** Why the last update was refused or declined. */
   readonly complaint: string;
   readonly paused: boolean;
-  readonly stopping: string | undefined;
+  /** Why no further round is opened. */
+  readonly ending: Ending | undefined;
   /** When the last `wake` effect asked to be called. */
   readonly wakeAtMs: number | undefined;
-}
-
-/** What must survive a restart besides the model: stored with every round. */
-export interface DurableProgress extends Progress {
-  readonly expected: number;
-  /** Stream positions of workers with their own data, by identity. */
-  readonly positions: Readonly<Record<string, number>>;
 }
 
 export function initialState(plan: RunPlan, expectedWorkers: number): RunState {
   return {
     plan,
+    changes: {},
     phase: { kind: "gathering" },
     version: 0,
     attempt: 0,
@@ -116,33 +210,19 @@ export function initialState(plan: RunPlan, expectedWorkers: number): RunState {
     shortSinceMs: undefined,
     slots: 0,
     workers: new Map(),
+    remembered: new Map(),
+    tasks: new Map(),
     durations: [],
-    closed: { round: 0, attempt: 0, delivered: new Set() },
+    closed: { round: 0, attempt: 0, delivered: new Set(), counted: [] },
+    evaluation: undefined,
+    evaluated: 0,
+    best: undefined,
     barren: 0,
     complaint: "",
     paused: false,
-    stopping: undefined,
+    ending: undefined,
     wakeAtMs: undefined,
   };
-}
-
-/** The state of a run that goes on after `version` rounds; known workers keep their slots if they come back in time. */
-export function resumedState(
-  plan: RunPlan,
-  stored: {
-    readonly version: number;
-    readonly progress: DurableProgress;
-    readonly workers: readonly { readonly id: string; readonly slot: number }[];
-    readonly nowMs: number;
-  },
-): RunState {
-  const { epoch, start, epochs, expected, positions } = stored.progress;
-  const workers = new Map<string, WorkerState>();
-  for (const { id, slot } of stored.workers) {
-    const position = positions[id] ?? 0;
-    workers.set(id, { ...newWorker(id, slot), position, awaySinceMs: stored.nowMs });
-  }
-  return { ...initialState(plan, expected), version: stored.version, progress: { epoch, start, epochs }, workers };
 }
 
 export function newWorker(id: string, slot: number): WorkerState {
@@ -157,11 +237,6 @@ export function newWorker(id: string, slot: number): WorkerState {
     misses: 0,
     benchedUntil: 0,
     strikes: 0,
+    record: freshRecord,
   };
-}
-
-export function durableProgress(state: RunState, after: Progress): DurableProgress {
-  const positions: Record<string, number> = {};
-  for (const { id, position } of state.workers.values()) if (position > 0) positions[id] = position;
-  return { ...after, expected: state.expected, positions };
 }

@@ -4,10 +4,14 @@
  */
 import { countsForQuorum, type CountRule, presentWorkers } from "./cohort.ts";
 import { change, type Draft } from "./draft.ts";
+import { changedPlan } from "./durable.ts";
+import { noteMetrics } from "./ending.ts";
+import { acceptAnswer } from "./evaluation.ts";
+import { pruneRemembered } from "./forget.ts";
 import { disconnect, join, leave } from "./membership.ts";
 import type { RunEffect, RunEvent } from "./runEvent.ts";
 import { settle } from "./settle.ts";
-import type { RunState } from "./state.ts";
+import type { Changes, RunState } from "./state.ts";
 import { acceptUpdate, beginUpdate, breakUpdate, declineWork, refuseUpdate } from "./updates.ts";
 
 export interface Stepped {
@@ -44,10 +48,10 @@ function apply(draft: Draft, event: RunEvent): void {
       beginUpdate(draft, event);
       break;
     case "updateArrived":
-      acceptUpdate(draft, event.worker, event.upload);
+      acceptUpdate(draft, event);
       break;
     case "updateInvalid":
-      refuseUpdate(draft, event.worker, event.upload, event.reason);
+      refuseUpdate(draft, event);
       break;
     case "updateBroken":
       breakUpdate(draft, event.worker, event.upload);
@@ -55,17 +59,23 @@ function apply(draft: Draft, event: RunEvent): void {
     case "declined":
       declineWork(draft, event);
       break;
+    case "evaluated":
+      acceptAnswer(draft, event);
+      break;
     case "committed":
       noteCommitted(draft, event.metrics);
       break;
     case "stop":
-      change(draft, { stopping: event.detail });
+      change(draft, { ending: { reason: "stopped", detail: event.detail } });
       break;
     case "pause":
       change(draft, { paused: true });
       break;
     case "unpause":
       change(draft, { paused: false });
+      break;
+    case "change":
+      changeRules(draft, event.changes);
       break;
     case "tick":
       break;
@@ -75,19 +85,19 @@ function apply(draft: Draft, event: RunEvent): void {
 }
 
 function noteCommitted(draft: Draft, metrics: Readonly<Record<string, number>> | undefined): void {
-  const { phase, plan } = draft.state;
+  const { phase } = draft.state;
   if (phase.kind !== "committing") return;
   const { round, after } = phase.round;
   change(draft, { version: round, progress: after, attempt: 0, phase: { kind: "gathering" } });
-  const { target } = plan.stop;
-  const value = target === undefined ? undefined : metrics?.[target.metric];
-  if (target === undefined || value === undefined) return;
-  // Of all metrics only the loss is better when smaller.
-  const reached = target.metric === "loss" ? value <= target.value : value >= target.value;
-  if (!reached) return;
-  const end = { reason: "target", detail: `${target.metric} reached ${value} in round ${round}` } as const;
-  change(draft, { phase: { kind: "finished", ...end } });
-  draft.effects.push({ kind: "finish", ...end });
+  if (metrics !== undefined) noteMetrics(draft, round, metrics);
+  pruneRemembered(draft);
+}
+
+/** An operator's changes hold from now on; those made before stay in force. */
+function changeRules(draft: Draft, made: Changes): void {
+  const { plan, changes } = draft.state;
+  change(draft, { plan: changedPlan(plan, made), changes: { ...changes, ...made } });
+  draft.effects.push({ kind: "changed", changes: draft.state.changes });
 }
 
 /** Tells how many workers are still waited for, when that changes. */

@@ -4,6 +4,7 @@ import type { VectorCodec } from "@weft/vector";
 import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import type { RunEffect } from "../round/runEvent.ts";
+import type { Changes } from "../round/state.ts";
 import { type Broadcast, encodeBroadcast } from "../session/broadcast.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
 import type { RunStore } from "../store/runStore.ts";
@@ -65,8 +66,10 @@ export class Committer {
   /** Steps to the round's version and makes both durable; `traffic` is asked when the round is as good as over. */
   async commit(effect: CommitEffect, traffic: () => RoundTraffic): Promise<RoundRecord> {
     const { model, uploads, store, document, codec } = this.#parts;
-    const { round, attempt, cohort, progress } = effect;
+    const { round, attempt, cohort, progress, learningRate } = effect;
+    if (learningRate !== undefined) model.setLearningRate(learningRate);
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
+    uploads.close(effect.uploads);
     store?.beginRound(round);
     await model.step(
       (block, out) => {
@@ -118,6 +121,17 @@ export class Committer {
     const metrics = await evaluate(this.weights, version);
     this.#evaluated = { version, metrics };
     return metrics;
+  }
+
+  /** Workers have measured a version. */
+  noteEvaluation(version: number, metrics: Readonly<Record<string, number>>): void {
+    if (version === this.version) this.#evaluated = { version, metrics };
+  }
+
+  /** What an operator changed holds over a restart, before a round was made under it. */
+  saveChanges(changes: Changes): void {
+    const { store } = this.#parts;
+    store?.saveMeta({ ...store.meta(), changes });
   }
 
   /** The last evaluation of the newest version, or its round's training means. */

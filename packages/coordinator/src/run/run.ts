@@ -2,17 +2,20 @@
 import { setImmediate } from "node:timers/promises";
 import type { MessageOf } from "@weft/protocol";
 import type { Connection, IncomingPayload } from "@weft/transport";
-import type { CoordinatorEvent, FinishReason, RoundFigures } from "../events.ts";
+import type { CoordinatorEvent, FinishReason } from "../events.ts";
 import type { Decide } from "../options.ts";
 import type { Outcome } from "../outcome.ts";
 import { totalRounds } from "../round/plan.ts";
 import { presentWorkers } from "../round/cohort.ts";
 import type { RunEffect, RunEvent } from "../round/runEvent.ts";
 import type { RunState } from "../round/state.ts";
-import { Session, type SessionContext, type SessionHost } from "../session/session.ts";
-import type { RoundRecord } from "../store/database.ts";
+import { suspendedUpload } from "../round/updates.ts";
+import { type HeldTransfer, Session, type SessionContext, type SessionHost } from "../session/session.ts";
+import type { Broadcast } from "../session/broadcast.ts";
 import type { Uploads } from "../uploads/uploads.ts";
+import { Alarm } from "./alarm.ts";
 import type { CommitEffect, Committer } from "./committer.ts";
+import { roundFigures } from "./figures.ts";
 import { Traffic } from "./traffic.ts";
 
 export interface RunParts {
@@ -43,13 +46,16 @@ export class Run implements SessionHost {
   /** Set once no event is handled any more. */
   #over = false;
   #commit: Promise<void> = Promise.resolve();
-  #cancelWake: () => void = () => undefined;
+  readonly #alarm: Alarm;
   #closeServer: () => Promise<void> = () => Promise.resolve();
 
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#state = parts.state;
     this.finished = this.#settled.promise;
+    this.#alarm = new Alarm(parts.session.clock, () => {
+      this.dispatch({ kind: "tick" });
+    });
     // Whoever does not ask for the outcome need not handle its failure; it is logged as well.
     this.finished.catch(() => undefined);
   }
@@ -139,24 +145,43 @@ export class Run implements SessionHost {
       this.#carryOut({ kind: "verdict", worker, round, attempt, verdict });
       return;
     }
-    const upload = uploads.announce(message);
+    const broken = suspendedUpload(this.#state, worker);
+    const upload = broken !== undefined && uploads.goesOn(broken, message) ? broken : uploads.announce(message);
     this.dispatch({ kind: "updateBegun", worker, upload, round, attempt });
-    const outcome = await uploads.read(upload, payload, this.#maxWeight(session));
+    let outcome = await uploads.read(upload, payload, this.#maxWeight(session));
+    // Between the last byte and this turn of the event loop a round may have closed, and the upload been moved on.
+    while (outcome.kind === "arrived" && !uploads.isWhole(upload)) outcome = await uploads.whole(upload);
     if (outcome.kind === "invalid") this.dispatch({ kind: "updateInvalid", worker, upload, reason: outcome.reason });
     if (outcome.kind === "broken") this.dispatch({ kind: "updateBroken", worker, upload });
     if (outcome.kind !== "arrived") return;
-    this.dispatch({ kind: "updateArrived", worker, upload });
+    const { weight, computeMs, metrics } = message;
+    this.dispatch({ kind: "updateArrived", worker, upload, report: { weight, computeMs, loss: metrics["loss"] } });
     uploads.seal(upload);
+  }
+
+  heldTransfer(session: Session): HeldTransfer | undefined {
+    const upload = suspendedUpload(this.#state, session.worker);
+    return upload === undefined ? undefined : this.#parts.uploads.suspended(upload);
+  }
+
+  newest(): Broadcast {
+    return this.#parts.committer.broadcast;
   }
 
   /** The most examples an update of this worker may stand for in the open round. */
   #maxWeight({ worker, ownExamples }: Session): number {
-    const { phase, workers } = this.#state;
-    const order = phase.kind === "open" ? phase.round.members.get(worker)?.order : undefined;
+    const { phase, workers, tasks } = this.#state;
+    const member = phase.kind === "open" ? phase.round.members.get(worker) : undefined;
+    const task = tasks.get(worker);
+    const order = task?.order ?? member?.order;
     if (order?.kind === "gradient") return order.examples.count;
-    const partition = workers.get(worker)?.partition;
+    const partition = task?.partition ?? workers.get(worker)?.partition;
     if (ownExamples !== undefined || partition === undefined) return ownExamples ?? 0;
     return this.#parts.session.examples.partition(partition.index, partition.of).length;
+  }
+
+  evaluated(session: Session, { round, attempt, weight, metrics }: MessageOf<"evaluated">): void {
+    this.dispatch({ kind: "evaluated", worker: session.worker, round, attempt, weight, metrics });
   }
 
   declined(session: Session, { round, attempt, code, reason }: MessageOf<"decline">): void {
@@ -207,7 +232,7 @@ export class Run implements SessionHost {
     } = this.#parts;
     switch (effect.kind) {
       case "open":
-        uploads.open(effect.contributions, this.#largestWeight());
+        uploads.open(effect.contributions, this.#largestWeight(), effect.discounts);
         break;
       case "sendWork":
         this.#sendWork(effect);
@@ -216,7 +241,10 @@ export class Run implements SessionHost {
         this.#byWorker.get(effect.worker)?.sendPartition(examples.partition(effect.index, effect.of));
         break;
       case "receive":
-        uploads.receive(effect.upload);
+        uploads.receive(effect.upload, effect.discount);
+        break;
+      case "hold":
+        uploads.hold(effect.upload);
         break;
       case "resume":
         break; // its reader goes on
@@ -232,6 +260,22 @@ export class Run implements SessionHost {
           this.failed(error);
         });
         break;
+      case "evaluated": {
+        const { version, metrics, workers, examples: weight } = effect;
+        this.#parts.committer.noteEvaluation(version, metrics);
+        emit({ event: "evaluated", round: version, version, metrics, workers, examples: weight });
+        break;
+      }
+      case "unevaluated":
+        emit({ event: "unevaluated", round: effect.version, reason: effect.reason });
+        break;
+      case "forget":
+        this.#parts.session.identities.forget(effect.workers);
+        break;
+      case "changed":
+        this.#parts.committer.saveChanges(effect.changes);
+        emit({ event: "changed", changes: effect.changes });
+        break;
       case "reopened":
         emit({ event: "reopened", round: effect.round, attempt: effect.attempt, reason: effect.reason });
         break;
@@ -239,7 +283,7 @@ export class Run implements SessionHost {
         emit({ event: "gathering", workers: effect.workers, expected: effect.expected });
         break;
       case "wake":
-        this.#wake(effect.atMs);
+        this.#alarm.set(effect.atMs);
         break;
       case "dismiss":
         this.#byWorker.get(effect.worker)?.refuse(effect.reason.code, effect.reason.text);
@@ -277,23 +321,10 @@ export class Run implements SessionHost {
   }
 
   #sendVerdict({ worker, round, attempt, verdict }: Extract<RunEffect, { kind: "verdict" }>): void {
-    const { accepted, code, text: reason } = verdict;
-    void this.#byWorker.get(worker)?.send({ kind: "verdict", round, attempt, accepted, code, reason });
+    const { accepted, code, text: reason, version } = verdict;
+    const goesInto = version === undefined ? {} : { version };
+    void this.#byWorker.get(worker)?.send({ kind: "verdict", round, attempt, accepted, code, reason, ...goesInto });
     if (!accepted) this.#parts.emit({ event: "refusedUpdate", worker, round, code, reason });
-  }
-
-  #wake(atMs: number | undefined): void {
-    const { clock } = this.#parts.session;
-    this.#cancelWake();
-    if (atMs === undefined) return;
-    const tick = () => {
-      this.dispatch({ kind: "tick" });
-    };
-    // Timers may fire a little early; a tick before its time would wake nobody.
-    const timer = clock.setTimer(tick, Math.max(0, Math.ceil(atMs - clock.now())) + 1);
-    this.#cancelWake = () => {
-      clock.clearTimer(timer);
-    };
   }
 
   async #commitRound(effect: CommitEffect): Promise<void> {
@@ -309,7 +340,10 @@ export class Run implements SessionHost {
     // With every worker in this process nothing else would let timers and sockets have their turn.
     await setImmediate();
     if (this.#isOver()) return;
-    emit({ event: "round", ...this.#figures(record) });
+    emit({
+      event: "round",
+      ...roundFigures(record, { totalRounds: totalRounds(this.#state.plan), workers: this.workers }),
+    });
     for (const session of this.#joined) {
       const { round, version, metrics } = record;
       void session.send({ kind: "committed", round, version, metrics });
@@ -325,26 +359,6 @@ export class Run implements SessionHost {
     return this.#over;
   }
 
-  #figures(record: RoundRecord): RoundFigures {
-    const { round, version, updates, examples, bytesUp, bytesDown, ms } = record;
-    const { loss = NaN, ...metrics } = record.metrics;
-    return {
-      round,
-      version,
-      totalRounds: totalRounds(this.#state.plan),
-      loss,
-      metrics,
-      examples,
-      examplesPerSecond: (1000 * examples) / Math.max(ms, 1e-3),
-      updates,
-      cohort: record.cohort.length,
-      workers: this.workers,
-      bytesUp,
-      bytesDown,
-      ms,
-    };
-  }
-
   async #evaluate(): Promise<Readonly<Record<string, number>> | undefined> {
     const { committer, emit } = this.#parts;
     const { version, evaluated } = committer;
@@ -358,7 +372,7 @@ export class Run implements SessionHost {
     const { committer, run } = this.#parts;
     try {
       this.#over = true;
-      this.#cancelWake();
+      this.#alarm.cancel();
       await this.#evaluate();
       const checkpointed = await committer.checkpoint("always");
       const ended = reason === "stopped" || reason === "failed" ? reason : "finished";
@@ -383,7 +397,7 @@ export class Run implements SessionHost {
   }
 
   async #shutDown(code: number, reason: string): Promise<void> {
-    this.#cancelWake();
+    this.#alarm.cancel();
     const connections = [...this.#sessions].map(({ connection }) => connection);
     for (const connection of connections) connection.close(code, reason);
     await Promise.all(connections.map(({ closed }) => closed));

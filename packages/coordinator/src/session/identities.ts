@@ -17,6 +17,7 @@ export interface Identity {
 export interface IdentityStore {
   findWorker(tokenHash: string): StoredWorker | undefined;
   saveWorker(worker: StoredWorker): void;
+  forgetWorkers(ids: readonly string[]): void;
 }
 
 /** Of a run that is not stored; the oldest is forgotten first. */
@@ -40,6 +41,11 @@ export function createIdentities(store: IdentityStore = memoryIdentities()) {
     save({ worker: id, name, tokenHash }: Identity, slot: number): void {
       store.saveWorker({ id, slot, name, tokenHash });
     },
+
+    /** Workers that come back after this are strangers. */
+    forget(ids: readonly string[]): void {
+      store.forgetWorkers(ids);
+    },
   };
 }
 
@@ -59,6 +65,10 @@ function memoryIdentities(): IdentityStore {
         if (workers.size <= rememberedWorkers) break;
         workers.delete(oldest);
       }
+    },
+    forgetWorkers(ids) {
+      const forgotten = new Set(ids);
+      for (const [tokenHash, { id }] of workers) if (forgotten.has(id)) workers.delete(tokenHash);
     },
   };
 }

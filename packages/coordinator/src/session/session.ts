@@ -43,6 +43,7 @@ export interface SessionHost {
   newest(): Broadcast;
   ready(session: Session): void;
   update(session: Session, message: MessageOf<"update">, payload: IncomingPayload): Promise<void>;
+  evaluated(session: Session, message: MessageOf<"evaluated">): void;
   declined(session: Session, message: MessageOf<"decline">): void;
   refused(session: Session, code: string, reason: string): void;
   /** The connection has ended; `goodbye`: the worker said so before, or closed it in good order. */
@@ -169,6 +170,10 @@ export class Session {
       case "prefetch":
         if (this.#stage === "ready") this.#sendVersion(this.#context.host.newest());
         else this.#violation("prefetch before ready");
+        break;
+      case "evaluated":
+        if (this.#stage === "ready") this.#context.host.evaluated(this, message);
+        else this.#violation("evaluated before ready");
         break;
       case "decline":
         if (this.#stage === "ready") this.#context.host.declined(this, message);

@@ -2,7 +2,8 @@
 import { DatabaseSync } from "node:sqlite";
 import * as z from "zod";
 import { StoreError } from "../errors.ts";
-import type { DurableProgress } from "../round/state.ts";
+import type { DurableProgress } from "../round/durable.ts";
+import type { Changes } from "../round/state.ts";
 import { at, databaseFile } from "./layout.ts";
 
 /** A committed round. */
@@ -21,7 +22,7 @@ export interface RoundRecord {
   readonly bytesDown: number;
   /** Training means, `loss` among them. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** SHA-256 of the version's flat vector in the job's codec. */
+  /** SHA-256 of the version's flat vector in the job's codec for weights. */
   readonly hash: string;
   readonly progress: DurableProgress;
 }
@@ -53,6 +54,8 @@ export interface RunMeta {
   readonly detail: string;
   /** Of the last evaluation. */
   readonly metrics: Readonly<Record<string, number>>;
+  /** What an operator has changed of the job's rules. */
+  readonly changes?: Changes | undefined;
 }
 
 const schema = `
@@ -68,12 +71,28 @@ const schema = `
 `;
 
 const figures = z.record(z.string(), z.number());
+const share = z.union([z.strictObject({ fraction: z.number() }), z.strictObject({ count: z.int() })]);
+const changesSchema = z.object({
+  learningRate: z.number().optional(),
+  quorum: share.optional(),
+  deadlineMs: z.union([z.number(), z.literal("adaptive"), z.strictObject({ deviations: z.number() })]).optional(),
+});
+const recordSchema = z.object({
+  rounds: z.int(),
+  invited: z.int(),
+  delivered: z.int(),
+  due: z.number(),
+  waited: z.int(),
+  speed: z.number().optional(),
+  loss: z.number().optional(),
+});
 const metaSchema = z.object({
   name: z.string(),
   createdAt: z.number(),
   status: z.enum(["running", "finished", "stopped", "failed"]),
   detail: z.string(),
   metrics: figures,
+  changes: changesSchema.optional(),
 });
 const progressSchema = z.object({
   epoch: z.int(),
@@ -81,6 +100,9 @@ const progressSchema = z.object({
   epochs: z.number(),
   expected: z.int(),
   positions: z.record(z.string(), z.int()),
+  changes: changesSchema.optional(),
+  best: z.object({ value: z.number(), version: z.int(), since: z.int() }).optional(),
+  records: z.record(z.string(), recordSchema).optional(),
 });
 const roundRow = z.object({
   round: z.int(),
@@ -200,6 +222,10 @@ export class RunDatabase {
 
   putWorker({ tokenHash, id, slot, name }: StoredWorker): void {
     this.sql.prepare("INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)").run(tokenHash, id, slot, name);
+  }
+
+  dropWorker(id: string): void {
+    this.sql.prepare("DELETE FROM workers WHERE id = ?").run(id);
   }
 
   worker(tokenHash: string): StoredWorker | undefined {

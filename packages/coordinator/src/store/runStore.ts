@@ -125,6 +125,13 @@ export class RunStore {
     });
   }
 
+  forgetWorkers(ids: readonly string[]): void {
+    const { disk, database } = this.#parts;
+    disk.transaction(database.sql, () => {
+      for (const id of ids) database.dropWorker(id);
+    });
+  }
+
   findWorker(tokenHash: string): StoredWorker | undefined {
     return this.#parts.database.worker(tokenHash);
   }

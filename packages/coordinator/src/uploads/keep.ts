@@ -23,8 +23,8 @@ export class Keep {
   readonly #budget: KeepBudget;
   #blocks: Uint8Array[] = [];
   #memoryBytes = 0;
-  /** Lengths of the blocks on disk, which follow those in memory. */
-  #spilled: number[] = [];
+  /** Where the blocks on disk lie, which follow those in memory. */
+  #spilled: { readonly start: number; readonly length: number }[] = [];
   #spill: Spill | undefined;
 
   constructor(budget: KeepBudget) {
@@ -42,20 +42,19 @@ export class Keep {
     }
     this.#spill ??= openSpill();
     writeSync(this.#spill.file, bytes, 0, bytes.length, this.#spill.bytes);
+    this.#spilled.push({ start: this.#spill.bytes, length: bytes.length });
     this.#spill.bytes += bytes.length;
-    this.#spilled.push(bytes.length);
   }
 
-  /** The blocks in the order they came. */
-  *blocks(): Generator<Uint8Array, void, undefined> {
-    yield* this.#blocks;
-    let position = 0;
-    for (const length of this.#spilled) {
-      const bytes = new Uint8Array(length);
-      if (this.#spill !== undefined) readSync(this.#spill.file, bytes, 0, length, position);
-      position += length;
-      yield bytes;
-    }
+  /** The block that came at this place. */
+  at(index: number): Uint8Array {
+    const inMemory = this.#blocks[index];
+    if (inMemory !== undefined) return inMemory;
+    const place = this.#spilled[index - this.#blocks.length];
+    if (place === undefined || this.#spill === undefined) throw new Error(`no block ${index} was kept`);
+    const bytes = new Uint8Array(place.length);
+    readSync(this.#spill.file, bytes, 0, place.length, place.start);
+    return bytes;
   }
 
   release(): void {

@@ -14,40 +14,68 @@ import {
 import type { Reason } from "../round/runEvent.ts";
 import { Keep, type KeepBudget } from "./keep.ts";
 
-export interface UploadTarget {
-  readonly combination: Combination;
+/** What every upload of a run shares. */
+export interface UploadKind {
   readonly codec: VectorCodec;
   readonly normBound: number;
-  /** Room for the values of one block, shared by all uploads: blocks that come whole are only looked at while they are folded. */
+  /** Room for the values of one block: blocks that come whole are only looked at while they are folded. */
   readonly scratch: Float32Array;
+  readonly budget: KeepBudget;
+}
+
+/** The sums that an upload is folded into. */
+export interface Sums {
+  readonly combination: Combination;
+  readonly weight: number;
 }
 
 export class Upload {
-  readonly #target: UploadTarget;
-  readonly #weight: number;
+  readonly #kind: UploadKind;
   readonly #keep: Keep;
+  #sums: Sums | undefined;
   /** Encoded bytes of the segment under way, when it does not come in one chunk. */
   #partial: Uint8Array | undefined;
   #partialBytes = 0;
-  /** Segments that have come whole. */
+  /** Segments that have come whole, and those of them that were decoded for the present sums. */
   #segments = 0;
+  #decodedSegments = 0;
   /** Blocks in the sums. */
   #blocks = 0;
   /** The block under way, when its segments end within it. */
   #assembled: Float32Array | undefined;
   #squaredNorm = 0;
   #dropped = false;
+  #sealed = false;
   #receivedBytes = 0;
 
-  constructor(target: UploadTarget, weight: number, budget: KeepBudget) {
-    this.#target = target;
-    this.#weight = weight;
-    this.#keep = new Keep(budget);
+  constructor(kind: UploadKind) {
+    this.#kind = kind;
+    this.#keep = new Keep(kind.budget);
   }
 
   /** Bytes that came so far. */
   get receivedBytes(): number {
     return this.#receivedBytes;
+  }
+
+  /** Whether it can no longer be taken out. */
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
+  /** Whether it has sums to go into. */
+  get folding(): boolean {
+    return this.#sums !== undefined;
+  }
+
+  /** Whether all that came whole is in the sums. */
+  get isFolded(): boolean {
+    return this.#sums !== undefined && this.#decodedSegments === this.#segments;
+  }
+
+  /** Whether it is there to the last block, in the sums. */
+  get isWhole(): boolean {
+    return this.isFolded && this.#blocks === blockCount(this.#kind.codec.size);
   }
 
   get dropped(): boolean {
@@ -58,7 +86,7 @@ export class Upload {
   push(chunk: Uint8Array): Reason | undefined {
     this.#receivedBytes += chunk.length;
     for (let offset = 0; offset < chunk.length;) {
-      const wanted = this.#target.codec.segments[this.#segments]?.bytes ?? 0;
+      const wanted = this.#kind.codec.segments[this.#segments]?.bytes ?? 0;
       const missing = wanted - this.#partialBytes;
       const piece = chunk.subarray(offset, offset + missing);
       if (piece.length === 0) throw new Error("more bytes than the header announced");
@@ -83,39 +111,71 @@ export class Upload {
 
   /** Whole and applied: it can no longer be taken out. */
   seal(): void {
-    if (this.#blocks !== blockCount(this.#target.codec.size)) {
-      throw new Error("an upload was sealed before its last block");
-    }
+    if (!this.isWhole) throw new Error("an upload was sealed before its last block");
+    this.#sealed = true;
     this.#keep.release();
   }
 
-  /** Takes out what was folded in. */
+  /** From now on it goes into these sums; what came before follows by `catchUp`. */
+  fold(sums: Sums): void {
+    this.hold();
+    this.#sums = sums;
+  }
+
+  /** Takes out what was folded in, and keeps what came and comes. */
+  hold(): void {
+    if (this.#sums !== undefined) this.#takeOut(this.#sums);
+    this.#sums = undefined;
+  }
+
+  /** Takes out what was folded in, and lets go of it. */
   drop(): void {
     if (this.#dropped) return;
+    this.hold();
     this.#dropped = true;
-    const { combination } = this.#target;
-    const folded = this.#blocks;
-    let segment = 0;
-    for (const bytes of this.#keep.blocks()) {
-      for (const { block, values } of this.#decoded(segment, bytes)) {
-        if (block >= folded) break;
-        combination.subtract(block, values, this.#weight);
-      }
-      segment += 1;
-    }
     this.#keep.release();
+  }
+
+  /** Folds in at most so many of the segments that were kept. Returns what is wrong with them, if anything. */
+  catchUp(segments: number): Reason | undefined {
+    for (let i = 0; i < segments && this.#sums !== undefined && !this.isFolded; i++) {
+      const problem = this.#foldSegment(this.#sums, this.#keep.at(this.#decodedSegments));
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  #takeOut({ combination, weight }: Sums): void {
+    let left = this.#blocks;
+    // What was found wanting lies behind the last block folded in, and is not decoded again.
+    for (let segment = 0; left > 0; segment++) {
+      for (const { block, values } of this.#decoded(segment, this.#keep.at(segment))) {
+        combination.subtract(block, values, weight);
+        left -= 1;
+        if (left === 0) break;
+      }
+    }
+    this.#blocks = 0;
+    this.#decodedSegments = 0;
+    this.#squaredNorm = 0;
   }
 
   /** A segment has come whole. */
   #take(bytes: Uint8Array): Reason | undefined {
     // Kept first: the blocks that were folded before one is found wanting have to be taken out again.
     this.#keep.push(bytes);
-    const segment = this.#segments++;
+    const isNext = this.isFolded;
+    this.#segments += 1;
+    return this.#sums !== undefined && isNext ? this.#foldSegment(this.#sums, bytes) : undefined;
+  }
+
+  #foldSegment({ combination, weight }: Sums, bytes: Uint8Array): Reason | undefined {
+    const segment = this.#decodedSegments++;
     try {
       for (const { block, values } of this.#decoded(segment, bytes)) {
         const problem = this.#problemOf(block, values);
         if (problem !== undefined) return problem;
-        this.#target.combination.add(block, values, this.#weight);
+        combination.add(block, values, weight);
         this.#blocks += 1;
       }
     } catch (error) {
@@ -127,7 +187,7 @@ export class Upload {
   }
 
   #problemOf(block: number, values: Float32Array): Reason | undefined {
-    const { normBound } = this.#target;
+    const { normBound } = this.#kind;
     this.#squaredNorm += squaredNorm(values);
     // Written so that NaN fails; what passes is finite and within the bound, element by element.
     if (this.#squaredNorm <= normBound * normBound) return undefined;
@@ -146,7 +206,7 @@ export class Upload {
 
   /** The blocks that a segment completes, which it may begin or end within; their values are overwritten by the next. */
   *#decoded(segment: number, bytes: Uint8Array): Generator<{ readonly block: number; readonly values: Float32Array }> {
-    const { codec, scratch } = this.#target;
+    const { codec, scratch } = this.#kind;
     const { start, end } = codec.segments[segment] ?? { start: 0, end: 0 };
     for (let at = start; at < end;) {
       const block = Math.floor(at / blockElements);

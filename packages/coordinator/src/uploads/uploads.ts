@@ -1,11 +1,12 @@
 /** The updates of the open round: which are arriving, what they bring, and their combination. */
-import { type CombineRule, type Combination, meanRule, uniformMeanRule } from "@weft/aggregate";
+import { setImmediate } from "node:timers/promises";
+import { type Combination, meanRule } from "@weft/aggregate";
 import type { JobDocument, MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
 import { blockElements, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import { KeepBudget } from "./keep.ts";
-import { Upload } from "./upload.ts";
+import { Upload, type UploadKind } from "./upload.ts";
 
 export type UpdateMessage = MessageOf<"update">;
 
@@ -23,69 +24,92 @@ interface Arrival {
   upload?: Upload;
   /** Changes whenever the upload is cut off or gone on with: a reader of before has no say any more. */
   turn: number;
+  /** Called when the upload is moved: into sums, out of them, or away. */
+  onMove: () => void;
 }
 
 /** Memory for blocks that may have to be taken out again, over all uploads. */
 const keepBytes = 32 * 1024 * 1024;
 const largestWeight = 2 ** 29;
+/** Weights are whole numbers; where updates are discounted they are so many times finer, if the sums have room for that. */
+const finest = 2 ** 10;
+/** Segments folded in between two turns of the event loop, when an upload is moved into other sums. */
+const segmentsAtOnce = 16;
 
 export class Uploads {
-  readonly #codec: VectorCodec;
-  readonly #rule: CombineRule;
-  readonly #normBound: number;
-  readonly #budget: KeepBudget;
+  readonly #kind: UploadKind;
+  readonly #isUniform: boolean;
+  /** Whether discounts shrink the step, instead of only shifting weight between updates. */
+  readonly #isBuffered: boolean;
   readonly #arrivals = new Map<number, Arrival>();
   #combination: Combination | undefined;
   /** Room for which the combination was opened. */
   #room = "";
-  readonly #scratch: Float32Array;
-  #maxWeight = 0;
+  /** The most examples an update may stand for, and what one of them weighs when fresh. */
+  #maxExamples = 0;
+  #unit = 1;
+  /** What the sums are divided by, where that is not their own weight. */
+  #divisor: number | undefined;
   #last = 0;
 
   /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
   constructor({ round }: JobDocument, codec: VectorCodec, budgetBytes = keepBytes) {
-    this.#scratch = new Float32Array(Math.min(codec.size, blockElements));
-    this.#codec = codec;
-    this.#rule = round.weighting === "examples" ? meanRule : uniformMeanRule;
-    this.#normBound = round.normBound;
-    this.#budget = new KeepBudget(budgetBytes);
-    this.#rule.open({ size: 0, contributions: 2, bound: round.normBound, maxWeight: 1 });
+    const { normBound, weighting, pace } = round;
+    const scratch = new Float32Array(Math.min(codec.size, blockElements));
+    this.#kind = { codec, normBound, scratch, budget: new KeepBudget(budgetBytes) };
+    this.#isUniform = weighting === "uniform";
+    this.#isBuffered = pace?.kind === "buffered";
+    meanRule.open({ size: 0, contributions: 2, bound: normBound, maxWeight: 1 });
   }
 
-  /** Empty sums for an attempt with room for so many updates of at most such a weight. */
-  open(contributions: number, maxWeight: number): void {
-    const limit = Math.min(Math.max(1, maxWeight), largestWeight);
-    const room = `${contributions} ${limit}`;
+  /** Empty sums for an attempt with room for so many updates of at most so many examples. */
+  open(contributions: number, maxExamples: number, discounts = false): void {
+    const examples = Math.min(Math.max(1, maxExamples), largestWeight);
+    const most = this.#isUniform ? 1 : examples;
+    this.#unit = discounts ? Math.min(finest, 2 ** Math.floor(Math.log2(largestWeight / most))) : 1;
+    this.#maxExamples = examples;
+    this.#divisor = undefined;
+    const room = `${contributions} ${most * this.#unit}`;
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
     else {
       // Let go of the old sums before the new ones take their memory.
       this.#combination = undefined;
-      const options = { size: this.#codec.size, contributions, bound: this.#normBound, maxWeight: limit };
-      this.#combination = this.#rule.open(options);
+      const { codec, normBound } = this.#kind;
+      const options = { size: codec.size, contributions, bound: normBound, maxWeight: most * this.#unit };
+      this.#combination = meanRule.open(options);
       this.#room = room;
-      this.#maxWeight = limit;
     }
-    this.#arrivals.clear();
+    for (const [id, { upload }] of this.#arrivals) if (upload?.sealed === true) this.#arrivals.delete(id);
   }
 
   /** A number for an update whose header has come. */
   announce(message: UpdateMessage): number {
     const id = ++this.#last;
-    this.#arrivals.set(id, { message, turn: 0 });
+    this.#arrivals.set(id, { message, turn: 0, onMove: () => undefined });
     return id;
   }
 
-  /** The round takes it: its blocks are to be folded in. */
-  receive(id: number): void {
+  /** The round takes it: what came of it is to be folded in, and what comes. */
+  receive(id: number, discount = 1): void {
     const arrival = this.#arrivals.get(id);
     if (arrival === undefined || this.#combination === undefined) throw new Error(`no upload ${id} to receive`);
-    const target = {
-      combination: this.#combination,
-      codec: this.#codec,
-      normBound: this.#normBound,
-      scratch: this.#scratch,
-    };
-    arrival.upload = new Upload(target, arrival.message.weight, this.#budget);
+    arrival.upload ??= new Upload(this.#kind);
+    arrival.upload.fold({ combination: this.#combination, weight: this.#weightOf(arrival, discount) });
+    arrival.onMove();
+  }
+
+  /** Keeps it aside as it comes; what was folded in is taken out. */
+  hold(id: number): void {
+    const arrival = this.#arrivals.get(id);
+    if (arrival === undefined) throw new Error(`no upload ${id} to hold`);
+    arrival.upload ??= new Upload(this.#kind);
+    arrival.upload.hold();
+    arrival.onMove();
+  }
+
+  #weightOf({ message }: Arrival, discount: number): number {
+    const examples = this.#isUniform ? 1 : message.weight;
+    return examples * Math.max(1, Math.round(this.#unit * discount));
   }
 
   /** How far an upload came whose connection broke; what its reader may still bring is not taken. */
@@ -110,21 +134,24 @@ export class Uploads {
     const arrival = this.#arrivals.get(id);
     if (arrival === undefined) throw new Error(`no upload ${id} that broke`);
     arrival.turn += 1;
+    arrival.onMove();
     return arrival;
   }
 
   /** Takes out what was folded in, and lets the rest go by. */
   discard(id: number): void {
-    this.#arrivals.get(id)?.upload?.drop();
+    const arrival = this.#arrivals.get(id);
+    arrival?.upload?.drop();
     this.#arrivals.delete(id);
+    arrival?.onMove();
   }
 
   /**
-   * Reads an update that was announced, as far as the round takes it.
+   * Reads an update that was announced, as far as it is wanted; "arrived" once it is whole and in the sums.
    *
-   * @param maxWeight the most examples it may stand for
+   * @param maxExamples the most examples it may stand for
    */
-  async read(id: number, payload: IncomingPayload, maxWeight: number): Promise<ReadOutcome> {
+  async read(id: number, payload: IncomingPayload, maxExamples: number): Promise<ReadOutcome> {
     const arrival = this.#arrivals.get(id);
     const upload = arrival?.upload;
     if (arrival === undefined || upload === undefined) {
@@ -134,7 +161,7 @@ export class Uploads {
     const turn = ++arrival.turn;
     const bytes = upload.receivedBytes + payload.bytes;
     const problem =
-      this.#headerProblem(arrival.message, bytes, Math.min(maxWeight, this.#maxWeight)) ??
+      this.#headerProblem(arrival.message, bytes, Math.min(maxExamples, this.#maxExamples)) ??
       offsetProblem(arrival.message, upload);
     if (problem !== undefined) {
       payload.discard();
@@ -143,14 +170,35 @@ export class Uploads {
     try {
       for await (const chunk of payload.chunks()) {
         if (upload.dropped || arrival.turn !== turn) return { kind: "ignored" };
-        const reason = upload.push(chunk);
+        const reason = upload.push(chunk) ?? upload.catchUp(segmentsAtOnce);
         if (reason !== undefined) return { kind: "invalid", reason };
       }
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       return { kind: arrival.turn === turn ? "broken" : "ignored" };
     }
-    return upload.dropped || arrival.turn !== turn ? { kind: "ignored" } : { kind: "arrived" };
+    return this.whole(id);
+  }
+
+  /** Whether it is there to the last byte, and in the sums. */
+  isWhole(id: number): boolean {
+    return this.#arrivals.get(id)?.upload?.isWhole === true;
+  }
+
+  /** Waits until an upload that has come to its end is in the sums, or not wanted any more. */
+  async whole(id: number): Promise<ReadOutcome> {
+    const arrival = this.#arrivals.get(id);
+    const upload = arrival?.upload;
+    if (arrival === undefined || upload === undefined) return { kind: "ignored" };
+    const { turn } = arrival;
+    while (!upload.dropped && arrival.turn === turn) {
+      const reason = upload.catchUp(segmentsAtOnce);
+      if (reason !== undefined) return { kind: "invalid", reason };
+      if (upload.isFolded) return { kind: upload.isWhole ? "arrived" : "broken" };
+      if (upload.folding) await setImmediate();
+      else await new Promise<void>((resolve) => (arrival.onMove = resolve));
+    }
+    return { kind: "ignored" };
   }
 
   /** The round has counted it: it stays in the sums. */
@@ -160,13 +208,13 @@ export class Uploads {
 
   #headerProblem(message: UpdateMessage, bytes: number, maxWeight: number): Reason | undefined {
     const { codec, version, round, weight } = message;
-    if (codec !== this.#codec.text) {
-      return { code: "codec", text: `the job's codec is ${this.#codec.text}, the update came as ${codec}` };
+    if (codec !== this.#kind.codec.text) {
+      return { code: "codec", text: `the job's codec is ${this.#kind.codec.text}, the update came as ${codec}` };
     }
     if (version !== round - 1) {
       return { code: "version", text: `round ${round} is on version ${round - 1}, the update on version ${version}` };
     }
-    const { size, encodedBytes } = this.#codec;
+    const { size, encodedBytes } = this.#kind.codec;
     if (bytes !== encodedBytes) {
       return { code: "length", text: `${size} values take ${encodedBytes} bytes, the update has ${bytes}` };
     }
@@ -176,10 +224,18 @@ export class Uploads {
     return undefined;
   }
 
+  /** The sums hold these updates and no other: what they are divided by is fixed. */
+  close(ids: readonly number[]): void {
+    if (!this.#isBuffered) return;
+    // FedBuff divides by the updates' number (here: examples), so that a buffer of old updates makes a smaller step.
+    const arrivals = ids.flatMap((id) => this.#arrivals.get(id) ?? []);
+    this.#divisor = arrivals.reduce((sum, arrival) => sum + this.#weightOf(arrival, 1), 0);
+  }
+
   /** Writes the combined block of everything folded in. */
   combine(block: number, out: Float32Array): void {
     if (this.#combination === undefined) throw new Error("no round was opened");
-    this.#combination.result(block, out);
+    this.#combination.result(block, out, this.#divisor);
   }
 
   /** Examples behind these updates, and the means of what they report over those examples. */

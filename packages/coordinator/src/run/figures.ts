@@ -1,0 +1,26 @@
+/** A committed round as those who watch are told of it. */
+import type { RoundFigures } from "../events.ts";
+import type { RoundRecord } from "../store/database.ts";
+
+export function roundFigures(
+  record: RoundRecord,
+  run: { readonly totalRounds: number | undefined; readonly workers: number },
+): RoundFigures {
+  const { round, version, updates, examples, bytesUp, bytesDown, ms } = record;
+  const { loss = NaN, ...metrics } = record.metrics;
+  return {
+    round,
+    version,
+    totalRounds: run.totalRounds,
+    loss,
+    metrics,
+    examples,
+    examplesPerSecond: (1000 * examples) / Math.max(ms, 1e-3),
+    updates,
+    cohort: record.cohort.length,
+    workers: run.workers,
+    bytesUp,
+    bytesDown,
+    ms,
+  };
+}
