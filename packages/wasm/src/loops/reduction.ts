@@ -102,11 +102,13 @@ export function writeRows(context: LoopContext): void {
     walkVectors(
       { ...context, pointers: moving },
       (vectors) => {
-        vectors.forEach((position, index) => {
-          const values = body.vector(moving, position, invariants);
-          partial.take(index, values, position.lanes);
-          body.storeElements(moving, position, values);
-        });
+        s.f.interleave(
+          vectors.map((position, index) => () => {
+            const values = body.vector(moving, position, invariants);
+            partial.take(index, values, position.lanes);
+            body.storeElements(moving, position, values);
+          }),
+        );
       },
       { every: partialLength, pause },
     );

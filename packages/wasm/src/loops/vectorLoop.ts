@@ -22,7 +22,9 @@ export function writeMap(context: LoopContext): void {
   const { body, pointers } = context;
   const invariants = body.invariants(pointers);
   walkVectors(context, (vectors) => {
-    for (const at of vectors) body.storeElements(pointers, at, body.vector(pointers, at, invariants));
+    context.s.f.interleave(
+      vectors.map((at) => () => body.storeElements(pointers, at, body.vector(pointers, at, invariants))),
+    );
   });
 }
 
