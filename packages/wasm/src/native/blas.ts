@@ -37,7 +37,7 @@ export interface OpenBlas {
 
 /** Where another thread finds the same library. */
 export interface BlasFiles {
-  /** The module of koffi. */
+  /** The module of koffi, or its binary. */
   readonly koffi: string;
   readonly library: string;
 }
