@@ -1,4 +1,4 @@
-/** Divides a dataset among workers: at random, or by label as in McMahan et al. 2017 (FedAvg's non-IID split). */
+/** Divides a dataset among workers at random, by label as in McMahan et al. 2017 (FedAvg's non-IID split), or by a key it has. */
 import { DataRangeError } from "./errors.ts";
 import { createGenerator } from "./generator.ts";
 import { shuffled } from "./permutation.ts";
@@ -35,13 +35,45 @@ export function partitionShards(
   });
 }
 
+/**
+ * Whoever has the same key stays together: the writers, speakers or devices that the examples came from. With fewer workers
+ * than keys each worker gets several, dealt at random.
+ *
+ * @param keys one per example, compared as they are
+ * @throws {DataRangeError} for more workers than keys
+ */
+export function partitionByKey(
+  keys: ArrayLike<number | string>,
+  { workers, seed }: { workers: number; seed: number },
+): Uint32Array[] {
+  const groups = new Map<number | string, number[]>();
+  for (let i = 0; i < keys.length; i++) {
+    const group = groups.get(keys[i]!);
+    if (group === undefined) groups.set(keys[i]!, [i]);
+    else group.push(i);
+  }
+  assertParts(keys.length, workers, "workers");
+  if (workers > groups.size) {
+    throw new DataRangeError(
+      `${groups.size} different keys do not fill ${workers} workers; use at most ${groups.size}`,
+    );
+  }
+  const all = [...groups.values()];
+  const parts = Array.from({ length: workers }, (): number[] => []);
+  shuffled(all.length, createGenerator("partition", seed)).forEach((group, i) => {
+    const part = parts[i % workers]!;
+    for (const index of all[group]!) part.push(index);
+  });
+  return parts.map((part) => Uint32Array.from(part).sort());
+}
+
 /** `parts` consecutive ranges of 0..size that differ in length by one at most. */
-function ranges(size: number, parts: number): [start: number, stop: number][] {
+export function ranges(size: number, parts: number): [start: number, stop: number][] {
   const bound = (part: number) => Math.floor((part * size) / parts);
   return Array.from({ length: parts }, (_, part) => [bound(part), bound(part + 1)]);
 }
 
-function assertParts(size: number, parts: number, what: string): void {
+export function assertParts(size: number, parts: number, what: string): void {
   if (!Number.isInteger(parts) || parts < 1) {
     throw new DataRangeError(`expected a whole number of ${what} of at least 1, got ${parts}`);
   }

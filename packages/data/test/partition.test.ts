@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DataRangeError, partitionIid, partitionShards, permutation, shuffledSlice } from "@weft/data";
+import {
+  DataRangeError,
+  partitionByKey,
+  partitionDirichlet,
+  partitionDirichletSizes,
+  partitionIid,
+  partitionShards,
+  permutation,
+  shuffledSlice,
+} from "@weft/data";
 
 const sorted = (indices: Iterable<number>) => [...indices].sort((a, b) => a - b);
 const counting = (size: number) => Array.from({ length: size }, (_, i) => i);
@@ -135,4 +144,79 @@ test("FedAvg's split of 100 workers and two shards leaves each two labels at mos
 test("more workers than examples are refused", () => {
   expect(() => partitionIid(3, 4, 0)).toThrow(/3 examples do not fill 4 workers; use at most 3/);
   expect(() => partitionShards([0, 1, 2], { workers: 2, shardsPerWorker: 2, seed: 0 })).toThrow(/4 shards/);
+});
+
+const labelsOf = (size: number, seed: number) => permutation(size, seed, 1).map((i) => i % 10);
+const alphas = fc.double({ min: 0.01, max: 100, noNaN: true });
+
+test("Dirichlet partitions give every example to one worker, and some to everyone", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 30 }), alphas, seeds, (workers, alpha, seed) => {
+      const labels = labelsOf(300, 3);
+      for (const parts of [
+        partitionDirichlet(labels, { workers, alpha, seed }),
+        partitionDirichletSizes(300, { workers, alpha, seed }),
+      ]) {
+        expect(parts.length).toBe(workers);
+        expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(300));
+        expect(Math.min(...parts.map(({ length }) => length))).toBeGreaterThan(0);
+      }
+      expect(partitionDirichlet(labels, { workers, alpha, seed })).toEqual(
+        partitionDirichlet(labels, { workers, alpha, seed }),
+      );
+    }),
+  );
+});
+
+test("the smaller alpha, the fewer labels a worker sees, and the more unequal its share", () => {
+  const labels = labelsOf(10_000, 5);
+  const kinds = (alpha: number) => {
+    const parts = partitionDirichlet(labels, { workers: 50, alpha, seed: 2 });
+    // Labels that make up a twentieth of a worker's examples or more.
+    const seen = parts.map((part) => {
+      const counts = Array.from({ length: 10 }, (_, label) => part.filter((i) => labels[i] === label).length);
+      return counts.filter((count) => count >= part.length / 20).length;
+    });
+    return seen.reduce((sum, count) => sum + count, 0) / 50;
+  };
+  expect(kinds(0.1)).toBeLessThan(4);
+  expect(kinds(100)).toBeGreaterThan(9.5);
+  const spread = (alpha: number) => {
+    const sizes = partitionDirichletSizes(10_000, { workers: 50, alpha, seed: 2 }).map(({ length }) => length);
+    return Math.max(...sizes) / 200;
+  };
+  expect(spread(0.2)).toBeGreaterThan(4);
+  expect(spread(1000)).toBeLessThan(1.2);
+});
+
+test("shares follow the Dirichlet distribution: mean 1/k, variance (k − 1)/(k²(kα + 1))", () => {
+  const [workers, alpha, size] = [4, 0.5, 2000];
+  let [sum, squares] = [0, 0];
+  for (let seed = 0; seed < 2000; seed++) {
+    const share = partitionDirichletSizes(size, { workers, alpha, seed })[0]!.length / size;
+    sum += share;
+    squares += share ** 2;
+  }
+  const mean = sum / 2000;
+  expect(mean).toBeCloseTo(1 / workers, 1);
+  const variance = (workers - 1) / (workers ** 2 * (workers * alpha + 1));
+  expect((squares / 2000 - mean ** 2) / variance).toBeGreaterThan(0.9);
+  expect((squares / 2000 - mean ** 2) / variance).toBeLessThan(1.1);
+});
+
+test("a partition by key keeps what has the same key together", () => {
+  const writers = Array.from({ length: 200 }, (_, i) => `writer ${(i * 7) % 23}`);
+  const parts = partitionByKey(writers, { workers: 5, seed: 1 });
+  expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(200));
+  const owner = new Map<string, number>();
+  parts.forEach((part, worker) => {
+    for (const i of part) {
+      expect(owner.get(writers[i]!) ?? worker).toBe(worker);
+      owner.set(writers[i]!, worker);
+    }
+  });
+  expect(() => partitionByKey(writers, { workers: 24, seed: 1 })).toThrow(/23 different keys do not fill 24 workers/);
+  expect(() => partitionDirichlet([0, 1], { workers: 1, alpha: 0, seed: 0 })).toThrow(
+    /alpha is a number above 0, got 0/,
+  );
 });
