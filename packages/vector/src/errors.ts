@@ -23,6 +23,11 @@ export class CodecError extends WeftError {
   readonly code = "codec";
 }
 
+/** Bytes are not the difference of two encodings, or a codec has none. */
+export class DeltaError extends WeftError {
+  readonly code = "delta";
+}
+
 /** A contribution holds NaN, an infinity, or a value beyond the round's bound. */
 export class ValueError extends WeftError {
   readonly code = "value";

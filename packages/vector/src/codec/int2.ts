@@ -32,7 +32,7 @@ export const int2: BlockCodec = {
       for (let i = 0; i < length; i++) {
         const code = (bytes[at + (i % quarter)]! >> (2 * Math.floor(i / quarter))) & 3;
         // Zeros have no sign here: a group of them decodes to 0 for every code.
-      out[start + i] = (code - 1.5) * scale + 0;
+        out[start + i] = (code - 1.5) * scale + 0;
       }
     }
   },

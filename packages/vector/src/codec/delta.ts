@@ -1,0 +1,207 @@
+/**
+ * Deltas: the encoded bytes of one version as their difference from another's, without loss. Most codes of two versions that
+ * follow each other are equal or neighbours; so differences are taken code by code and packed in groups, each in as many bits
+ * as its largest needs.
+ */
+import { DeltaError } from "../errors.ts";
+import type { CodecKind } from "./codecSpec.ts";
+import { int4Shape, int8Shape } from "./integers.ts";
+import type { Segment, VectorCodec } from "./vectorCodec.ts";
+
+/** Differences that share a width, which takes a byte. */
+const groupUnits = 32;
+
+type UnitBits = 4 | 8 | 16 | 32;
+
+/** Bytes [from, to) of an encoding, as units of so many bits; floats are compared in the order of their values. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly bits: UnitBits;
+  readonly isFloat: boolean;
+}
+
+interface Codes {
+  readonly bits: UnitBits;
+  readonly isFloat: boolean;
+  /** Values that share a scale, in front of the codes. */
+  readonly group?: number;
+}
+
+/** The codecs whose versions have deltas. */
+const codesOf: { readonly [K in CodecKind]?: Codes } = {
+  f32: { bits: 32, isFloat: true },
+  f16: { bits: 16, isFloat: true },
+  bf16: { bits: 16, isFloat: true },
+  int8: { bits: 8, isFloat: false, group: int8Shape.group },
+  int4: { bits: 4, isFloat: false, group: int4Shape.group },
+};
+
+/**
+ * The delta in parts, one for each segment, so that a caller may let others have their turn between them.
+ *
+ * @throws {DeltaError} for a codec that has none, and for encodings of another length
+ */
+export function* encodeDelta(
+  codec: VectorCodec,
+  from: Uint8Array,
+  to: Uint8Array,
+): Generator<Uint8Array, void, undefined> {
+  checkLengths(codec, from, to);
+  const units = new Uint32Array(groupUnits);
+  for (const segment of codec.segments) {
+    // A group that is no shorter than it was takes a byte more.
+    const out = new Uint8Array(segment.bytes + Math.ceil((8 * segment.bytes) / groupUnits) + 2);
+    let at = 0;
+    for (const run of runsOf(codec, segment)) at = packRun(run, { from, to, units, out, at });
+    yield out.slice(0, at);
+  }
+}
+
+/**
+ * Writes the version that a delta leads to, segment by segment.
+ *
+ * @throws {DeltaError} for bytes that are no delta of this codec
+ */
+export function* applyDelta(
+  codec: VectorCodec,
+  delta: Uint8Array,
+  { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
+): Generator<void, void, undefined> {
+  checkLengths(codec, from, to);
+  let at = 0;
+  for (const segment of codec.segments) {
+    for (const run of runsOf(codec, segment)) at = unpackRun(run, { from, to, delta, at });
+    yield;
+  }
+  if (at !== delta.length) throw new DeltaError(`a delta of ${at} bytes expected, got ${delta.length}`);
+}
+
+function checkLengths(codec: VectorCodec, from: Uint8Array, to: Uint8Array): void {
+  if (codesOf[codec.spec.kind] === undefined) {
+    throw new DeltaError(`codec ${codec.text} has no deltas; send the version whole`);
+  }
+  if (from.length === codec.encodedBytes && to.length === codec.encodedBytes) return;
+  throw new DeltaError(
+    `codec ${codec.text}: encodings of ${codec.encodedBytes} bytes expected, got ${from.length} and ${to.length}`,
+  );
+}
+
+function runsOf(codec: VectorCodec, { start, end, offset, bytes }: Segment): Run[] {
+  const { bits, isFloat, group } = codesOf[codec.spec.kind]!;
+  const codes = {
+    from: offset + (group ? 2 * Math.ceil((end - start) / group) : 0),
+    to: offset + bytes,
+    bits,
+    isFloat,
+  };
+  return group ? [{ from: offset, to: codes.from, bits: 16, isFloat: false }, codes] : [codes];
+}
+
+interface Packing {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  /** Room for the differences of a group. */
+  readonly units: Uint32Array;
+  readonly out: Uint8Array;
+  readonly at: number;
+}
+
+/** Returns where the next run is to be written. */
+function packRun(run: Run, { from, to, units, out, at: start }: Packing): number {
+  const total = ((run.to - run.from) * 8) / run.bits;
+  let at = start;
+  for (let first = 0; first < total; first += groupUnits) {
+    const count = Math.min(groupUnits, total - first);
+    let all = 0;
+    for (let i = 0; i < count; i++) {
+      const difference = readUnit(to, run, first + i) - readUnit(from, run, first + i);
+      units[i] = zigzag(difference, run.bits);
+      all |= units[i]!;
+    }
+    const width = 32 - Math.clz32(all);
+    out[at++] = width;
+    let [bits, filled] = [0, 0];
+    for (let i = 0; i < count && width > 0; i++) {
+      // At most 16 bits at a time, so that they fit beside up to 7 that wait.
+      for (let [rest, left] = [units[i]!, width]; left > 0; rest >>>= 16, left -= 16) {
+        bits |= (rest & 0xffff) << filled;
+        filled += Math.min(left, 16);
+        for (; filled >= 8; filled -= 8, bits >>>= 8) out[at++] = bits;
+      }
+    }
+    if (filled > 0) out[at++] = bits;
+  }
+  return at;
+}
+
+interface Unpacking {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly delta: Uint8Array;
+  readonly at: number;
+}
+
+/** Returns where the next run begins. */
+function unpackRun(run: Run, { from, to, delta, at: start }: Unpacking): number {
+  const total = ((run.to - run.from) * 8) / run.bits;
+  let at = start;
+  for (let first = 0; first < total; first += groupUnits) {
+    const count = Math.min(groupUnits, total - first);
+    const width = delta[at++] ?? Infinity;
+    if (width > run.bits || at + Math.ceil((count * width) / 8) > delta.length) {
+      throw new DeltaError(`a delta's group at byte ${at - 1} is cut short, or wider than its codes`);
+    }
+    let [bits, filled] = [0, 0];
+    for (let i = 0; i < count; i++) {
+      let unit = 0;
+      for (let got = 0; got < width; got += 16) {
+        const wanted = Math.min(width - got, 16);
+        for (; filled < wanted; filled += 8) bits |= delta[at++]! << filled;
+        unit |= (bits & ((1 << wanted) - 1)) << got;
+        bits >>>= wanted;
+        filled -= wanted;
+      }
+      writeUnit(to, run, first + i, readUnit(from, run, first + i) + unzigzag(unit));
+    }
+  }
+  return at;
+}
+
+/** The signed difference modulo 2^bits, its sign as the lowest bit. */
+function zigzag(difference: number, bits: UnitBits): number {
+  const signed = (difference << (32 - bits)) >> (32 - bits);
+  return ((signed << 1) ^ (signed >> 31)) >>> 0;
+}
+
+const unzigzag = (unit: number): number => (unit >>> 1) ^ -(unit & 1);
+
+function readUnit(bytes: Uint8Array, { from, bits, isFloat }: Run, index: number): number {
+  let unit: number;
+  if (bits === 4) return (bytes[from + (index >> 1)]! >> (4 * (index & 1))) & 15;
+  if (bits === 8) return bytes[from + index]!;
+  if (bits === 16) {
+    unit = bytes[from + 2 * index]! | (bytes[from + 2 * index + 1]! << 8);
+    return isFloat && unit & 0x8000 ? unit ^ 0x7fff : unit;
+  }
+  const at = from + 4 * index;
+  unit = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  return unit < 0 ? unit ^ 0x7fffffff : unit;
+}
+
+/** Only the unit's lowest bits count. */
+function writeUnit(bytes: Uint8Array, { from, bits, isFloat }: Run, index: number, value: number): void {
+  if (bits === 4) {
+    const at = from + (index >> 1);
+    bytes[at] = index & 1 ? (bytes[at]! & 15) | (value << 4) : value & 15;
+    return;
+  }
+  if (bits === 8) {
+    bytes[from + index] = value;
+    return;
+  }
+  const at = from + (bits / 8) * index;
+  const isNegative = (value << (32 - bits)) >> 31;
+  const word = isFloat && isNegative ? value ^ (bits === 16 ? 0x7fff : 0x7fffffff) : value;
+  for (let byte = 0; byte < bits / 8; byte++) bytes[at + byte] = word >> (8 * byte);
+}

@@ -1,0 +1,71 @@
+import { applyDelta, createManifest, DeltaError, encodeDelta, encodeVector, openCodec } from "@weft/vector";
+import * as fc from "fast-check";
+import { describe, expect, it, test } from "vitest";
+import { anyFloats } from "./bits.ts";
+
+const publishing = ["f32", "f16", "bf16", "int8", "int4"] as const;
+
+const codecFor = (kind: (typeof publishing)[number], size: number) =>
+  openCodec({ kind }, createManifest([{ name: "x", shape: [size] }]));
+
+function deltaOf(...args: Parameters<typeof encodeDelta>): Uint8Array {
+  const parts = [...encodeDelta(...args)];
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
+function applied(codec: Parameters<typeof applyDelta>[0], from: Uint8Array, delta: Uint8Array): Uint8Array {
+  const to = new Uint8Array(codec.encodedBytes);
+  for (const _ of applyDelta(codec, delta, { from, to }));
+  return to;
+}
+
+describe.each(publishing)("a delta of %s", (kind) => {
+  it("leads from any bytes to any others", () => {
+    fc.assert(
+      fc.property(anyFloats(300), fc.infiniteStream(fc.nat({ max: 255 })), (values, stream) => {
+        const codec = codecFor(kind, values.length);
+        const bytes = () => Uint8Array.from({ length: codec.encodedBytes }, () => stream.next().value as number);
+        const [from, to] = [bytes(), bytes()];
+        expect(applied(codec, from, deltaOf(codec, from, to))).toEqual(to);
+        expect(applied(codec, to, deltaOf(codec, to, to))).toEqual(to);
+      }),
+    );
+  });
+
+  it("of versions near each other takes much less than a version", () => {
+    const codec = codecFor(kind, 20_000);
+    const values = Float32Array.from({ length: 20_000 }, (_, i) => Math.sin(i * 12.34) / 10);
+    const next = values.map((value, i) => value + 1e-4 * Math.cos(i * 7.1));
+    const [from, to] = [values, next].map((vector) => encodeVector(codec, vector, { seed: 0 }).bytes) as [
+      Uint8Array,
+      Uint8Array,
+    ];
+    const share = { f32: 0.85, f16: 0.7, bf16: 0.45, int8: 0.4, int4: 0.5 }[kind];
+    expect(deltaOf(codec, from, to).length).toBeLessThan(share * codec.encodedBytes);
+  });
+
+  it("of other bytes is refused by name, or leads somewhere", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (delta) => {
+        const codec = codecFor(kind, 64);
+        try {
+          applied(codec, new Uint8Array(codec.encodedBytes), delta);
+        } catch (error) {
+          expect(error).toBeInstanceOf(DeltaError);
+        }
+      }),
+    );
+    const codec = codecFor(kind, 64);
+    const whole = new Uint8Array(codec.encodedBytes).fill(7);
+    const delta = deltaOf(codec, new Uint8Array(codec.encodedBytes), whole);
+    expect(() => applied(codec, whole, delta.subarray(0, -1))).toThrow(DeltaError);
+    expect(() => applied(codec, whole, Uint8Array.from([...delta, 0]))).toThrow(DeltaError);
+    expect(() => applied(codec, whole.subarray(1), delta)).toThrow(DeltaError);
+  });
+});
+
+test("codecs that cannot carry weights have no deltas", () => {
+  const codec = openCodec({ kind: "sign" }, createManifest([{ name: "x", shape: [8] }]));
+  const bytes = new Uint8Array(codec.encodedBytes);
+  expect(() => deltaOf(codec, bytes, bytes)).toThrow(DeltaError);
+});
