@@ -1,6 +1,17 @@
 /** Training without a coordinator: the bits of a run with one worker, from the same job. */
 import { textSource } from "@weft/data";
-import { conv2d, dense, dropout, embedding, flatten, lstm, maxPool2d, relu, sequential } from "@weft/nn";
+import {
+  conv2d,
+  dense,
+  dropout,
+  embedding,
+  flatten,
+  lstm,
+  maxPool2d,
+  relu,
+  sequential,
+  softmaxCrossEntropy,
+} from "@weft/nn";
 import type { Optimizer } from "@weft/optim";
 import { adagrad, adam, rmsprop, sgd } from "@weft/optim";
 import { tensor } from "@weft/tensor";
@@ -49,6 +60,12 @@ describe("fit equals a run with one worker, bit for bit,", () => {
     "with RMSprop": round(rmsprop({ learningRate: 1e-3, momentum: 0.5, centered: true })),
     "with Adagrad": round(adagrad({ learningRate: 0.05 })),
     "with a fraction of an epoch": { stop: { epochs: 1.3 } },
+    "in mixed precision": { precision: { compute: "f16" } },
+    "in mixed precision, where the first loss scale overflows": {
+      precision: { compute: "f16" },
+      loss: (predictions, targets) => softmaxCrossEntropy(predictions, targets).mul(1e3),
+      stop: { rounds: 20 },
+    },
   };
   for (const [name, changes] of Object.entries(cases)) {
     test(name, async () => {
