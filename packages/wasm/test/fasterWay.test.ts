@@ -47,3 +47,16 @@ it("the choice follows when other programs take the second core, and when they g
   run(way, 600, { whole: 2, divided: 1 });
   expect(way.divided).toBe(true);
 });
+
+it("one interrupted run does not take a kernel from all threads, and a bad start is put right within a few runs", () => {
+  const way = new FasterWay(0.05);
+  run(way, 20, { whole: 0.083, divided: 0.043 });
+  for (let i = 0; !way.divided; i++) expect(i).toBeLessThan(1);
+  way.took(4);
+  expect(run(way, 100, { whole: 0.083, divided: 0.043 })).toBeGreaterThan(90);
+
+  const late = new FasterWay(0.05);
+  late.took(2);
+  late.took(100); // the threads were still asleep
+  expect(run(late, 40, { whole: 2, divided: 1 })).toBeGreaterThan(25);
+});
