@@ -40,7 +40,7 @@ describe("under any schedule of joins, leaves, reconnects, broken, duplicate, la
       }),
       { numRuns: 3000, seed: 1 },
     );
-    expect(resumptions).toBeGreaterThan(3000);
+    expect(resumptions).toBeGreaterThan(2000);
   });
 
   it("the same property catches a machine that forgets to take the quorum again when workers leave", () => {

@@ -161,8 +161,8 @@ export class Uploads {
     const turn = ++arrival.turn;
     const bytes = upload.receivedBytes + payload.bytes;
     const problem =
-      this.#headerProblem(arrival.message, bytes, Math.min(maxExamples, this.#maxExamples)) ??
-      offsetProblem(arrival.message, upload);
+      offsetProblem(arrival.message, upload) ??
+      this.#headerProblem(arrival.message, bytes, Math.min(maxExamples, this.#maxExamples));
     if (problem !== undefined) {
       payload.discard();
       return { kind: "invalid", reason: problem };
