@@ -149,7 +149,7 @@ export class Orders {
       metrics,
       computeMs,
     } as const;
-    const computed = { message, payload };
+    const computed = { work, message, payload };
     identity.state.stage(work, owed);
     identity.pending.keep(computed, transferName(work, random));
     return computed;
@@ -265,6 +265,8 @@ export class Orders {
     const request = this.#nextRequest++;
     const answer = Promise.withResolvers<Uint8Array>();
     this.#requests.set(request, answer);
+    // While the request is still on its way out, nobody waits for the answer yet: its failure must not end the process.
+    answer.promise.catch(() => undefined);
     // The indices travel as raw little-endian bytes; every platform that runs WebAssembly is little-endian.
     await this.#connection.send({ kind: "fetch", request }, new Uint8Array(indices.slice().buffer));
     return answer.promise;

@@ -6,11 +6,11 @@ import type { MessageOf } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
 
 export interface Computed {
+  /** The order that it answers. */
+  readonly work: MessageOf<"work">;
   readonly message: MessageOf<"update">;
   readonly payload: readonly Uint8Array[];
 }
-
-type UpdateName = Pick<MessageOf<"update">, "run" | "round" | "attempt">;
 
 export class PendingUpdate {
   #computed: Computed | undefined;
@@ -20,10 +20,13 @@ export class PendingUpdate {
   #held: MessageOf<"welcome">["transfer"];
   #settled = Promise.withResolvers<undefined>();
 
-  /** The update that answers this order, if it was computed already. */
-  of({ run, round, attempt }: UpdateName): Computed | undefined {
-    const message = this.#computed?.message;
-    return message?.run === run && message.round === round && message.attempt === attempt ? this.#computed : undefined;
+  /**
+   * The update that answers this order, if it was computed already. A coordinator that was killed before it had made a round
+   * final opens it again under the same numbers, and may ask for something else.
+   */
+  of(work: MessageOf<"work">): Computed | undefined {
+    const before = this.#computed?.work;
+    return before !== undefined && asked(before) === asked(work) ? this.#computed : undefined;
   }
 
   /** @param transfer names the payload: never used for another by this worker */
@@ -74,6 +77,11 @@ export class PendingUpdate {
   async answered(): Promise<void> {
     if (this.isWaiting) await this.#settled.promise;
   }
+}
+
+/** Everything that the answer depends on. */
+function asked({ run, round, attempt, versionHash, order }: MessageOf<"work">): string {
+  return JSON.stringify([run, round, attempt, versionHash, order]);
 }
 
 /** What follows the first `offset` bytes. */

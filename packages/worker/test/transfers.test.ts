@@ -49,6 +49,21 @@ async function breakUpload(first: Script): Promise<{ readonly id: string; readon
 }
 
 describe("an update that breaks off", () => {
+  test("answers no other order, though a coordinator that came back gives one under the same numbers", async () => {
+    const [first, second] = [scripted({ reads: false }), scripted()];
+    const { worker, trainer } = prepared([first, second]);
+    const { hash } = await breakUpload(first);
+    await second.next("hello");
+    await second.send(await welcomeMessage(linearJob()));
+    await second.next("ready");
+    void second.send(work({ versionHash: hash, order: { ...own, seed: 10 } }));
+    const { message } = await second.next("update");
+    expect(message.transfer?.offset).toBe(0);
+    expect(trainer.calls.gradient).toBe(2);
+    worker.stop("enough");
+    await worker.outcome;
+  });
+
   test("is gone on with at the byte that the coordinator names, without being computed again", async () => {
     const [first, second] = [scripted({ reads: false }), scripted()];
     const { worker, trainer } = prepared([first, second]);
