@@ -8,11 +8,12 @@ import { dirname, join, normalize } from "node:path";
 /** Allowed imports of each package; anything absent is forbidden. */
 const directions: Readonly<Record<string, readonly string[]>> = {
   tensor: [],
-  wasm: ["tensor"],
+  emitter: [],
+  wasm: ["emitter", "tensor"],
   nn: ["tensor"],
   optim: ["tensor"],
   data: ["tensor"],
-  vector: [],
+  vector: ["emitter"],
   protocol: ["vector"],
   transport: ["protocol"],
   aggregate: ["vector"],
@@ -20,6 +21,7 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   worker: ["tensor", "wasm", "optim", "data", "vector", "transport", "protocol"],
   simulator: ["coordinator", "worker", "data", "transport", "protocol", "vector", "tensor"],
   weft: [
+    "emitter",
     "tensor",
     "wasm",
     "nn",

@@ -1,9 +1,9 @@
 /** The CPU backend: programs become plans of SIMD kernels over one WebAssembly memory. */
+import { hasRelaxedSimd } from "@weft/emitter";
 import type { Backend, CompileOptions, Program } from "@weft/tensor";
 import { findBlas } from "#native";
 import { canShareMemory } from "#thread";
 import { compilePlan } from "./compile.ts";
-import { hasRelaxedSimd } from "./emitter/features.ts";
 import { Engine } from "./engine.ts";
 import { WasmExecutable } from "./executable.ts";
 import { kernelTable } from "./kernelTable.ts";

@@ -1,6 +1,6 @@
 /** What a kernel is: the contract between the kernels, the plan that strings them together and the executor that runs it. */
+import type { ModuleBuilder } from "@weft/emitter";
 import type { Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
-import type { ModuleBuilder } from "./emitter/moduleBuilder.ts";
 import type { NativeKernel } from "./native/products.ts";
 
 /**

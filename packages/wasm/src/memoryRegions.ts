@@ -1,5 +1,5 @@
 /** One WebAssembly memory, given out in regions and grown when full. */
-import { largestPages } from "./emitter/moduleBuilder.ts";
+import { largestPages } from "@weft/emitter";
 
 /** Bytes of one WebAssembly page. */
 const pageBytes = 65536;

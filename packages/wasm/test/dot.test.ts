@@ -1,7 +1,7 @@
+import { hasRelaxedSimd } from "@weft/emitter";
 import type { DType, DotParams, Shape, TensorData } from "@weft/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hasRelaxedSimd } from "../src/emitter/features.ts";
 import { rowMajorStrides } from "../src/kernels/axes.ts";
 import { dotKernel } from "../src/kernels/dot.ts";
 import { randomFloats, randomIntegers } from "./randomData.ts";

@@ -1,4 +1,5 @@
 /** Threads side by side: the same bits as on one, also in a hurry, and nothing left behind. */
+import { i32, ModuleBuilder } from "@weft/emitter";
 import { spawnSync } from "node:child_process";
 import type { Program, Tensor, TensorData } from "@weft/tensor";
 import { conv2d, grad, maxPool2d, sizeOf, softmax, trace } from "@weft/tensor";
@@ -6,8 +7,6 @@ import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
 import { randomPrograms } from "../../tensor/test/schedule/randomProgram.ts";
 import { createBackend } from "../src/backend.ts";
-import { ModuleBuilder } from "../src/emitter/moduleBuilder.ts";
-import { i32 } from "../src/emitter/scalar.ts";
 import { createWasmBackend } from "../src/index.ts";
 import { MemoryRegions } from "../src/memoryRegions.ts";
 import { DividedSteps, cutTiles } from "../src/threads/dividedSteps.ts";

@@ -1,8 +1,7 @@
 /** Groups of axes that a kernel walks with one flat index: merged where memory allows, else split by division. */
+import type { Expression, I32 } from "@weft/emitter";
+import { i32 } from "@weft/emitter";
 import type { Shape } from "@weft/tensor";
-import type { Expression } from "../emitter/expression.ts";
-import { i32 } from "../emitter/scalar.ts";
-import type { I32 } from "../emitter/scalar.ts";
 
 /** `stride` is in elements. */
 export interface Axis {

@@ -2,12 +2,9 @@
  * `conv` and `convInputGradient`: direct convolution. Taps are read from the image itself (or a padded copy of the rows at
  * hand), so no matrix of patches is ever stored; only the weights are packed, once per call.
  */
+import type { FunctionHandle, Local } from "@weft/emitter";
+import { i32, ModuleBuilder, select } from "@weft/emitter";
 import type { TensorType } from "@weft/tensor";
-import type { Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionHandle } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
 import type { KernelFactory, KernelSource } from "../kernel.ts";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { forwardGeometry, geometryKey, isDepthwise, product, tapCount, transposedGeometry } from "./convGeometry.ts";

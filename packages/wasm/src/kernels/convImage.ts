@@ -1,7 +1,6 @@
 /** The image a convolution reads: where it lies, or, when zeros belong around or between its pixels, a copy in scratch. */
-import type { Expression, Local } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
+import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
+import { i32 } from "@weft/emitter";
 import type { ConvAxis, ConvGeometry } from "./convGeometry.ts";
 import { product } from "./convGeometry.ts";
 

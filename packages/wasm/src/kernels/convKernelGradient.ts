@@ -2,13 +2,9 @@
  * `convKernelGradient`: for each tap and pair of channels the sum over all pixels of x · dy. Both are read from the images
  * themselves, a few rows at a time so that they stay in cache while every register tile of the result passes over them.
  */
+import type { Expression, FunctionBuilder, FunctionHandle, Local } from "@weft/emitter";
+import { i32, ModuleBuilder, select, v128 } from "@weft/emitter";
 import type { TensorType } from "@weft/tensor";
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder, FunctionHandle } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import { v128 } from "../emitter/simd.ts";
 import type { KernelFactory } from "../kernel.ts";
 import type { Axis } from "./axes.ts";
 import { mergeAxes, offsetOf } from "./axes.ts";

@@ -1,10 +1,6 @@
 /** One row of a convolution's result for one panel of channels: a register tile of pixels × channels, summed over all taps. */
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder, FunctionHandle } from "../emitter/functionBuilder.ts";
-import type { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import { f32x4, v128 } from "../emitter/simd.ts";
+import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder } from "@weft/emitter";
+import { f32x4, i32, select, v128 } from "@weft/emitter";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { isDepthwise } from "./convGeometry.ts";
 import type { ConvImage } from "./convImage.ts";

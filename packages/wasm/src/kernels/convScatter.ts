@@ -2,11 +2,8 @@
  * `convInputGradient` the other way round: every pixel of dy adds its share to the pixels it came from. No product with a
  * zero is made, where walking dy as an image (`conv.ts`) meets many: with strides, or a kernel not small beside the image.
  */
-import type { Local } from "../emitter/expression.ts";
-import type { FunctionBuilder, FunctionHandle } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import { v128 } from "../emitter/simd.ts";
+import type { FunctionBuilder, FunctionHandle, Local } from "@weft/emitter";
+import { i32, ModuleBuilder, v128 } from "@weft/emitter";
 import type { KernelSource } from "../kernel.ts";
 import type { ConvAxis, ConvGeometry } from "./convGeometry.ts";
 import { geometryKey, product } from "./convGeometry.ts";

@@ -1,8 +1,6 @@
 /** The kernel of a convolution, packed: for each panel of result channels its taps in the order walked, each with all input channels. */
-import type { FunctionHandle } from "../emitter/functionBuilder.ts";
-import { select } from "../emitter/expression.ts";
-import type { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
+import type { FunctionHandle, ModuleBuilder } from "@weft/emitter";
+import { i32, select } from "@weft/emitter";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { isDepthwise, tapCount } from "./convGeometry.ts";
 import { definePack } from "./packPanels.ts";

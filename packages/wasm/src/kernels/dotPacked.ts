@@ -2,12 +2,8 @@
  * Matrix products of any layout and size: blocks of both sides are packed into panels (`packPanels.ts`) that stay in cache
  * while a register tile (`registerTile.ts`) walks over them. Every result is summed over k in increasing order.
  */
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder, FunctionHandle } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { f32, i32 } from "../emitter/scalar.ts";
-import type { I32 } from "../emitter/scalar.ts";
+import type { Expression, FunctionBuilder, FunctionHandle, I32, Local } from "@weft/emitter";
+import { f32, i32, ModuleBuilder, select } from "@weft/emitter";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf } from "./axes.ts";
 import type { Contraction } from "./contraction.ts";

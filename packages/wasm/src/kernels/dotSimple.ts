@@ -1,6 +1,5 @@
 /** Contractions of integers, one element at a time; also empty ones: a sum of nothing is 0 in any dtype. */
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
+import { i32, ModuleBuilder } from "@weft/emitter";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf } from "./axes.ts";
 import type { Contraction } from "./contraction.ts";

@@ -4,12 +4,8 @@
  * 10 rows of products; here [10,256]·[256,1024] takes half the time, and 128 rows 15 % less. The order of every sum depends
  * on k and the layout alone.
  */
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { f32, i32 } from "../emitter/scalar.ts";
-import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
+import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
+import { f32, f32x4, i32, i32x4, ModuleBuilder, select, v128 } from "@weft/emitter";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf, singleStride } from "./axes.ts";
 import type { Contraction } from "./contraction.ts";

@@ -2,13 +2,8 @@
  * Matrix times a few vectors (m or n at most 4): nothing would be gained by packing, every element of the wide side is
  * used at most four times. The wide side is streamed along whichever of its axes lies side by side in memory.
  */
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { f32, i32 } from "../emitter/scalar.ts";
-import { f32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { Expression, FunctionBuilder, Local, V128 } from "@weft/emitter";
+import { f32, f32x4, i32, ModuleBuilder, select, v128 } from "@weft/emitter";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf, singleStride } from "./axes.ts";
 import type { Contraction, ContractionSide } from "./contraction.ts";

@@ -1,12 +1,8 @@
 /** `gather` and `scatterAdd`: rows copied from, or added to, the places that indices name; indices are clamped. */
+import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
+import { f32, f32x4, i32, i32x4, ModuleBuilder, select, v128 } from "@weft/emitter";
 import type { IndexParams, TensorType } from "@weft/tensor";
 import { bytesPerElement, sizeOf } from "@weft/tensor";
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { f32, i32 } from "../emitter/scalar.ts";
-import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
 import type { KernelFactory } from "../kernel.ts";
 
 /** Operand [batch, outer, length, inner], indices [batch, picks], rows of `inner` elements. */

@@ -4,13 +4,8 @@
  *
  * Lanes past the last row or column hold leftovers: each affects only the result lane that is never stored.
  */
-import type { Expression, Local } from "../emitter/expression.ts";
-import type { FunctionBuilder, FunctionHandle } from "../emitter/functionBuilder.ts";
-import type { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { select } from "../emitter/expression.ts";
-import { f32, i32 } from "../emitter/scalar.ts";
-import { i32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder, V128 } from "@weft/emitter";
+import { f32, i32, i32x4, select, v128 } from "@weft/emitter";
 import type { Axis } from "./axes.ts";
 import { offsetOf, singleStride } from "./axes.ts";
 

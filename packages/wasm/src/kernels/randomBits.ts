@@ -1,11 +1,7 @@
 /** `randomBits`: threefry-2x32 with 20 rounds (Salmon et al. 2011), four blocks, so eight words, at a time. */
+import type { FunctionBuilder, V128 } from "@weft/emitter";
+import { i32, i32x4, ModuleBuilder, select, v128 } from "@weft/emitter";
 import { sizeOf } from "@weft/tensor";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import type { V128 } from "../emitter/simd.ts";
-import { i32x4, v128 } from "../emitter/simd.ts";
 import type { KernelFactory } from "../kernel.ts";
 
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24] as const;

@@ -2,12 +2,8 @@
  * The innermost loop of matrix multiplication: a tile of `rows` × 4·`vectors` sums held in registers while k runs, as in
  * Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
  */
-import type { Expression, Local } from "../emitter/expression.ts";
-import type { FunctionBuilder, FunctionHandle } from "../emitter/functionBuilder.ts";
-import type { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import { f32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder, V128 } from "@weft/emitter";
+import { f32x4, i32, v128 } from "@weft/emitter";
 
 export interface TileShape {
   readonly rows: number;

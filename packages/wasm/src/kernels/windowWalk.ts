@@ -1,10 +1,6 @@
 /** The loops over windows, over the lanes of a window, and over its cells. */
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import { i32x4 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { Expression, FunctionBuilder, Local, V128 } from "@weft/emitter";
+import { i32, i32x4, select } from "@weft/emitter";
 import { product } from "./convGeometry.ts";
 import type { WindowGeometry } from "./windowGeometry.ts";
 

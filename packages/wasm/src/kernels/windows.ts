@@ -1,11 +1,7 @@
 /** Windowed maximum and sum, and the two kernels that follow a maximum: scatter (its gradient) and gather. */
+import type { FunctionBuilder, Local, V128 } from "@weft/emitter";
+import { f32x4, i32, i32x4, ModuleBuilder, v128 } from "@weft/emitter";
 import type { DType, TensorType, WindowParams } from "@weft/tensor";
-import type { Local } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
-import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
 import type { KernelFactory, KernelSource } from "../kernel.ts";
 import { product } from "./convGeometry.ts";
 import { storeFirst } from "./convRow.ts";

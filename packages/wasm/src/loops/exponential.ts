@@ -2,8 +2,8 @@
  * exp, expm1, log, log1p and tanh of four floats, within about 1e-7 relative. Polynomials and splitting of ln 2 from Cephes
  * (Moshier), log1p by Kahan's correction.
  */
-import { i32x4, f32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { V128 } from "@weft/emitter";
+import { f32x4, i32x4, v128 } from "@weft/emitter";
 import type { VectorScope } from "./vectorScope.ts";
 
 const log2e = Math.LOG2E;

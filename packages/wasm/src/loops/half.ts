@@ -1,6 +1,6 @@
 /** f32 lanes rounded to what f16 holds, halves to the even one. */
-import type { V128 } from "../emitter/simd.ts";
-import { f32x4, v128 } from "../emitter/simd.ts";
+import type { V128 } from "@weft/emitter";
+import { f32x4, v128 } from "@weft/emitter";
 import type { VectorScope } from "./vectorScope.ts";
 
 export function f16round(s: VectorScope, x: V128): V128 {

@@ -1,8 +1,7 @@
 /** The body of a fused loop: its operations evaluated for one vector of four elements at a time. */
+import type { Expression, Local, V128 } from "@weft/emitter";
+import { f32x4, i32x4 } from "@weft/emitter";
 import type { DType, LoopOp } from "@weft/tensor";
-import type { Expression, Local } from "../emitter/expression.ts";
-import type { V128 } from "../emitter/simd.ts";
-import { f32x4, i32x4 } from "../emitter/simd.ts";
 import type { Nest } from "./nest.ts";
 import { applyComparison, applyOperation } from "./operations.ts";
 import { loadVector, storeVector } from "./vectorMemory.ts";

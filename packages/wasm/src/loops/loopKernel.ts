@@ -2,12 +2,9 @@
  * Turns a fused loop into a WebAssembly kernel. Every element goes through the same vector instructions wherever it lies,
  * so results depend neither on position nor on how tiles are divided; sums add in an order fixed by the shapes alone.
  */
+import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
+import { i32, ModuleBuilder, select } from "@weft/emitter";
 import type { Loop } from "@weft/tensor";
-import type { Expression, Local } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import { ModuleBuilder } from "../emitter/moduleBuilder.ts";
-import { i32 } from "../emitter/scalar.ts";
 import type { KernelSource } from "../kernel.ts";
 import type { MovingPointers } from "./loopBody.ts";
 import { LoopBody } from "./loopBody.ts";

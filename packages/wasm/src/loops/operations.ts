@@ -1,10 +1,7 @@
 /** The element-wise primitives on vectors of four lanes. A bool in a vector is a mask: all bits set, or none. */
+import type { Expression, V128 } from "@weft/emitter";
+import { f32x4, i32, i32x4, select, v128 } from "@weft/emitter";
 import type { BinaryPrimitive, BitwisePrimitive, Comparison, DType, LoopOp, UnaryPrimitive } from "@weft/tensor";
-import type { Expression } from "../emitter/expression.ts";
-import { select } from "../emitter/expression.ts";
-import { i32 } from "../emitter/scalar.ts";
-import type { V128 } from "../emitter/simd.ts";
-import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
 import { exp, expm1, log, log1p, tanh } from "./exponential.ts";
 import { f16round } from "./half.ts";
 import { pow, rem } from "./power.ts";

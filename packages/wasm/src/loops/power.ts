@@ -1,9 +1,7 @@
 /** pow and the remainder of four floats, computed in double precision two lanes at a time. */
-import { i32 } from "../emitter/scalar.ts";
-import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { V128 } from "@weft/emitter";
+import { f32x4, f64x2, i32, i32x4, i64x2, v128 } from "@weft/emitter";
 import { withSignOf } from "./exponential.ts";
-import { f64x2, i64x2 } from "./f64x2.ts";
 import type { VectorScope } from "./vectorScope.ts";
 
 /** Applies a two-lane double function to four float lanes of each operand. */

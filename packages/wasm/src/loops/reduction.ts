@@ -3,9 +3,8 @@
  * columns (vectors across the kept axis). Long sums are carried in two levels, partial sums of a few hundred terms added
  * into totals, which keeps the rounding error small; the order depends on shapes alone.
  */
-import type { Local } from "../emitter/expression.ts";
-import { i32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { Local, V128 } from "@weft/emitter";
+import { i32x4, v128 } from "@weft/emitter";
 import type { Lanes, MovingPointers, VectorPosition } from "./loopBody.ts";
 import { combineLanes, reductionStart } from "./operations.ts";
 import type { LoopContext } from "./vectorLoop.ts";

@@ -2,9 +2,8 @@
  * Loops in which an operand lies across: contiguous along another axis than the one that vectors follow. Blocks of four by four
  * elements are loaded along that axis and turned over in registers, several rows at a time so that whole cache lines are used.
  */
-import { i32 } from "../emitter/scalar.ts";
-import type { V128 } from "../emitter/simd.ts";
-import { v128 } from "../emitter/simd.ts";
+import type { V128 } from "@weft/emitter";
+import { i32, v128 } from "@weft/emitter";
 import { transpose4 } from "../kernels/packPanels.ts";
 import type { Lanes, Pointers } from "./loopBody.ts";
 import { blockRows, isCrossing } from "./nest.ts";

@@ -1,8 +1,7 @@
 /** sin, cos, atan2 and erf of four floats. Polynomials from Cephes (Moshier); erf after N. Juffa's erff. */
-import { f32x4, i32x4, v128 } from "../emitter/simd.ts";
-import type { V128 } from "../emitter/simd.ts";
+import type { V128 } from "@weft/emitter";
+import { f32x4, f64x2, i32x4, v128 } from "@weft/emitter";
 import { exp, withSignOf } from "./exponential.ts";
-import { f64x2 } from "./f64x2.ts";
 import type { VectorScope } from "./vectorScope.ts";
 
 /** π/2 in two parts, the first with room for exact products with whole numbers. */

@@ -1,6 +1,6 @@
 /** Walks the vector axis of a loop: blocks of a few vectors, then what is left over. */
-import type { Expression } from "../emitter/expression.ts";
-import { i32 } from "../emitter/scalar.ts";
+import type { Expression } from "@weft/emitter";
+import { i32 } from "@weft/emitter";
 import type { LoopBody, MovingPointers, VectorPosition } from "./loopBody.ts";
 import type { Nest } from "./nest.ts";
 import type { VectorScope } from "./vectorScope.ts";

@@ -1,10 +1,8 @@
 /** Moves vectors of four elements between memory and registers, for any dtype and any distance between elements. */
+import type { Expression, V128 } from "@weft/emitter";
+import { i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
 import type { DType } from "@weft/tensor";
 import { bytesPerElement } from "@weft/tensor";
-import type { Expression } from "../emitter/expression.ts";
-import { i32 } from "../emitter/scalar.ts";
-import type { V128 } from "../emitter/simd.ts";
-import { i16x8, i32x4, i8x16, v128 } from "../emitter/simd.ts";
 import type { VectorScope } from "./vectorScope.ts";
 
 /** Four elements, the first at the address plus `position` strides. */

@@ -1,9 +1,6 @@
 /** Where vector code is written: a function being built, and constants kept in variables set once at its top. */
-import type { Local } from "../emitter/expression.ts";
-import type { FunctionBuilder } from "../emitter/functionBuilder.ts";
-import type { V128 } from "../emitter/simd.ts";
-import { f32x4, i32x4 } from "../emitter/simd.ts";
-import { f64x2 } from "./f64x2.ts";
+import type { FunctionBuilder, Local, V128 } from "@weft/emitter";
+import { f32x4, f64x2, i32x4 } from "@weft/emitter";
 
 export class VectorScope {
   readonly f: FunctionBuilder;

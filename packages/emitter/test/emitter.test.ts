@@ -1,11 +1,6 @@
+import type { Expression, FunctionBuilder, Local, ValueType } from "@weft/emitter";
+import { f32, f32x4, f64, hasRelaxedSimd, i32, i32x4, ModuleBuilder, select, tee, v128 } from "@weft/emitter";
 import { describe, expect, it } from "vitest";
-import { hasRelaxedSimd } from "../src/emitter/features.ts";
-import type { FunctionBuilder } from "../src/emitter/functionBuilder.ts";
-import type { Expression, Local, ValueType } from "../src/emitter/expression.ts";
-import { select, tee } from "../src/emitter/expression.ts";
-import { ModuleBuilder } from "../src/emitter/moduleBuilder.ts";
-import { f32, f64, i32 } from "../src/emitter/scalar.ts";
-import { f32x4, i32x4, v128 } from "../src/emitter/simd.ts";
 
 const memory = new WebAssembly.Memory({ initial: 1 });
 

@@ -1,9 +1,9 @@
 /** Two-lane double arithmetic, for the few functions whose range reduction needs more than single precision. */
-import { f64 } from "../emitter/scalar.ts";
-import type { Expression } from "../emitter/expression.ts";
-import { expression } from "../emitter/expression.ts";
-import { leb128 } from "../emitter/bytes.ts";
-import type { V128 } from "../emitter/simd.ts";
+import { f64 } from "./scalar.ts";
+import type { Expression } from "./expression.ts";
+import { expression } from "./expression.ts";
+import { leb128 } from "./bytes.ts";
+import type { V128 } from "./simd.ts";
 
 const op =
   (code: number) =>

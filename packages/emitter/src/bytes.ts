@@ -31,8 +31,9 @@ export class ByteWriter {
     this.bytes(values);
   }
 
+  /** ASCII. */
   name(text: string): void {
-    this.sized(new TextEncoder().encode(text));
+    this.sized(Array.from(text, (character) => character.charCodeAt(0)));
   }
 
   toBytes(): Uint8Array<ArrayBuffer> {

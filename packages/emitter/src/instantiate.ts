@@ -1,0 +1,24 @@
+/** A module made into functions over a memory of its own, for kernels that copy their operands in and out. */
+import { engine } from "./engine.ts";
+import type { ModuleBuilder } from "./moduleBuilder.ts";
+
+const pageBytes = 65536;
+
+export interface InstantiatedModule {
+  /** Never grows, so views of it stay valid. */
+  readonly memory: ArrayBuffer;
+  /** By the names under which they are exported; pointers are byte offsets. */
+  readonly functions: Readonly<Record<string, (...args: number[]) => number>>;
+}
+
+/**
+ * Compiles at once; undefined where there is no WebAssembly.
+ *
+ * @param memoryBytes room for the operands, rounded up to whole pages
+ */
+export function instantiateAlone(module: ModuleBuilder, memoryBytes: number): InstantiatedModule | undefined {
+  if (engine === undefined) return undefined;
+  const memory = new engine.Memory({ initial: Math.ceil(memoryBytes / pageBytes) });
+  const { exports } = new engine.Instance(new engine.Module(module.toBytes()), { env: { memory } });
+  return { memory: memory.buffer, functions: exports };
+}
