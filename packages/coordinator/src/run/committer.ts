@@ -5,7 +5,7 @@ import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import type { RunEffect } from "../round/runEvent.ts";
 import type { Changes } from "../round/state.ts";
-import { type Broadcast, encodeBroadcast } from "../session/broadcast.ts";
+import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
 import type { RunStore } from "../store/runStore.ts";
 import type { Uploads } from "../uploads/uploads.ts";
@@ -77,7 +77,7 @@ export class Committer {
       },
       (update) => store?.logUpdate(update),
     );
-    const broadcast = encodeBroadcast(round, model.weights, codec);
+    const broadcast = await encodeBroadcastInTurns(round, model.weights, codec);
     const record: RoundRecord = {
       round,
       version: round,

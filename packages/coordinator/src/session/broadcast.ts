@@ -1,6 +1,7 @@
 /** The newest version as it goes out: encoded and hashed once, its bytes shared by all who are sent it. */
-import { hash } from "node:crypto";
-import { encodeVector, type VectorCodec } from "@weft/vector";
+import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import type { VectorCodec } from "@weft/vector";
 
 export interface Broadcast {
   readonly version: number;
@@ -11,10 +12,48 @@ export interface Broadcast {
   readonly hash: string;
 }
 
+/** Encoded and hashed at once between two turns of the event loop: some 5 ms. */
+const sliceBytes = 4 * 1024 * 1024;
+
 /** Weights in f32 are sent from where they lie, so they must not change any more. */
 export function encodeBroadcast(version: number, weights: Float32Array, codec: VectorCodec): Broadcast {
-  const bytes = codec.spec.kind === "f32" ? asBytes(weights) : encodeVector(codec, weights, { seed: 0 }).bytes;
-  return { version, codec: codec.text, bytes, hash: hash("sha256", bytes, "hex") };
+  const slices = encoding(version, weights, codec);
+  for (;;) {
+    const { done, value } = slices.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same while sockets and timers have their turn. */
+export async function encodeBroadcastInTurns(
+  version: number,
+  weights: Float32Array,
+  codec: VectorCodec,
+): Promise<Broadcast> {
+  const slices = encoding(version, weights, codec);
+  for (;;) {
+    const { done, value } = slices.next();
+    if (done === true) return value;
+    await setImmediate();
+  }
+}
+
+/** Yields after every slice but the last. */
+function* encoding(version: number, weights: Float32Array, codec: VectorCodec): Generator<undefined, Broadcast> {
+  const isPlain = codec.spec.kind === "f32";
+  const bytes = isPlain ? asBytes(weights) : new Uint8Array(codec.encodedBytes);
+  const hash = createHash("sha256");
+  let hashedBytes = 0;
+  for (const [index, { start, end, offset, bytes: length }] of codec.segments.entries()) {
+    const encoded = bytes.subarray(offset, offset + length);
+    if (!isPlain) codec.encodeSegment(index, weights.subarray(start, end), encoded, { seed: 0, basis: undefined });
+    if (offset + length - hashedBytes < sliceBytes) continue;
+    hash.update(bytes.subarray(hashedBytes, offset + length));
+    hashedBytes = offset + length;
+    if (hashedBytes < bytes.length) yield undefined;
+  }
+  hash.update(bytes.subarray(hashedBytes));
+  return { version, codec: codec.text, bytes, hash: hash.digest("hex") };
 }
 
 /** Every engine that Weft runs on is little-endian, as the wire is. */
