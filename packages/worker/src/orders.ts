@@ -113,7 +113,7 @@ export class Orders {
   async #sendUpdate(work: Work): Promise<void> {
     const { identity, emit } = this.#context;
     // An order that was given before the connection broke may have been carried out already.
-    const { message } = identity.pending.of(work) ?? (await this.#compute(work));
+    const { message } = identity.pending.of(work, identity.partition) ?? (await this.#compute(work));
     await identity.pending.send(this.#connection);
     const { round, weight, metrics, computeMs } = message;
     emit({ event: "update", round, loss: (metrics["loss"] ?? NaN) / Math.max(1, weight), examples: weight, computeMs });
@@ -123,6 +123,7 @@ export class Orders {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
     if (this.#draining) throw new OrderDeclinedError("leaving", "this worker is about to leave");
     const { clock, identity, random } = this.#context;
+    const { partition } = identity;
     const startedAt = clock.now();
     const { vectors, weight, metrics } = await this.#train(this.#trainer, work);
     const computeMs = clock.now() - startedAt;
@@ -149,7 +150,7 @@ export class Orders {
       metrics,
       computeMs,
     } as const;
-    const computed = { work, message, payload };
+    const computed = { work, partition, message, payload };
     identity.state.stage(work, owed);
     identity.pending.keep(computed, transferName(work, random));
     return computed;

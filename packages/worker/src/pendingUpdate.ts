@@ -8,6 +8,8 @@ import type { Connection } from "@weft/transport";
 export interface Computed {
   /** The order that it answers. */
   readonly work: MessageOf<"work">;
+  /** The part of the coordinator's set that the worker had then. */
+  readonly partition: Uint32Array | undefined;
   readonly message: MessageOf<"update">;
   readonly payload: readonly Uint8Array[];
 }
@@ -24,9 +26,11 @@ export class PendingUpdate {
    * The update that answers this order, if it was computed already. A coordinator that was killed before it had made a round
    * final opens it again under the same numbers, and may ask for something else.
    */
-  of(work: MessageOf<"work">): Computed | undefined {
-    const before = this.#computed?.work;
-    return before !== undefined && asked(before) === asked(work) ? this.#computed : undefined;
+  of(work: MessageOf<"work">, partition: Uint32Array | undefined): Computed | undefined {
+    const before = this.#computed;
+    const isSame =
+      before !== undefined && asked(before.work) === asked(work) && sameIndices(before.partition, partition);
+    return isSame ? before : undefined;
   }
 
   /** @param transfer names the payload: never used for another by this worker */
@@ -79,9 +83,14 @@ export class PendingUpdate {
   }
 }
 
-/** Everything that the answer depends on. */
+/** Everything in an order that its answer depends on. */
 function asked({ run, round, attempt, versionHash, order }: MessageOf<"work">): string {
   return JSON.stringify([run, round, attempt, versionHash, order]);
+}
+
+function sameIndices(a: Uint32Array | undefined, b: Uint32Array | undefined): boolean {
+  if (a === b || a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((index, i) => index === b[i]);
 }
 
 /** What follows the first `offset` bytes. */

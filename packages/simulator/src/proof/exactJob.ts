@@ -12,6 +12,8 @@ export interface JobKnobs {
   readonly cohort: JobDocument["round"]["cohort"];
   readonly quorum: JobDocument["round"]["quorum"];
   readonly deadlineMs: JobDocument["round"]["deadlineMs"];
+  readonly pace?: JobDocument["round"]["pace"];
+  readonly late?: JobDocument["round"]["late"];
   readonly rounds: number;
   readonly seed: number;
 }
@@ -78,7 +80,7 @@ function exactPrograms() {
   return programs;
 }
 
-function encodeExactJob({ work, cohort, quorum, deadlineMs, rounds, seed }: JobKnobs): Uint8Array {
+function encodeExactJob({ rounds, seed, ...round }: JobKnobs): Uint8Array {
   const field = { shape: [], dtype: "f32", stored: "u8", scale: 1 } as const;
   return encodeJob(
     {
@@ -94,10 +96,7 @@ function encodeExactJob({ work, cohort, quorum, deadlineMs, rounds, seed }: JobK
       examples,
       metrics: [],
       round: {
-        work,
-        cohort,
-        quorum,
-        deadlineMs,
+        ...round,
         weighting: "examples",
         // Of learning rate 1, so that a step is one subtraction, rounded once on every backend.
         server: { name: "sgd", learningRate: 1 },

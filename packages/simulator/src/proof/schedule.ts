@@ -1,6 +1,6 @@
 /** What one run of the proof is made of: the knobs of its job, the network it has, and what goes wrong. All of it follows from a seed. */
 import type { Quality } from "../network/line.ts";
-import { createRandom } from "../random.ts";
+import { createRandom, type Random } from "../random.ts";
 import type { JobKnobs } from "./exactJob.ts";
 import { drawFault, drawKill, type Fault } from "./faults.ts";
 
@@ -30,17 +30,7 @@ export function drawSchedule(seed: number): Schedule {
   const workers = 1 + random.below(5);
   const rounds = 2 + random.below(3);
   const stored = random.chance(0.15);
-  const deadlineMs = random.chance(0.1) ? "adaptive" : random.pick([400, 1500, 5000]);
-  const job: JobKnobs = {
-    work: random.chance(0.6)
-      ? { kind: "gradient", batchSize: random.pick([4, 12]) }
-      : { kind: "local", epochs: 1, batchSize: 10, optimizer: { name: "sgd", learningRate: 0.1 } },
-    cohort: random.pick([{ fraction: 1 }, { fraction: 1 }, { fraction: 0.5 }, { count: 2 }]),
-    quorum: random.pick([{ fraction: 1 }, { fraction: 1 }, { fraction: 0.6 }, { count: 1 }]),
-    deadlineMs,
-    rounds,
-    seed: random.below(4),
-  };
+  const job = { ...drawRule(random), rounds, seed: random.below(4) };
   const scene = { workers, rounds, stored, troubleMs: random.pick([300, 1500, 8000]) };
   return {
     seed,
@@ -64,12 +54,34 @@ export function drawSchedule(seed: number): Schedule {
   };
 }
 
+function drawRule(random: Random): Omit<JobKnobs, "rounds" | "seed"> {
+  const work: JobKnobs["work"] = random.chance(0.6)
+    ? { kind: "gradient", batchSize: random.pick([4, 12]) }
+    : { kind: "local", epochs: 1, batchSize: 10, optimizer: { name: "sgd", learningRate: 0.1 } };
+  const deadlineMs = random.pick([400, 1500, 5000, 1500, 5000, "adaptive"] as const);
+  const cohort = random.pick([{ fraction: 1 }, { fraction: 1 }, { fraction: 0.5 }, { count: 2 }]);
+  if (random.chance(0.3)) {
+    const pace = {
+      kind: "buffered",
+      size: 1 + random.below(3),
+      staleness: random.pick([{ kind: "constant" }, { kind: "polynomial", exponent: 0.5 }] as const),
+      ...(random.chance(0.3) ? { maxStaleness: random.below(3) } : {}),
+    } as const;
+    return { work, deadlineMs, cohort, quorum: { fraction: 1 }, pace };
+  }
+  const quorum = random.pick([{ fraction: 1 }, { fraction: 1 }, { fraction: 0.6 }, { count: 1 }]);
+  const late = random.chance(0.3) ? "buffer" : "refuse";
+  const isPart = !("fraction" in cohort) || cohort.fraction < 1;
+  const overSelect = isPart && random.chance(0.3) ? { overSelect: 1.5 } : {};
+  return { work, deadlineMs, cohort: { ...cohort, ...overSelect }, quorum, late };
+}
+
 /** One line for each fault, above them what they meet. */
 export function scheduleText({ seed, job, gatherMs, expectedWorkers, workers, stored, faults }: Schedule): string {
-  const { work, cohort, quorum, deadlineMs, rounds } = job;
+  const { rounds, seed: jobSeed, ...rule } = job;
   return [
-    `seed ${seed}: ${workers.length} workers (${expectedWorkers} expected), ${rounds} rounds of ${work.kind} work${stored ? ", stored" : ""}`,
-    `  cohort ${JSON.stringify(cohort)} quorum ${JSON.stringify(quorum)} deadline ${JSON.stringify(deadlineMs)} ms, gathering ${gatherMs} ms`,
+    `seed ${seed}: ${workers.length} workers (${expectedWorkers} expected), ${rounds} rounds, job of seed ${jobSeed}${stored ? ", stored" : ""}`,
+    `  gathering ${gatherMs} ms, ${JSON.stringify(rule)}`,
     ...workers.map((traits, i) => `  worker ${i}: ${JSON.stringify(traits)}`),
     ...faults.map((fault) => `  ${JSON.stringify(fault)}`),
   ].join("\n");

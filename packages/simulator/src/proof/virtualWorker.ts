@@ -5,7 +5,7 @@ import { defaultPolicy, startWorker, type CheckedJob, type WorkerHandle, type Wo
 import type { Listener, Route } from "../network/network.ts";
 import { ProcessClock } from "../processClock.ts";
 import { skewedClock } from "../virtualTime.ts";
-import { BrokenPromise } from "./audit.ts";
+import { BrokenPromise } from "./brokenPromise.ts";
 import { exactTrainer } from "./exactJob.ts";
 import type { Fault, FaultName } from "./faults.ts";
 import { liedAbout } from "./lies.ts";
