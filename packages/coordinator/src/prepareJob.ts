@@ -48,6 +48,7 @@ export function planOf({ round, seed, examples, stop }: JobDocument, options: Ru
   if (gatherMs !== undefined && !(gatherMs >= 0 && gatherMs < Infinity)) {
     throw new CoordinatorOptionsError(`gatherMs is a number of milliseconds from 0, got ${gatherMs}`);
   }
-  const { work, cohort, quorum, deadlineMs } = round;
-  return { seed, work, cohort, quorum, deadlineMs, examples, stop, gatherMs: gatherMs ?? defaultGatherMs };
+  const { work, pace, cohort, quorum, deadlineMs, late, balance, evaluation } = round;
+  const rules = { work, pace, cohort, quorum, deadlineMs, late, balance, evaluation };
+  return { seed, ...rules, examples, stop, gatherMs: gatherMs ?? defaultGatherMs };
 }

@@ -104,10 +104,11 @@ function tryOpen(draft: Draft, pace: BufferedPace): boolean {
 function giveOrders(draft: Draft, pace: BufferedPace): void {
   const round = openRound(draft);
   if (round === undefined || draft.state.paused || isFull(round, pace)) return;
-  const present = presentWorkers(draft.state).length;
-  if (present === 0) return;
+  const present = presentWorkers(draft.state);
+  if (present.length === 0) return;
   const { plan, version, attempt, tasks } = draft.state;
-  const count = workersOf(plan.cohort, present) - tasks.size;
+  const busy = present.filter(({ id }) => tasks.has(id)).length;
+  const count = workersOf(plan.cohort, present.length) - busy;
   const ready = eligibleWorkers(draft.state).filter(
     ({ benchedUntil }) => tasks.size === 0 || benchedUntil <= version + 1,
   );

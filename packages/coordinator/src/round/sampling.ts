@@ -84,6 +84,21 @@ function fairly(ordered: readonly WorkerState[], count: number, { maxShare, maxW
   return ordered.toSorted((a, b) => excess(a) - excess(b)).slice(0, 1);
 }
 
+/**
+ * What the fair share of everyone there grows by beyond an even part of the round: those who have gone leave theirs to the others,
+ * where nobody who is there has any left.
+ */
+export function shareOfAbsent(
+  fairness: Fairness | undefined,
+  invited: readonly WorkerState[],
+  eligible: number,
+): number {
+  if (fairness === undefined) return 0;
+  const even = invited.length / eligible;
+  const lacking = invited.map(({ record }) => record.invited / fairness.maxShare - record.due - even);
+  return Math.max(0, ...lacking);
+}
+
 /** Notes that some of the eligible were invited. */
 export function invite(record: WorkerRecord, { invited, share }: { invited: boolean; share: number }): WorkerRecord {
   return {

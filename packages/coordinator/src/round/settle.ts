@@ -11,7 +11,7 @@ import { assignPartitions, gathered, noteShortage } from "./gathering.ts";
 import { makeOrders } from "./orders.ts";
 import { bufferedPace, isEvaluatedHere } from "./plan.ts";
 import { keepsRecords } from "./record.ts";
-import { invite } from "./sampling.ts";
+import { invite, shareOfAbsent } from "./sampling.ts";
 import type { Member, OpenRound } from "./state.ts";
 import { benchWorker, dropTasksOfAbsent, expireTasks, foldWaiting, holdArriving } from "./tasks.ts";
 
@@ -109,10 +109,10 @@ function endOwed(draft: Draft): void {
 
 /** A member that is late keeps its order: its update counts in the next round. */
 function keepForNext(draft: Draft, { round, attempt, openedMs }: OpenRound, member: Member): void {
-  const { worker, order, upload } = member;
+  const { worker, order, upload, suspended = false } = member;
   const partition = draft.state.workers.get(worker)?.partition;
   const timing = { givenMs: openedMs, deadlineAtMs: Infinity };
-  putTask(draft, { worker, round, attempt, order, partition, upload, folding: false, ...timing });
+  putTask(draft, { worker, round, attempt, order, partition, upload, suspended, folding: false, ...timing });
   if (upload !== undefined) draft.effects.push({ kind: "hold", upload, order });
 }
 
@@ -168,7 +168,8 @@ function giveUpOnOwedIfAlone(draft: Draft): void {
 function noteInvitations(draft: Draft, { invited, eligible }: Cohort): void {
   if (!keepsRecords(draft.state.plan)) return;
   const chosen = new Set(invited.map(({ id }) => id));
-  const share = invited.length / eligible.length;
+  const { plan } = draft.state;
+  const share = invited.length / eligible.length + shareOfAbsent(plan.cohort.fairness, invited, eligible.length);
   const workers = new Map(draft.state.workers);
   for (const worker of eligible) {
     workers.set(worker.id, { ...worker, record: invite(worker.record, { invited: chosen.has(worker.id), share }) });
