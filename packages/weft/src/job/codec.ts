@@ -1,11 +1,29 @@
 /** The codecs of a job, from the short forms that a definition may use. */
 import type { JobDocument } from "@weft/protocol";
-import { canPublish, codecKinds, parseCodecSpec, WeftError as VectorError } from "@weft/vector";
+import {
+  canPublish,
+  codecKinds,
+  type CodecSpec,
+  parseCodecSpec,
+  type PlainCodec,
+  WeftError as VectorError,
+} from "@weft/vector";
 import { JobError } from "../errors.ts";
-import type { JobDefinition } from "./defineJob.ts";
+
+/** A codec by name, or with its settings: `"int4"`, `{ kind: "topK", fraction: 0.01 }`. */
+export type OneCodec = PlainCodec | CodecSpec;
+
+/** One codec for both directions, or each by itself; what is left out is f32. */
+export type CodecChoice = OneCodec | { readonly up?: OneCodec; readonly down?: OneCodec };
 
 /** @throws {JobError} for a codec that does not exist, or one that cannot carry weights down */
-export function jobCodec({ name, codec = "f32" }: JobDefinition): JobDocument["codec"] {
+export function jobCodec({
+  name,
+  codec = "f32",
+}: {
+  readonly name: string;
+  readonly codec?: CodecChoice;
+}): JobDocument["codec"] {
   const isOne = typeof codec === "string" || "kind" in codec;
   const { up = "f32", down = "f32" } = isOne ? { up: codec, down: codec } : codec;
   const chosen = { up: checked(name, up), down: checked(name, down) };

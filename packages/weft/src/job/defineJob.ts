@@ -2,17 +2,13 @@
 import type { Augmentation, DatasetSource } from "@weft/data";
 import type { Layer } from "@weft/nn";
 import type { Tensor } from "@weft/tensor";
-import type { CodecSpec, PlainCodec } from "@weft/vector";
 import { JobError } from "../errors.ts";
 import { misfitOf } from "./checkDefinition.ts";
-import { jobCodec } from "./codec.ts";
+import { type CodecChoice, jobCodec } from "./codec.ts";
 import type { RoundRule } from "./round.ts";
 
 /** (predictions [batch, …], targets [batch, …]) → scalar, the mean over the batch. */
 export type BatchMean = (predictions: Tensor, targets: Tensor) => Tensor;
-
-/** A codec by name, or with its settings: `"int4"`, `{ kind: "topK", fraction: 0.01 }`. */
-export type CodecChoice = PlainCodec | CodecSpec;
 
 export interface JobDefinition {
   /** Names the run; letters, digits, dot, dash and underscore. */
@@ -28,7 +24,7 @@ export interface JobDefinition {
   readonly round: RoundRule;
   readonly stop: StopRule;
   /** How weights and updates travel, each direction by itself or one for both; default "f32". See the codecs in `@weft/vector`. */
-  readonly codec?: CodecChoice | { readonly up?: CodecChoice; readonly down?: CodecChoice };
+  readonly codec?: CodecChoice;
   /** What training computes in; default f32. Parameters, updates, evaluation and predictions are f32 in any case. */
   readonly precision?: Precision;
   /** Everything random follows from it; default 0. */
