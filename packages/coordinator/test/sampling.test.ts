@@ -62,7 +62,7 @@ function invitations(
   const log: RunEffect[] = [];
   let nowMs = 0;
   const send = (event: RunEvent extends infer E ? (E extends RunEvent ? Omit<E, "nowMs"> : never) : never) => {
-    const stepped = step(state, { ...event, nowMs: nowMs++ } as RunEvent);
+    const stepped = step(state, { ...event, nowMs: nowMs++ });
     state = stepped.state;
     log.push(...stepped.effects);
   };

@@ -14,9 +14,11 @@ import { type HeldTransfer, Session, type SessionContext, type SessionHost } fro
 import type { Broadcast } from "../session/broadcast.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { Alarm } from "./alarm.ts";
+import { announcementOf } from "./announcement.ts";
 import type { CommitEffect, Committer } from "./committer.ts";
 import { roundFigures } from "./figures.ts";
 import { Traffic } from "./traffic.ts";
+import { largestWeight, weightLimit } from "./weights.ts";
 
 export interface RunParts {
   readonly run: string;
@@ -148,7 +150,8 @@ export class Run implements SessionHost {
     const broken = suspendedUpload(this.#state, worker);
     const upload = broken !== undefined && uploads.goesOn(broken, message) ? broken : uploads.announce(message);
     this.dispatch({ kind: "updateBegun", worker, upload, round, attempt });
-    let outcome = await uploads.read(upload, payload, this.#maxWeight(session));
+    const limit = weightLimit(this.#state, worker, this.#parts.session.examples);
+    let outcome = await uploads.read(upload, payload, limit);
     // Between the last byte and this turn of the event loop a round may have closed, and the upload been moved on.
     while (outcome.kind === "arrived" && !uploads.isWhole(upload)) outcome = await uploads.whole(upload);
     if (outcome.kind === "invalid") this.dispatch({ kind: "updateInvalid", worker, upload, reason: outcome.reason });
@@ -166,18 +169,6 @@ export class Run implements SessionHost {
 
   newest(): Broadcast {
     return this.#parts.committer.broadcast;
-  }
-
-  /** The most examples an update of this worker may stand for in the open round. */
-  #maxWeight({ worker, ownExamples }: Session): number {
-    const { phase, workers, tasks } = this.#state;
-    const member = phase.kind === "open" ? phase.round.members.get(worker) : undefined;
-    const task = tasks.get(worker);
-    const order = task?.order ?? member?.order;
-    if (order?.kind === "gradient") return order.examples.count;
-    const partition = task?.partition ?? workers.get(worker)?.partition;
-    if (ownExamples !== undefined || partition === undefined) return ownExamples ?? 0;
-    return this.#parts.session.examples.partition(partition.index, partition.of).length;
   }
 
   evaluated(session: Session, { round, attempt, weight, metrics }: MessageOf<"evaluated">): void {
@@ -232,7 +223,7 @@ export class Run implements SessionHost {
     } = this.#parts;
     switch (effect.kind) {
       case "open":
-        uploads.open(effect.contributions, this.#largestWeight(), effect.discounts);
+        uploads.open(effect.contributions, largestWeight(this.#state), effect.discounts);
         break;
       case "sendWork":
         this.#sendWork(effect);
@@ -260,27 +251,21 @@ export class Run implements SessionHost {
           this.failed(error);
         });
         break;
-      case "evaluated": {
-        const { version, metrics, workers, examples: weight } = effect;
-        this.#parts.committer.noteEvaluation(version, metrics);
-        emit({ event: "evaluated", round: version, version, metrics, workers, examples: weight });
-        break;
-      }
-      case "unevaluated":
-        emit({ event: "unevaluated", round: effect.version, reason: effect.reason });
+      case "evaluated":
+        this.#parts.committer.noteEvaluation(effect.version, effect.metrics);
+        emit(announcementOf(effect));
         break;
       case "forget":
         this.#parts.session.identities.forget(effect.workers);
         break;
       case "changed":
         this.#parts.committer.saveChanges(effect.changes);
-        emit({ event: "changed", changes: effect.changes });
+        emit(announcementOf(effect));
         break;
+      case "unevaluated":
       case "reopened":
-        emit({ event: "reopened", round: effect.round, attempt: effect.attempt, reason: effect.reason });
-        break;
       case "gathering":
-        emit({ event: "gathering", workers: effect.workers, expected: effect.expected });
+        emit(announcementOf(effect));
         break;
       case "wake":
         this.#alarm.set(effect.atMs);
@@ -296,13 +281,6 @@ export class Run implements SessionHost {
       default:
         effect satisfies never;
     }
-  }
-
-  /** Largest weight that any update of a round can have: fixes the grid of exact sums, so it changes as rarely as possible. */
-  #largestWeight(): number {
-    const { plan, workers } = this.#state;
-    if (plan.work.kind === "gradient") return plan.work.batchSize;
-    return [...workers.values()].reduce((most, { ownExamples = 0 }) => Math.max(most, ownExamples), plan.examples);
   }
 
   #sendWork({ worker, round, attempt, version, order, deadlineMs }: Extract<RunEffect, { kind: "sendWork" }>): void {

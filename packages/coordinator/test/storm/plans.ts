@@ -45,7 +45,7 @@ export const synchronousPlans: fc.Arbitrary<RunPlan> = fc
     late: fc.constantFrom("refuse", "buffer"),
     balance: fc.constantFrom("equal", "speed"),
   })
-  .map((drawn) => ({ ...plan, ...drawn }) as RunPlan);
+  .map((drawn) => ({ ...plan, ...drawn }));
 
 export const bufferedPlans: fc.Arbitrary<RunPlan> = fc
   .record({

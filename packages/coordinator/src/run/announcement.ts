@@ -1,0 +1,25 @@
+/** Effects that are only told to those who watch. */
+import type { CoordinatorEvent } from "../events.ts";
+import type { RunEffect } from "../round/runEvent.ts";
+
+export type Announced = Extract<
+  RunEffect,
+  { kind: "reopened" | "gathering" | "evaluated" | "unevaluated" | "changed" }
+>;
+
+export function announcementOf(effect: Announced): CoordinatorEvent {
+  switch (effect.kind) {
+    case "reopened":
+      return { event: "reopened", round: effect.round, attempt: effect.attempt, reason: effect.reason };
+    case "gathering":
+      return { event: "gathering", workers: effect.workers, expected: effect.expected };
+    case "evaluated": {
+      const { version, metrics, workers, examples } = effect;
+      return { event: "evaluated", round: version, version, metrics, workers, examples };
+    }
+    case "unevaluated":
+      return { event: "unevaluated", round: effect.version, reason: effect.reason };
+    case "changed":
+      return { event: "changed", changes: effect.changes };
+  }
+}
