@@ -1,5 +1,6 @@
 /** Functions without parameters that stand in a model as they are. */
 import type { Tensor } from "@weft/tensor";
+import { ShapeError, typeText } from "@weft/tensor";
 
 /** max(x, 0) */
 export function relu(x: Tensor): Tensor {
@@ -19,6 +20,11 @@ export function leakyRelu(x: Tensor, slope?: number): Tensor {
 /** x above 0, alpha · (e^x − 1) below; alpha is 1 unless given. */
 export function elu(x: Tensor, alpha?: number): Tensor {
   return x.elu(alpha);
+}
+
+/** x above 0, alpha · (e^(x/alpha) − 1) below, so that its slope is continuous for every alpha (Barron 2017); alpha is 1 unless given. */
+export function celu(x: Tensor, alpha = 1): Tensor {
+  return x.div(alpha).elu(1).mul(alpha);
 }
 
 /** Self-normalising (Klambauer et al. 2017). */
@@ -77,6 +83,21 @@ export function sigmoid(x: Tensor): Tensor {
 /** log sigmoid(x), without overflow. */
 export function logSigmoid(x: Tensor): Tensor {
   return x.logSigmoid();
+}
+
+/** min(max(x, −1), 1) */
+export function hardTanh(x: Tensor): Tensor {
+  return x.clip(-1, 1);
+}
+
+/** a · sigmoid(b) of the two halves a, b of the last axis, whose size is even: a gated linear unit (Dauphin et al. 2017). */
+export function glu(x: Tensor): Tensor {
+  const features = x.shape.at(-1) ?? 0;
+  if (x.rank === 0 || features % 2 !== 0) {
+    throw new ShapeError(`glu: ${typeText(x)} has no last axis of even size; give it twice the features you want`);
+  }
+  const [values = x, gates = x] = x.split(2, -1);
+  return values.mul(gates.sigmoid());
 }
 
 export function tanh(x: Tensor): Tensor {

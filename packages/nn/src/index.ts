@@ -43,6 +43,8 @@ export type { GroupNormOptions, LayerNormOptions, NormOptions } from "./norm.ts"
 export { batchNorm } from "./batchNorm.ts";
 export type { BatchNormOptions } from "./batchNorm.ts";
 export * from "./activations.ts";
+export { prelu } from "./prelu.ts";
+export type { PreluOptions } from "./prelu.ts";
 export type { LossOptions } from "./reduction.ts";
 export {
   cosineDistance,
