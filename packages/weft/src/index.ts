@@ -1,9 +1,20 @@
 /** The face of Weft: jobs, their rounds, and training them. Layers, optimisers and data come from their own packages. */
-export type { BatchMean, Job, JobDefinition, Precision, StopRule } from "./job/defineJob.ts";
+export type { BatchMean, Job, JobDefinition, Precision } from "./job/defineJob.ts";
+export type { StopRule } from "./job/stop.ts";
 export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
-export type { DataParallelKnobs, FederatedKnobs, PartitionRule, RoundRule } from "./job/round.ts";
-export { adaptive, dataParallel, federated, iid, shards } from "./job/round.ts";
+export type { AsynchronousKnobs, DataParallelKnobs, FederatedKnobs, PartitionRule, RoundRule } from "./job/round.ts";
+export {
+  adaptive,
+  asynchronous,
+  buffered,
+  constant,
+  dataParallel,
+  federated,
+  iid,
+  polynomial,
+  shards,
+} from "./job/round.ts";
 export { JobError, ModelFileError, UsageError } from "./errors.ts";
 export type { Run, TrainOptions } from "./run/train.ts";
 export { train } from "./run/train.ts";

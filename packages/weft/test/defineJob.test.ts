@@ -6,7 +6,7 @@ import { decodeJob } from "@weft/protocol";
 import { checkJob } from "@weft/worker";
 import { describe, expect, test } from "vitest";
 import type { JobDefinition } from "weft";
-import { buildJob, dataParallel, defineJob, federated } from "weft";
+import { adaptive, asynchronous, buffered, buildJob, dataParallel, defineJob, federated } from "weft";
 
 const definition: JobDefinition = {
   name: "digits",
@@ -17,6 +17,9 @@ const definition: JobDefinition = {
   round: dataParallel({ batchSize: 32, optimizer: adam({ learningRate: 1e-3 }) }),
   stop: { epochs: 1 },
 };
+
+const local = { epochs: 1, batchSize: 8, optimizer: sgd({ learningRate: 0.1 }) };
+const server = sgd({ learningRate: 1 });
 
 describe("a definition is refused", () => {
   const cases: [string, Partial<JobDefinition>, RegExp][] = [
@@ -29,6 +32,21 @@ describe("a definition is refused", () => {
       /f1; expected one of loss, accuracy/,
     ],
     ["with a metric called loss", { metrics: { loss: accuracy } }, /may not be called loss/],
+    [
+      "with knobs that contradict each other",
+      { round: federated({ local, server, pace: buffered({ size: 4 }), quorum: { count: 3 } }), stop: { rounds: 1 } },
+      /a buffered pace with a quorum: .* leave `quorum` out/,
+    ],
+    [
+      "with patience for a metric nobody measures",
+      { stop: { epochs: 1, patience: { metric: "f1", evaluations: 2 } } },
+      /stop\.patience names metric f1/,
+    ],
+    [
+      "with patience and no evaluations",
+      { stop: { epochs: 1, patience: { metric: "loss", evaluations: 2 } } },
+      /give `evaluation`/,
+    ],
     [
       "with epochs over federated rounds",
       {
@@ -111,4 +129,21 @@ test("a loss that does not fit the model names job and shapes", async () => {
     metrics: {},
   });
   expect(() => buildJob(job, data)).toThrow(/job digits: .*\[1, ?2\].*\[1, ?1\]|job digits: .*shape/);
+});
+
+test("the knobs of paces, sampling and evaluation travel as they are given", async () => {
+  const evaluation = { on: "workers", every: 5, heldOut: 0.2 } as const;
+  const cohort = { count: 3, sampling: "loss", fairness: { maxShare: 2, maxWait: 20 }, overSelect: 1.3 } as const;
+  const sampled = federated({ local, server, cohort, evaluation, late: "buffer", deadline: adaptive(3) });
+  const stop = { rounds: 9, target: { metric: "accuracy", value: 0.9 }, patience: { metric: "loss", evaluations: 4 } };
+  const data = await digits().load();
+  const { document } = decodeJob(buildJob(defineJob({ ...definition, round: sampled, stop }), data));
+  expect(document.round).toMatchObject({ cohort, evaluation, late: "buffer", deadlineMs: { deviations: 3 } });
+  // A target is checked where there are evaluations.
+  expect(document.stop).toEqual({ ...stop, target: { ...stop.target, every: 5 } });
+  const optimizer = sgd({ learningRate: 0.1 });
+  const free = { ...definition, round: asynchronous({ batchSize: 32, optimizer, maxStaleness: 4 }) };
+  const built = decodeJob(buildJob(defineJob(free), data)).document.round;
+  expect(built.pace).toEqual({ kind: "buffered", size: 1, maxStaleness: 4, staleness: { kind: "constant" } });
+  expect(Object.keys(decodeJob(buildJob(defineJob(definition), data)).document.round)).not.toContain("pace");
 });

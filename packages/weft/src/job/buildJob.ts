@@ -1,15 +1,16 @@
 /** Turns a definition into the encoded job document that coordinator and workers understand. */
 import type { DataContract, Dataset } from "@weft/data";
 import { accuracy, softmaxCrossEntropy } from "@weft/nn";
-import type { JobDocument, JobDraft, JobPrograms, JobRound } from "@weft/protocol";
+import type { JobDocument, JobDraft, JobPrograms } from "@weft/protocol";
 import { ProtocolError, encodeJob } from "@weft/protocol";
 import type { Program } from "@weft/tensor";
 import { WeftError, encode, valueTypes } from "@weft/tensor";
 import { JobError } from "../errors.ts";
 import { jobCodec } from "./codec.ts";
 import type { Job, JobDefinition } from "./defineJob.ts";
-import type { RoundRule } from "./round.ts";
+import { wireRound } from "./round.ts";
 import { tracePrograms } from "./programs.ts";
+import { wireStop } from "./stop.ts";
 
 /** Examples per call when evaluating or predicting: enough to fill the kernels, little enough for a tab. */
 export const defaultEvaluationBatch = 250;
@@ -55,7 +56,6 @@ export function buildJob(
       evaluate: packed(evaluationBatch, traced.evaluate(evaluationBatch)),
       predict: packed(evaluationBatch, traced.predict(evaluationBatch)),
     };
-    const { rounds, epochs, target } = definition.stop;
     const draft: JobDraft = {
       format: 1,
       name: definition.name,
@@ -75,11 +75,7 @@ export function buildJob(
       round: wireRound(definition.round),
       ...(definition.precision ? { precision: { lossScale: "dynamic", ...definition.precision } } : {}),
       codec: jobCodec(definition),
-      stop: {
-        ...(rounds === undefined ? {} : { rounds }),
-        ...(epochs === undefined ? {} : { epochs }),
-        ...(target === undefined ? {} : { target: { every: 1, ...target } }),
-      },
+      stop: wireStop(definition.stop, definition.round),
       seed: definition.seed ?? 0,
     };
     return encodeJob(draft, programs);
@@ -100,11 +96,6 @@ function checkClasses({ name, loss, metrics = {} }: JobDefinition, { fields }: D
   throw new JobError(
     `job ${name}: the data has classes 0 to ${highest}, but the model gives ${classes} logits; its last layer should have features: ${highest + 1}`,
   );
-}
-
-/** The knobs that travel; how the coordinator shares out its examples is its own affair. */
-function wireRound({ work, cohort, quorum, deadlineMs, weighting, server, normBound }: RoundRule): JobRound {
-  return { work, cohort, quorum, deadlineMs, weighting, server, normBound };
 }
 
 /** Batch sizes a worker may be asked for, ascending: the shares of a batch among 1, 2, 3… workers. */

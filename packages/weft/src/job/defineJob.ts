@@ -1,11 +1,15 @@
 /** A job: what to train, on which data, by which rounds. The same definition runs in a program, on ten machines, in tabs. */
 import type { Augmentation, DatasetSource } from "@weft/data";
 import type { Layer } from "@weft/nn";
+import { refusalOf } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
 import { JobError } from "../errors.ts";
 import { misfitOf } from "./checkDefinition.ts";
 import { type CodecChoice, jobCodec } from "./codec.ts";
-import type { RoundRule } from "./round.ts";
+import { type RoundRule, wireRound } from "./round.ts";
+import { type StopRule, stopProblem, wireStop } from "./stop.ts";
+
+export type { StopRule } from "./stop.ts";
 
 /** (predictions [batch, …], targets [batch, …]) → scalar, the mean over the batch. */
 export type BatchMean = (predictions: Tensor, targets: Tensor) => Tensor;
@@ -41,15 +45,6 @@ export interface Precision {
   readonly lossScale?: "dynamic" | number;
 }
 
-/** The run ends at whichever comes first. */
-export interface StopRule {
-  readonly rounds?: number;
-  /** Passes over the training set; for rounds of gradients only. */
-  readonly epochs?: number;
-  /** Ends once a metric on the test set reaches `value`, checked every `every` rounds (default 1). */
-  readonly target?: { readonly metric: string; readonly value: number; readonly every?: number };
-}
-
 /** A checked definition, as a job file exports it by default. */
 export interface Job {
   readonly kind: "weft-job";
@@ -65,20 +60,10 @@ export function defineJob(definition: JobDefinition): Job {
   if (!/^[\w.-]{1,100}$/.test(name)) fail("its name must be 1 to 100 letters, digits, dots, dashes or underscores");
   const misfit = misfitOf(definition, Object.keys(parts));
   if (misfit !== undefined) fail(misfit);
-  if (stop.rounds === undefined && stop.epochs === undefined && stop.target === undefined) {
-    fail("it would never end; give stop: { rounds }, { epochs } or { target }");
-  }
-  for (const [what, value] of Object.entries({ rounds: stop.rounds, epochs: stop.epochs })) {
-    if (value !== undefined && !(value > 0)) fail(`stop.${what} is ${value}; expected a positive number`);
-  }
-  if (stop.epochs !== undefined && round.work.kind === "local") {
-    fail("stop.epochs counts passes of data-parallel rounds; with federated rounds use stop: { rounds } or { target }");
-  }
-  if (stop.target && stop.target.metric !== "loss" && !(stop.target.metric in metrics)) {
-    fail(
-      `stop.target names metric ${stop.target.metric}; expected one of ${["loss", ...Object.keys(metrics)].join(", ")}`,
-    );
-  }
+  const problem = stopProblem(stop, round, Object.keys(metrics));
+  if (problem !== undefined) fail(problem);
+  const refusal = refusalOf({ round: wireRound(round), stop: wireStop(stop, round), examples: undefined });
+  if (refusal !== undefined) fail(refusal);
   jobCodec(definition);
   const { compute, lossScale = "dynamic" } = definition.precision ?? { compute: "f16" };
   // Job files in JavaScript are not checked by a compiler.
