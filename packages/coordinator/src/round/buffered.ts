@@ -3,7 +3,7 @@
  * version they were made on (FedBuff, Nguyen et al. 2022; with size 1 asynchronous SGD; with a bound on staleness the
  * stale-synchronous rule of Ho et al. 2013).
  */
-import { eligibleWorkers, presentWorkers, workersOf } from "./cohort.ts";
+import { eligibleWorkers, workersOf } from "./cohort.ts";
 import { deadlineFor } from "./deadline.ts";
 import { change, type Draft, openRound, putTask, putWorker } from "./draft.ts";
 import { durableProgress } from "./durable.ts";
@@ -34,7 +34,7 @@ function tryClose(draft: Draft, pace: BufferedPace): boolean {
   const round = openRound(draft);
   if (round === undefined) return false;
   const { ending, tasks } = draft.state;
-  const isDeserted = tasks.size === 0 && presentWorkers(draft.state).length === 0;
+  const isDeserted = tasks.size === 0 && draft.state.workers.present === 0;
   if (ending !== undefined || (isDeserted && round.counted.length === 0)) {
     holdArriving(draft);
     change(draft, { phase: { kind: "gathering" } });
@@ -104,15 +104,15 @@ function tryOpen(draft: Draft, pace: BufferedPace): boolean {
 function giveOrders(draft: Draft, pace: BufferedPace): void {
   const round = openRound(draft);
   if (round === undefined || draft.state.paused || isFull(round, pace)) return;
-  const present = presentWorkers(draft.state);
-  if (present.length === 0) return;
-  const { plan, version, attempt, tasks } = draft.state;
-  const busy = present.filter(({ id }) => tasks.has(id)).length;
-  const count = workersOf(plan.cohort, present.length) - busy;
+  const { plan, version, attempt, tasks, workers } = draft.state;
+  if (workers.present === 0) return;
+  const busy = [...tasks.keys()].filter((id) => isPresent(workers.get(id))).length;
+  const count = workersOf(plan.cohort, workers.present) - busy;
+  if (count <= 0) return;
   const ready = eligibleWorkers(draft.state).filter(
     ({ benchedUntil }) => tasks.size === 0 || benchedUntil <= version + 1,
   );
-  if (count <= 0 || ready.length === 0) return;
+  if (ready.length === 0) return;
   if (tasks.size === 0 && attempt > 0 && round.counted.length === 0) tellWhy(draft, round);
   assignPartitions(draft);
   const chosen = draw(draft.state, ready, {
@@ -121,6 +121,8 @@ function giveOrders(draft: Draft, pace: BufferedPace): void {
   });
   for (const { id } of chosen) giveOrder(draft, id);
 }
+
+const isPresent = (worker: WorkerState | undefined) => worker !== undefined && worker.awaySinceMs === undefined;
 
 /** Every order on the version has ended without an update. */
 function tellWhy(draft: Draft, { round }: OpenRound): void {

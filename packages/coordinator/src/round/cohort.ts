@@ -11,9 +11,7 @@ export function workersOf(share: WorkerShare, total: number): number {
 
 /** Present workers in slot order. */
 export function presentWorkers(state: RunState): WorkerState[] {
-  return [...state.workers.values()]
-    .filter((worker) => worker.awaySinceMs === undefined)
-    .sort((a, b) => a.slot - b.slot);
+  return [...state.workers.values()].filter((worker) => worker.awaySinceMs === undefined);
 }
 
 export interface Cohort {

@@ -15,14 +15,11 @@ export function change(draft: Draft, fields: Partial<RunState>): void {
 }
 
 export function putWorker(draft: Draft, worker: WorkerState): void {
-  change(draft, { workers: new Map(draft.state.workers).set(worker.id, worker) });
+  change(draft, { workers: draft.state.workers.with(worker) });
 }
 
 export function removeWorkers(draft: Draft, ids: readonly string[]): void {
-  if (ids.length === 0) return;
-  const workers = new Map(draft.state.workers);
-  for (const id of ids) workers.delete(id);
-  change(draft, { workers });
+  if (ids.length > 0) change(draft, { workers: draft.state.workers.without(ids) });
 }
 
 /** The open round, if there is one; a round being committed takes nothing any more. */

@@ -1,6 +1,7 @@
 /** What must survive a restart besides the model: stored with every round, and made into a state again. */
 import type { RunPlan } from "./plan.ts";
 import { keepsRecords, type WorkerRecord } from "./record.ts";
+import { Roster } from "./roster.ts";
 import {
   type Best,
   type Changes,
@@ -63,11 +64,11 @@ export function resumedState(
 ): RunState {
   const { epoch, start, epochs, expected, positions, best, records = {} } = stored.progress;
   const changes = stored.changes ?? stored.progress.changes ?? {};
-  const workers = new Map<string, WorkerState>();
+  let workers = Roster.empty<WorkerState>();
   for (const { id, slot } of stored.workers) {
     const fresh = newWorker(id, slot);
     const record = records[id] ?? fresh.record;
-    workers.set(id, { ...fresh, position: positions[id] ?? 0, record, awaySinceMs: stored.nowMs });
+    workers = workers.with({ ...fresh, position: positions[id] ?? 0, record, awaySinceMs: stored.nowMs });
   }
   return {
     ...initialState(changedPlan(plan, changes), expected),

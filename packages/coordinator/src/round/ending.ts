@@ -1,7 +1,6 @@
 /** Why a run opens no further round: its stop rule, its metrics, its operator, or updates that are all refused. */
 import { change, type Draft } from "./draft.ts";
 import { bufferedPace, tolerance } from "./plan.ts";
-import { presentWorkers } from "./cohort.ts";
 import type { Best, Ending, RunState } from "./state.ts";
 
 /** Attempts in a row without one valid update after which the run is given up; in a buffered pace, orders of each worker. */
@@ -16,7 +15,7 @@ export function endOf(state: RunState): Ending | undefined {
     return { reason: "epochs", detail: `${epochs} epochs are done` };
   }
   const isBuffered = bufferedPace(plan) !== undefined;
-  if (barren < barrenAttempts * (isBuffered ? Math.max(1, presentWorkers(state).length) : 1)) return undefined;
+  if (barren < barrenAttempts * (isBuffered ? Math.max(1, state.workers.present) : 1)) return undefined;
   const what = isBuffered ? "orders" : "attempts";
   const detail = `round ${version + 1}: ${barren} ${what} brought no valid update; the last was refused: ${complaint}`;
   return { reason: "failed", detail };

@@ -37,7 +37,7 @@ export function forgetAbsent(draft: Draft): void {
   if (started) {
     const members = phase.kind === "open" ? phase.round.members : undefined;
     const gone: string[] = [];
-    for (const { id, awaySinceMs } of workers.values()) {
+    for (const { id, awaySinceMs } of workers.absent()) {
       if (awaySinceMs === undefined || draft.nowMs < awaySinceMs + plan.gatherMs || members?.has(id) === true) continue;
       rememberWorker(draft, id);
       gone.push(id);

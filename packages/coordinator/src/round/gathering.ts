@@ -11,7 +11,7 @@ import type { WorkerState } from "./state.ts";
  * sample is as good without the one that is missing.
  */
 export function gathered(draft: Draft): boolean {
-  const present = presentWorkers(draft.state).length;
+  const { present } = draft.state.workers;
   const { expected, started, plan } = draft.state;
   if (present >= expected) {
     change(draft, { expected: present });
@@ -29,7 +29,7 @@ export function gathered(draft: Draft): boolean {
 
 /** Starts or stops the gathering clock. */
 export function noteShortage(draft: Draft): void {
-  const present = presentWorkers(draft.state).length;
+  const { present } = draft.state.workers;
   const short = present > 0 && present < draft.state.expected;
   if (short === (draft.state.shortSinceMs !== undefined)) return;
   change(draft, { shortSinceMs: short ? draft.nowMs : undefined });

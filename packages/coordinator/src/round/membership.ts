@@ -14,7 +14,7 @@ import { rejoinEvaluation } from "./evaluation.ts";
 import { rememberWorker, takeBack } from "./forget.ts";
 import type { Reason } from "./runEvent.ts";
 import { sendPartition } from "./partition.ts";
-import { newWorker, type RunState } from "./state.ts";
+import { newWorker } from "./state.ts";
 
 export interface Joining {
   readonly worker: string;
@@ -25,7 +25,7 @@ export interface Joining {
 /** A new worker takes part from the next round; one that comes back into its round gets its order again. */
 export function join(draft: Draft, { worker: id, slot, ownExamples }: Joining): void {
   const known = draft.state.workers.get(id);
-  const worker = known ?? { ...newWorker(id, freeSlot(draft.state, slot)), ...takeBack(draft, id) };
+  const worker = known ?? { ...newWorker(id, draft.state.workers.freeSlot(slot)), ...takeBack(draft, id) };
   // Its share of the data is sent again, for the process behind the connection may be a new one.
   putWorker(draft, { ...worker, ownExamples, awaySinceMs: undefined, holdsPartition: false, benchedUntil: 0 });
   // While workers keep coming, before the first round, the patience with those missing starts anew.
@@ -70,14 +70,6 @@ function rejoinTask(draft: Draft, id: string): void {
   const { round, attempt, order } = task;
   const deadlineMs = Math.max(0, task.deadlineAtMs - draft.nowMs);
   draft.effects.push({ kind: "sendWork", worker: id, round, attempt, version: round - 1, order, deadlineMs });
-}
-
-function freeSlot(state: RunState, wanted: number | undefined): number {
-  const taken = new Set([...state.workers.values()].map(({ slot }) => slot));
-  if (wanted !== undefined && !taken.has(wanted)) return wanted;
-  let slot = 0;
-  while (taken.has(slot)) slot += 1;
-  return slot;
 }
 
 /** Gone by its own word or by ours: nothing waits for it, and its slot is free. What it delivered counts. */

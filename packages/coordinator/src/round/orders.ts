@@ -1,6 +1,5 @@
 /** What each worker of a cohort is to do: a global batch cut in contiguous slices, or epochs on its own share. */
 import type { WorkOrder } from "@weft/protocol";
-import { presentWorkers } from "./cohort.ts";
 import { bufferedPace } from "./plan.ts";
 import { hashOf, orderSeed, streamSeed } from "./random.ts";
 import type { Progress, RunState, WorkerState } from "./state.ts";
@@ -28,7 +27,7 @@ function localOrders(
     const seed = orderSeed(plan.seed, version + 1, worker.partition?.index ?? worker.slot);
     orders.set(worker.id, { kind: "local", epochs: work.epochs, batchSize: work.batchSize, seed });
   }
-  const share = cohort.length / presentWorkers(state).length;
+  const share = cohort.length / state.workers.present;
   return { orders, after: { ...progress, epochs: progress.epochs + work.epochs * share } };
 }
 

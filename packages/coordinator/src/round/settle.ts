@@ -170,9 +170,9 @@ function noteInvitations(draft: Draft, { invited, eligible }: Cohort): void {
   const chosen = new Set(invited.map(({ id }) => id));
   const { plan } = draft.state;
   const share = invited.length / eligible.length + shareOfAbsent(plan.cohort.fairness, invited, eligible.length);
-  const workers = new Map(draft.state.workers);
+  let { workers } = draft.state;
   for (const worker of eligible) {
-    workers.set(worker.id, { ...worker, record: invite(worker.record, { invited: chosen.has(worker.id), share }) });
+    workers = workers.with({ ...worker, record: invite(worker.record, { invited: chosen.has(worker.id), share }) });
   }
   change(draft, { workers });
 }
@@ -184,9 +184,7 @@ function setWake(draft: Draft): void {
   if (evaluation !== undefined) times.push(evaluation.deadlineAtMs);
   if (phase.kind === "open") times.push(phase.round.deadlineAtMs);
   if (phase.kind === "open" || tasks.size > 0 || evaluation !== undefined) {
-    for (const { awaySinceMs } of workers.values()) {
-      if (awaySinceMs !== undefined) times.push(awaySinceMs + plan.gatherMs);
-    }
+    for (const { awaySinceMs = Infinity } of workers.absent()) times.push(awaySinceMs + plan.gatherMs);
   }
   if (phase.kind === "gathering" && shortSinceMs !== undefined) times.push(shortSinceMs + plan.gatherMs);
   const future = times.filter((time) => time > draft.nowMs && time < Infinity);

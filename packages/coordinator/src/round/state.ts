@@ -2,6 +2,7 @@
 import type { DeadlineRule, WorkerShare, WorkOrder } from "@weft/protocol";
 import type { RunPlan } from "./plan.ts";
 import { freshRecord, type WorkerRecord } from "./record.ts";
+import { Roster } from "./roster.ts";
 
 /** A worker the coordinator knows; it is present while connected and ready for work. */
 export interface WorkerState {
@@ -168,7 +169,7 @@ export interface RunState {
   readonly shortSinceMs: number | undefined;
   /** Partitions the coordinator's set is cut in, for local work. */
   readonly slots: number;
-  readonly workers: ReadonlyMap<string, WorkerState>;
+  readonly workers: Roster<WorkerState>;
   /** Workers that went, the one gone longest first. */
   readonly remembered: ReadonlyMap<string, Remembered>;
   readonly tasks: ReadonlyMap<string, Task>;
@@ -209,7 +210,7 @@ export function initialState(plan: RunPlan, expectedWorkers: number): RunState {
     started: false,
     shortSinceMs: undefined,
     slots: 0,
-    workers: new Map(),
+    workers: Roster.empty(),
     remembered: new Map(),
     tasks: new Map(),
     durations: [],

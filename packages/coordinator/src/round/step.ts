@@ -2,7 +2,7 @@
  * The round machine: `step(state, event) → { state, effects }`. Pure: time comes in with events, choices are hashes of the
  * run's seed, and everything done to the world is an effect for the shell to carry out in order.
  */
-import { countsForQuorum, type CountRule, presentWorkers } from "./cohort.ts";
+import { countsForQuorum, type CountRule } from "./cohort.ts";
 import { change, type Draft } from "./draft.ts";
 import { changedPlan } from "./durable.ts";
 import { noteMetrics } from "./ending.ts";
@@ -110,6 +110,6 @@ function announceGathering(draft: Draft, before: RunState): void {
 /** Workers present while a round cannot open for lack of them; undefined otherwise. */
 function waiting(state: RunState): number | undefined {
   if (state.phase.kind !== "gathering" || state.paused) return undefined;
-  const present = presentWorkers(state).length;
+  const { present } = state.workers;
   return present < state.expected ? present : undefined;
 }

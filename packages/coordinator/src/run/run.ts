@@ -6,7 +6,6 @@ import type { CoordinatorEvent, FinishReason } from "../events.ts";
 import type { Decide } from "../options.ts";
 import type { Outcome } from "../outcome.ts";
 import { totalRounds } from "../round/plan.ts";
-import { presentWorkers } from "../round/cohort.ts";
 import type { RunEffect, RunEvent } from "../round/runEvent.ts";
 import type { RunState } from "../round/state.ts";
 import { suspendedUpload } from "../round/updates.ts";
@@ -67,7 +66,7 @@ export class Run implements SessionHost {
   }
 
   get workers(): number {
-    return presentWorkers(this.#state).length;
+    return this.#state.workers.present;
   }
 
   get connections(): number {

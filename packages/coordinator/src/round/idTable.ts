@@ -1,0 +1,96 @@
+/** A table from identities to numbers that is never changed: a tree by the bits of a hash, whose leaves are short lists. */
+
+/** Identities in a leaf before it is divided. */
+const leafSize = 16;
+const width = 16;
+const bits = 4;
+
+interface Leaf {
+  readonly ids: readonly string[];
+  readonly numbers: readonly number[];
+}
+type Branch = readonly (Node | undefined)[];
+type Node = Leaf | Branch;
+
+export class IdTable {
+  static readonly empty = new IdTable(undefined, 0);
+  readonly #root: Node | undefined;
+  readonly size: number;
+
+  private constructor(root: Node | undefined, size: number) {
+    this.#root = root;
+    this.size = size;
+  }
+
+  get(id: string): number | undefined {
+    let node = this.#root;
+    for (let hash = hashOf(id); isBranch(node); hash >>>= bits) node = node[hash & (width - 1)];
+    const place = node?.ids.indexOf(id) ?? -1;
+    return place < 0 ? undefined : node?.numbers[place];
+  }
+
+  with(id: string, number: number): IdTable {
+    const size = this.get(id) === undefined ? this.size + 1 : this.size;
+    return new IdTable(put(this.#root, { id, number }, { hash: hashOf(id), depth: 0 }), size);
+  }
+
+  without(id: string): IdTable {
+    return this.get(id) === undefined ? this : new IdTable(remove(this.#root, id, hashOf(id)), this.size - 1);
+  }
+
+  *ids(): Generator<string, void, undefined> {
+    yield* idsOf(this.#root);
+  }
+}
+
+const isBranch = (node: Node | undefined): node is Branch => Array.isArray(node);
+
+interface Place {
+  /** What is left of the hash. */
+  readonly hash: number;
+  readonly depth: number;
+}
+
+function put(node: Node | undefined, entry: { id: string; number: number }, { hash, depth }: Place): Node {
+  if (isBranch(node))
+    return withChild(node, hash, (child) => put(child, entry, { hash: hash >>> bits, depth: depth + 1 }));
+  const { ids, numbers } = node ?? { ids: [], numbers: [] };
+  const place = ids.indexOf(entry.id);
+  if (place >= 0) return { ids, numbers: numbers.with(place, entry.number) };
+  // Where the hash has no bits left, a leaf grows as it must.
+  if (ids.length < leafSize || depth === 32 / bits)
+    return { ids: [...ids, entry.id], numbers: [...numbers, entry.number] };
+  const divided = ids.reduce<Node>(
+    (branch, id, i) => put(branch, { id, number: numbers[i] ?? 0 }, { hash: hashOf(id) >>> (bits * depth), depth }),
+    [],
+  );
+  return put(divided, entry, { hash, depth });
+}
+
+function remove(node: Node | undefined, id: string, hash: number): Node | undefined {
+  if (isBranch(node)) return withChild(node, hash, (child) => remove(child, id, hash >>> bits));
+  if (node === undefined) return undefined;
+  const place = node.ids.indexOf(id);
+  return { ids: node.ids.toSpliced(place, 1), numbers: node.numbers.toSpliced(place, 1) };
+}
+
+function withChild(branch: Branch, hash: number, change: (child: Node | undefined) => Node | undefined): Branch {
+  const copy = branch.slice();
+  const place = hash & (width - 1);
+  while (copy.length <= place) copy.push(undefined);
+  copy[place] = change(copy[place]);
+  return copy;
+}
+
+function* idsOf(node: Node | undefined): Generator<string, void, undefined> {
+  if (!isBranch(node)) yield* node?.ids ?? [];
+  else for (const child of node) yield* idsOf(child);
+}
+
+/** FNV-1a (Fowler, Noll, Vo) over the code units, with the finaliser of MurmurHash3 for the low bits. */
+function hashOf(id: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
