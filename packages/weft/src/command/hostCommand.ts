@@ -100,9 +100,12 @@ function stopOnSignals({ coordinator }: HostedRun, output: Output): () => boolea
   return () => signalled;
 }
 
+/** Ends that the job itself names. */
+const planned: ReadonlySet<Outcome["reason"]> = new Set(["rounds", "epochs", "target", "patience"]);
+
 function exitCodeOfOutcome({ reason }: Outcome, interrupted: boolean): number {
   if (interrupted) return exitCodes.interrupted;
-  return reason === "rounds" || reason === "epochs" || reason === "target" ? exitCodes.success : exitCodes.refused;
+  return planned.has(reason) ? exitCodes.success : exitCodes.refused;
 }
 
 /** What `resume` needs besides what the store holds: where the job's data comes from and who was expected. */

@@ -39,7 +39,13 @@ function lineOf(event: CoordinatorEvent): string | undefined {
     case "refusedUpdate":
       return `update of ${event.worker} for round ${event.round} refused: ${event.reason}`;
     case "evaluated":
-      return `round ${event.round}  test ${metricsText(event.metrics)}`;
+      return `round ${event.round}  ${event.workers === undefined ? "test" : `on ${count(event.workers)} workers`} ${metricsText(event.metrics)}`;
+    case "unevaluated":
+      return `round ${event.round} was not measured: ${event.reason}`;
+    case "changed":
+      return `changed: ${Object.entries(event.changes)
+        .map(([rule, value]) => `${rule} ${JSON.stringify(value)}`)
+        .join(", ")}`;
     case "finished":
       return [
         `finished (${event.reason}) after ${count(event.rounds)} rounds: test ${metricsText(event.metrics)}`,
