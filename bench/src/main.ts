@@ -15,6 +15,8 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   "engine-memory": async () => (await import("./engine/memoryGrowth.ts")).engineMemory,
   "engine-import": async () => (await import("./engine/importTime.ts")).engineImport,
   "engine-size": async () => (await import("./engine/size.ts")).engineSize,
+  wire: async () => (await import("./wire/wire.ts")).wire,
+  codecs: async () => (await import("./codecs.ts")).codecs,
   federated: async () => (await import("./federated.ts")).federated,
 };
 

@@ -1,5 +1,5 @@
 /** Two-lane double arithmetic, for the few functions whose range reduction needs more than single precision. */
-import { f64 } from "./scalar.ts";
+import { type F64, f64 } from "./scalar.ts";
 import type { Expression } from "./expression.ts";
 import { expression } from "./expression.ts";
 import { leb128 } from "./bytes.ts";
@@ -13,7 +13,8 @@ const shift = (code: number) => (x: V128, count: Expression<"i32">) =>
   expression("v128", [0xfd, ...leb128(code)], [x, count]);
 
 export const f64x2 = {
-  splat: (value: number): V128 => expression("v128", [0xfd, 0x14], [f64.const(value)]),
+  splat: (value: F64): V128 => expression("v128", [0xfd, 0x14], [f64.of(value)]),
+  extractLane: (x: V128, lane: 0 | 1): Expression<"f64"> => expression("f64", [0xfd, 0x21, lane], [x]),
   promoteLow: op(0x5f),
   /** Two floats, then zeros. */
   demote: op(0x5e),

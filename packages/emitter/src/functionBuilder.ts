@@ -77,6 +77,10 @@ export class FunctionBuilder {
     this.#write([0x3a, ...memoryImmediate(0, offset)], i32.of(address), i32.of(value));
   }
 
+  storeI16(address: I32, value: I32, offset = 0): void {
+    this.#write([0x3b, ...memoryImmediate(1, offset)], i32.of(address), i32.of(value));
+  }
+
   storeF32(address: I32, value: F32, offset = 0): void {
     this.#write([0x38, ...memoryImmediate(2, offset)], i32.of(address), f32.of(value));
   }

@@ -84,15 +84,22 @@ export const i32 = {
   geS: binary("i32", "i32", 0x4e),
   load: load("i32", 0x28, 2),
   load8U: load("i32", 0x2d, 0),
+  load16U: load("i32", 0x2f, 1),
+  /** The bits of an f32. */
+  reinterpretF32: unary("f32", "i32", 0xbc),
 } as const;
 
 export const f32 = {
   of: lift.f32,
   add: binary("f32", "f32", 0x92),
   mul: binary("f32", "f32", 0x94),
+  div: binary("f32", "f32", 0x95),
+  reinterpretI32: unary("i32", "f32", 0xbe),
   load: load("f32", 0x2a, 2),
 } as const;
 
 export const f64 = {
   const: (value: number) => lift.f64(value),
+  of: lift.f64,
+  add: binary("f64", "f64", 0xa0),
 } as const;

@@ -38,6 +38,7 @@ export const v128 = {
   load8Splat: load(0x07, 0),
   load32Splat: load(0x09, 2),
   load32Zero: load(0x5c, 2),
+  load64Zero: load(0x5d, 3),
   load32Lane: loadLane(0x56, 2),
   not: unary(0x4d),
   and: binary(0x4e),
@@ -50,13 +51,24 @@ export const v128 = {
 } as const;
 
 export const i8x16 = {
+  splat: (x: number) => vector(0x0c, [], Array<number>(16).fill(x & 255)),
   extractLaneU: extract("i32", 0x16),
+  /** Saturating. */
+  narrowI16x8S: binary(0x65),
   narrowI16x8U: binary(0x66),
+  add: binary(0x6e),
+  sub: binary(0x71),
 } as const;
 
 export const i16x8 = {
   narrowI32x4S: binary(0x85),
+  /** Of signed lanes, saturating to 0..65535. */
+  narrowI32x4U: binary(0x86),
+  extendLowI8x16S: unary(0x87),
+  extendHighI8x16S: unary(0x88),
   extendLowI8x16U: unary(0x89),
+  shl: shift(0x8b),
+  shrU: shift(0x8d),
 } as const;
 
 /** Byte positions of four 32-bit lanes. */
@@ -85,7 +97,10 @@ export const i32x4 = {
   leU: binary(0x3e),
   abs: unary(0xa0),
   neg: unary(0xa1),
+  extendLowI16x8S: unary(0xa7),
+  extendHighI16x8S: unary(0xa8),
   extendLowI16x8U: unary(0xa9),
+  extendHighI16x8U: unary(0xaa),
   shl: shift(0xab),
   shrS: shift(0xac),
   shrU: shift(0xad),

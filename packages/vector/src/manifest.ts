@@ -1,9 +1,9 @@
 /** The manifest of a model: which parameter, of which shape and kind, lies where in the flat vector. */
 import { ManifestError } from "./errors.ts";
 
-export const parameterKinds = ["weight", "statistic", "local"] as const;
+export const parameterKinds = ["weight", "statistic", "control"] as const;
 
-/** A trained weight, a running statistic (combined but not differentiated), or a value that never leaves its worker. */
+/** A trained weight, a running statistic (combined but not differentiated), or a control variate that corrects gradients. */
 export type ParameterKind = (typeof parameterKinds)[number];
 
 /** One parameter; its elements are `flat[offset .. offset + product(shape))`, row-major. */

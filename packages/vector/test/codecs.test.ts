@@ -47,7 +47,7 @@ const vectors = (maxLength: number) =>
   fc
     .tuple(
       fc.array(fc.oneof(fc.float({ min: -8, max: 8, noNaN: true }), fc.constant(0)), { maxLength }),
-      fc.constantFrom(1, 1e-30, 1e-3, 1e4),
+      fc.constantFrom(1, 1e-30, 1e-3, 1e3),
     )
     .map(([values, scale]) => Float32Array.from(values, (value) => value * scale));
 
@@ -82,7 +82,6 @@ describe.each(specs.map((spec) => [codecText(spec), spec] as const))("%s", (_, s
   it("never gives something farther from the values than zeros are", () => {
     fc.assert(
       fc.property(vectors(2000), (values) => {
-        if (spec.kind === "f16") values = values.map((value) => Math.max(-6e4, Math.min(6e4, value)));
         const { decoded } = roundTrip(spec, values);
         expect(normOf(minus(values, decoded))).toBeLessThanOrEqual(normOf(values) * (1 + 1e-4) + 1e-33);
       }),
@@ -166,7 +165,6 @@ const settled = specs.filter(({ kind }) => kind !== "topK" && kind !== "lowRank"
 test.each(settled.map((spec) => [codecText(spec), spec] as const))("%s leaves what it decoded as it is", (_, spec) => {
   fc.assert(
     fc.property(vectors(1500), (values) => {
-      if (spec.kind === "f16") values = values.map((value) => Math.max(-6e4, Math.min(6e4, value)));
       const { decoded } = roundTrip(spec, values);
       expect(bitsOf(roundTrip(spec, decoded).decoded)).toEqual(bitsOf(decoded));
     }),

@@ -6,7 +6,7 @@ const parameters = fc.uniqueArray(
   fc.record({
     name: fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.:/#[\]-]{0,20}$/),
     shape: fc.array(fc.nat({ max: 5 }), { maxLength: 4 }),
-    kind: fc.constantFrom("weight" as const, "statistic" as const, "local" as const),
+    kind: fc.constantFrom("weight" as const, "statistic" as const, "control" as const),
   }),
   { selector: ({ name }) => name, maxLength: 8 },
 );

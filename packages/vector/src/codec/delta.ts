@@ -5,7 +5,7 @@
  */
 import { DeltaError } from "../errors.ts";
 import type { CodecKind } from "./codecSpec.ts";
-import { int4Shape, int8Shape } from "./integers.ts";
+import { int4Shape, int8Shape } from "./groupShape.ts";
 import type { Segment, VectorCodec } from "./vectorCodec.ts";
 
 /** Differences that share a width, which takes a byte. */

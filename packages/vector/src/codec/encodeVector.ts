@@ -1,6 +1,7 @@
 /** Whole vectors through a codec: encoding with what was owed from the last one (error feedback), and decoding. */
 import { LengthError, ValueError } from "../errors.ts";
 import { allFinite } from "../check.ts";
+import type { CodecKind } from "./codecSpec.ts";
 import type { VectorCodec } from "./vectorCodec.ts";
 
 /**
@@ -65,11 +66,14 @@ export function decodeVector(codec: VectorCodec, bytes: Uint8Array, out: Float32
   for (const [index, { start, end, offset, bytes: length }] of codec.segments.entries()) {
     const values = out.subarray(start, end);
     codec.decodeSegment(index, bytes.subarray(offset, offset + length), values);
-    if (!allFinite(values)) {
+    if (codec.spec.kind in canBeInfinite && !allFinite(values)) {
       throw new ValueError(`codec ${codec.text}: elements ${start} to ${end - 1} hold NaN or infinity`);
     }
   }
 }
+
+/** Codecs whose bytes may stand for infinities and NaN; the others refuse such bytes, or have none. */
+const canBeInfinite: { readonly [K in CodecKind]?: true } = { f32: true, f16: true, bf16: true };
 
 function addTo(values: Float32Array, before: Float32Array | undefined): Float32Array {
   const sum = values.slice();

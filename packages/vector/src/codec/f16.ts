@@ -1,26 +1,33 @@
 /** The f16 codec: IEEE 754 binary16, rounded to nearest, ties to even. Overflow becomes infinity, NaN stays a quiet NaN. */
+import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { fromHalvesBy, toHalvesBy } from "../kernels/throughKernels.ts";
 import { type BlockCodec, checkEncodedLength } from "./blockCodec.ts";
 
-export const f16: BlockCodec = {
-  name: "f16",
-  encodedBytes: (elements) => elements * 2,
-  encode(values, out) {
-    checkEncodedLength(f16, out, values.length);
-    const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    for (let i = 0; i < words.length; i++) {
-      const half = halfOf(words[i]!, values[i]!);
-      out[2 * i] = half;
-      out[2 * i + 1] = half >>> 8;
-    }
-  },
-  decode(bytes, out) {
-    checkEncodedLength(f16, bytes, out.length);
-    const table = (decoded ??= decodeTable());
-    for (let i = 0; i < out.length; i++) {
-      out[i] = table[bytes[2 * i]! | (bytes[2 * i + 1]! << 8)]!;
-    }
-  },
-};
+export const f16 = f16With(kernels);
+
+/** @param simd gives the kernels for most of the values, where there are any; the plain loops define the bits */
+export function f16With(simd: () => Kernels | undefined): BlockCodec {
+  const codec: BlockCodec = {
+    name: "f16",
+    encodedBytes: (elements) => elements * 2,
+    encode(values, out) {
+      checkEncodedLength(codec, out, values.length);
+      const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+      for (let i = toHalvesBy(simd(), "toHalves", { values, out }); i < words.length; i++) {
+        const half = halfOf(words[i]!, values[i]!);
+        out[2 * i] = half;
+        out[2 * i + 1] = half >>> 8;
+      }
+    },
+    decode(bytes, out) {
+      checkEncodedLength(codec, bytes, out.length);
+      for (let i = fromHalvesBy(simd(), "fromHalves", { bytes, out }); i < out.length; i++) {
+        out[i] = valueOf(bytes[2 * i]! | (bytes[2 * i + 1]! << 8));
+      }
+    },
+  };
+  return codec;
+}
 
 /** First binary32 magnitudes, as bits, that are past every half (2^16), and that are normal halves (2^-14). */
 const overflowBits = 0x47800000;
@@ -39,18 +46,10 @@ function halfOf(word: number, value: number): number {
   return sign | (Math.abs(value) * 2 ** 24 + 2 ** 52 - 2 ** 52);
 }
 
-/** All 65,536 halves as f32: 256 KiB, made at the first decode. */
-let decoded: Float32Array | undefined;
-
-function decodeTable(): Float32Array {
-  const table = new Float32Array(65536);
-  for (let half = 0; half < 65536; half++) {
-    const exponent = (half >>> 10) & 31;
-    const fraction = half & 0x3ff;
-    const sign = half & 0x8000 ? -1 : 1;
-    if (exponent === 31) table[half] = fraction === 0 ? sign * Infinity : NaN;
-    else if (exponent === 0) table[half] = sign * fraction * 2 ** -24;
-    else table[half] = sign * (fraction + 1024) * 2 ** (exponent - 25);
-  }
-  return table;
+function valueOf(half: number): number {
+  const exponent = (half >>> 10) & 31;
+  const fraction = half & 0x3ff;
+  const sign = half & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (fraction + 1024) * 2 ** (exponent - 25);
 }

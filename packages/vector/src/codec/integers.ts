@@ -2,107 +2,146 @@
  * The int8 and int4 codecs: groups of values as whole multiples of a scale, the largest of them at the end of the range. A
  * run is its groups' scales in bf16, then the codes. The error of a value is at most half its group's scale.
  */
+import { blockElements } from "../block.ts";
+import { LengthError } from "../errors.ts";
+import { codesAt, type Kernels, kernels, scalesAt, valuesAt } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, notFinite } from "./blockCodec.ts";
+import { type GroupShape, int4Shape, int8Shape } from "./groupShape.ts";
 import { putScale, readScale } from "./scale.ts";
 
-export interface GroupShape {
-  /** Values that share a scale. */
-  readonly group: number;
-  /** Codes go from -levels to levels. */
-  readonly levels: number;
+/** @param simd gives the kernels for whole groups, where there are any; the rest is plain loops, which define the bits */
+export function integerCodec(name: "int8" | "int4", shape: GroupShape, simd: () => Kernels | undefined): BlockCodec {
+  const { group, levels } = shape;
+  const perByte = levels === 127 ? 1 : 2;
+  const format = name === "int8" ? wholeBytes : nibbles;
+  const codec: BlockCodec = {
+    name,
+    encodedBytes: (elements) => 2 * Math.ceil(elements / group) + Math.ceil(elements / perByte),
+
+    encode(values, out) {
+      checkEncodedLength(codec, out, values.length);
+      checkRun(name, values.length);
+      const groups = Math.ceil(values.length / group);
+      const codes = out.subarray(2 * groups);
+      for (let index = quantiseWhole(name, shape, { values, out, kernels: simd() }); index < groups; index++) {
+        const run = values.subarray(index * group, (index + 1) * group);
+        const largest = largestMagnitude(run);
+        if (!(largest < Infinity)) throw notFinite(name);
+        const scale = putScale(out, index, { wanted: Math.fround(largest / levels), largest: levels + 1 });
+        const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+        format.put(run, codes.subarray((index * group) / perByte), { inverse, levels });
+      }
+    },
+
+    decode(bytes, out) {
+      checkEncodedLength(codec, bytes, out.length);
+      checkRun(name, out.length);
+      const groups = Math.ceil(out.length / group);
+      const codes = bytes.subarray(2 * groups);
+      // Codes go from -levels to levels, but hostile ones one further down.
+      for (let index = 0; index < groups; index++) readScale(name, bytes, { group: index, largest: levels + 1 });
+      for (let index = dequantiseWhole(name, shape, { bytes, out, kernels: simd() }); index < groups; index++) {
+        const scale = readScale(name, bytes, { group: index, largest: levels + 1 });
+        format.read(codes.subarray((index * group) / perByte), out.subarray(index * group, (index + 1) * group), scale);
+      }
+    },
+  };
+  return codec;
 }
 
-export const int8Shape: GroupShape = { group: 256, levels: 127 };
-export const int4Shape: GroupShape = { group: 64, levels: 7 };
-
-export const int8: BlockCodec = {
-  name: "int8",
-  encodedBytes: (elements) => 2 * Math.ceil(elements / int8Shape.group) + elements,
-  encode(values, out) {
-    checkEncodedLength(int8, out, values.length);
-    eachGroup(values.length, int8Shape.group, (group, start, end, codesAt) => {
-      const inverse = putGroupScale("int8", out, { values: values.subarray(start, end), group, shape: int8Shape });
-      const at = codesAt + start;
-      for (let i = start; i < end; i++) out[at + i - start] = codeOf(values[i]!, inverse, 127);
-    });
-  },
-  decode(bytes, out) {
-    checkEncodedLength(int8, bytes, out.length);
-    eachGroup(out.length, int8Shape.group, (group, start, end, codesAt) => {
-      // A hostile code may be -128.
-      const scale = readScale("int8", bytes, { group, largest: 128 });
-      for (let i = start; i < end; i++) out[i] = ((bytes[codesAt + i]! << 24) >> 24) * scale;
-    });
-  },
-};
-
-export const int4: BlockCodec = {
-  name: "int4",
-  encodedBytes: (elements) => 2 * Math.ceil(elements / int4Shape.group) + Math.ceil(elements / 2),
-  encode(values, out) {
-    checkEncodedLength(int4, out, values.length);
-    eachGroup(values.length, int4Shape.group, (group, start, end, codesAt) => {
-      const inverse = putGroupScale("int4", out, { values: values.subarray(start, end), group, shape: int4Shape });
-      // Byte j holds values j and j + half of the group.
-      const half = (end - start + 1) >> 1;
-      const at = codesAt + start / 2;
-      for (let j = 0; j < half; j++) {
-        const high = start + half + j < end ? codeOf(values[start + half + j]!, inverse, 7) : 0;
-        out[at + j] = (codeOf(values[start + j]!, inverse, 7) + 8) | ((high + 8) << 4);
-      }
-    });
-  },
-  decode(bytes, out) {
-    checkEncodedLength(int4, bytes, out.length);
-    eachGroup(out.length, int4Shape.group, (group, start, end, codesAt) => {
-      // A hostile code may be -8.
-      const scale = readScale("int4", bytes, { group, largest: 8 });
-      const half = (end - start + 1) >> 1;
-      const at = codesAt + start / 2;
-      for (let j = 0; j < half; j++) {
-        const byte = bytes[at + j]!;
-        out[start + j] = ((byte & 15) - 8) * scale;
-        if (start + half + j < end) out[start + half + j] = ((byte >> 4) - 8) * scale;
-      }
-    });
-  },
-};
-
-/** Calls with each group, its values [start, end), and where the run's codes begin. */
-function eachGroup(
-  elements: number,
-  size: number,
-  visit: (group: number, start: number, end: number, codesAt: number) => void,
-): void {
-  const groups = Math.ceil(elements / size);
-  for (let group = 0; group < groups; group++) {
-    visit(group, group * size, Math.min((group + 1) * size, elements), 2 * groups);
-  }
+function checkRun(name: string, elements: number): void {
+  if (elements > blockElements) throw new LengthError(`codec ${name}: at most ${blockElements} values at once`);
 }
 
-/** Writes the scale of a group; the result is its reciprocal, or 0 for a group of zeros. */
-function putGroupScale(
-  name: string,
-  out: Uint8Array,
-  { values, group, shape }: { values: Float32Array; group: number; shape: GroupShape },
+/** Codes of larger magnitudes may not have a finite value; the plain loops see to those. */
+const largestSimdBits = 0x7effffff;
+
+/** Returns how many groups are done. */
+function quantiseWhole(
+  name: "int8" | "int4",
+  { group }: GroupShape,
+  { values, out, kernels: simd }: { values: Float32Array; out: Uint8Array; kernels: Kernels | undefined },
 ): number {
+  const whole = Math.floor(values.length / group);
+  if (simd === undefined || whole === 0) return 0;
+  simd.values.set(whole * group === values.length ? values : values.subarray(0, whole * group));
+  const quantise = name === "int8" ? simd.quantise8 : simd.quantise4;
+  if (quantise(valuesAt, scalesAt, codesAt, whole) > largestSimdBits) return 0;
+  out.set(simd.bytes.subarray(scalesAt, scalesAt + 2 * whole));
+  const codeBytes = name === "int8" ? whole * group : (whole * group) / 2;
+  out.set(simd.bytes.subarray(codesAt, codesAt + codeBytes), 2 * Math.ceil(values.length / group));
+  return whole;
+}
+
+/** Returns how many groups are done; their scales are in order. */
+function dequantiseWhole(
+  name: "int8" | "int4",
+  { group }: GroupShape,
+  { bytes, out, kernels: simd }: { bytes: Uint8Array; out: Float32Array; kernels: Kernels | undefined },
+): number {
+  const whole = Math.floor(out.length / group);
+  if (simd === undefined || whole === 0) return 0;
+  simd.bytes.set(bytes.subarray(0, 2 * whole), scalesAt);
+  const from = 2 * Math.ceil(out.length / group);
+  const codeBytes = name === "int8" ? whole * group : (whole * group) / 2;
+  simd.bytes.set(bytes.subarray(from, from + codeBytes), codesAt);
+  const dequantise = name === "int8" ? simd.dequantise8 : simd.dequantise4;
+  dequantise(valuesAt, scalesAt, codesAt, whole);
+  out.set(simd.values.subarray(0, whole * group));
+  return whole;
+}
+
+function largestMagnitude(values: Float32Array): number {
   let largest = 0;
   for (let i = 0; i < values.length; i++) {
     const magnitude = Math.abs(values[i]!);
-    // Written so that NaN takes the place of what was there.
+    // NaN fails the comparison.
     if (!(magnitude <= largest)) largest = magnitude;
     if (largest !== largest) break;
   }
-  if (!(largest < Infinity)) throw notFinite(name);
-  const { levels } = shape;
-  const scale = putScale(out, group, { wanted: Math.fround(largest / levels), largest: levels + 1 });
-  return scale === 0 ? 0 : Math.fround(1 / scale);
+  return largest;
 }
+
+interface Rounding {
+  /** Reciprocal of the scale, or 0 for a group of zeros. */
+  readonly inverse: number;
+  readonly levels: number;
+}
+
+const wholeBytes = {
+  put(values: Float32Array, codes: Uint8Array, rounding: Rounding): void {
+    for (let i = 0; i < values.length; i++) codes[i] = codeOf(values[i]!, rounding);
+  },
+  read(codes: Uint8Array, out: Float32Array, scale: number): void {
+    for (let i = 0; i < out.length; i++) out[i] = ((codes[i]! << 24) >> 24) * scale;
+  },
+};
+
+/** Byte j holds values j and j + half of the group, as codes from 0 to 15. */
+const nibbles = {
+  put(values: Float32Array, codes: Uint8Array, rounding: Rounding): void {
+    const half = (values.length + 1) >> 1;
+    for (let j = 0; j < half; j++) {
+      const high = half + j < values.length ? codeOf(values[half + j]!, rounding) : 0;
+      codes[j] = (codeOf(values[j]!, rounding) + 8) | ((high + 8) << 4);
+    }
+  },
+  read(codes: Uint8Array, out: Float32Array, scale: number): void {
+    const half = (out.length + 1) >> 1;
+    for (let j = 0; j < half; j++) {
+      out[j] = ((codes[j]! & 15) - 8) * scale;
+      if (half + j < out.length) out[half + j] = ((codes[j]! >> 4) - 8) * scale;
+    }
+  },
+};
 
 /** 1.5 · 2^23: adding it to an f32 below 2^22, and taking it off again, rounds to the nearest integer, ties to even. */
 const rounder = 12582912;
 
-function codeOf(value: number, inverse: number, levels: number): number {
+function codeOf(value: number, { inverse, levels }: Rounding): number {
   const scaled = Math.fround(Math.fround(value * inverse) + rounder) - rounder;
   return scaled > levels ? levels : scaled < -levels ? -levels : scaled;
 }
+
+export const int8 = integerCodec("int8", int8Shape, kernels);
+export const int4 = integerCodec("int4", int4Shape, kernels);

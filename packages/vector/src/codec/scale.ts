@@ -3,7 +3,26 @@
  * values are quantised with the scale as it is sent.
  */
 import { ValueError } from "../errors.ts";
-import { bitsOfBf16, valueOfBf16 } from "./bf16.ts";
+
+/** The bf16 nearest to an f32, both as bits. */
+export function upperHalf(word: number): number {
+  // Rounding could turn a NaN into an infinity.
+  if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
+  return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+}
+
+const value = new Float32Array(1);
+const word = new Uint32Array(value.buffer);
+
+function bitsOfBf16(x: number): number {
+  value[0] = x;
+  return upperHalf(word[0]!);
+}
+
+function valueOfBf16(bits: number): number {
+  word[0] = bits << 16;
+  return value[0]!;
+}
 
 /** Smaller scales have no finite reciprocal; groups that would need one become zeros. */
 const smallest = 2 ** -126;

@@ -1,0 +1,103 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bf16, bf16With } from "../src/codec/bf16.ts";
+import type { BlockCodec } from "../src/codec/blockCodec.ts";
+import { f16, f16With } from "../src/codec/f16.ts";
+import { int4Shape, int8Shape } from "../src/codec/groupShape.ts";
+import { int4, int8, integerCodec } from "../src/codec/integers.ts";
+import { kernels } from "../src/kernels/kernels.ts";
+import { anyFloats, bitsOf, finiteFloat } from "./bits.ts";
+
+const none = () => undefined;
+
+const pairs: readonly [string, BlockCodec, BlockCodec][] = [
+  ["int8", int8, integerCodec("int8", int8Shape, none)],
+  ["int4", int4, integerCodec("int4", int4Shape, none)],
+  ["f16", f16, f16With(none)],
+  ["bf16", bf16, bf16With(none)],
+];
+
+/** Several groups and a rest, of values of many magnitudes. */
+const finite = fc
+  .tuple(
+    fc.array(fc.oneof(finiteFloat(), finiteFloat(1), fc.constant(0)), { minLength: 1, maxLength: 90 }),
+    fc.nat(700),
+  )
+  .map(([values, extra]) => Float32Array.from({ length: 300 + extra }, (_, i) => values[(i * 7) % values.length]!));
+
+function encoded(codec: BlockCodec, values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(codec.encodedBytes(values.length));
+  codec.encode(values, bytes, 0);
+  return bytes;
+}
+
+function decoded(codec: BlockCodec, bytes: Uint8Array, elements: number): Float32Array | string {
+  const values = new Float32Array(elements);
+  try {
+    codec.decode(bytes, values);
+  } catch (error) {
+    return String(error);
+  }
+  return values;
+}
+
+const same = (value: Float32Array | string) =>
+  typeof value === "string" ? value : bitsOf(value.map((x) => (Number.isNaN(x) ? NaN : x)));
+
+it("there is SIMD where the tests run", () => {
+  expect(kernels()).toBeDefined();
+});
+
+describe.each(pairs)("the SIMD kernels of %s", (_, simd, plain) => {
+  it("give the bytes of the plain loops", () => {
+    fc.assert(
+      fc.property(finite, (values) => {
+        expect(encoded(simd, values)).toEqual(encoded(plain, values));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("give the values of the plain loops, or their error, for any bytes", () => {
+    const stream = fc.infiniteStream(fc.nat({ max: 255 }));
+    fc.assert(
+      fc.property(fc.integer({ min: 250, max: 900 }), stream, fc.boolean(), (elements, random, mild) => {
+        const bytes = Uint8Array.from({ length: simd.encodedBytes(elements) }, (_, i) => {
+          const byte = random.next().value as number;
+          return mild && i % 2 === 1 ? byte & 0x3f : byte;
+        });
+        expect(same(decoded(simd, bytes, elements))).toEqual(same(decoded(plain, bytes, elements)));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("treat NaN, infinities and the largest floats as the plain loops do", () => {
+    const largest = 3.4028234663852886e38;
+    for (const odd of [NaN, -NaN, Infinity, -Infinity, largest, -largest, 1.8e38, 2 ** -149, 2 ** -126, -0]) {
+      const values = new Float32Array(600).map((_, i) => Math.sin(i) * 1e-3);
+      values[300] = odd;
+      const result = (codec: BlockCodec) => {
+        try {
+          return [...encoded(codec, values)];
+        } catch (error) {
+          return String(error);
+        }
+      };
+      expect(result(simd)).toEqual(result(plain));
+    }
+  });
+});
+
+it("any f32 at all becomes the half of the plain loops, NaN a NaN", () => {
+  fc.assert(
+    fc.property(anyFloats(64), (some) => {
+      const values = Float32Array.from({ length: 64 }, (_, i) => some[i % Math.max(1, some.length)] ?? 0);
+      for (const [, simd, plain] of pairs.slice(2)) {
+        const [a, b] = [decoded(plain, encoded(simd, values), 64), decoded(plain, encoded(plain, values), 64)];
+        expect(same(a)).toEqual(same(b));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
