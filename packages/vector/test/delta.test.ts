@@ -15,7 +15,7 @@ function deltaOf(...args: Parameters<typeof encodeDelta>): Uint8Array {
 
 function applied(codec: Parameters<typeof applyDelta>[0], from: Uint8Array, delta: Uint8Array): Uint8Array {
   const to = new Uint8Array(codec.encodedBytes);
-  for (const _ of applyDelta(codec, delta, { from, to }));
+  Array.from(applyDelta(codec, delta, { from, to }));
   return to;
 }
 
