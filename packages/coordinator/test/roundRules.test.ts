@@ -1,45 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { workersOf } from "../src/round/cohort.ts";
 import { deadlineFor } from "../src/round/deadline.ts";
-import { type RunPlan, totalRounds } from "../src/round/plan.ts";
-import type { RunEffect, RunEvent } from "../src/round/runEvent.ts";
+import { totalRounds } from "../src/round/plan.ts";
+import type { RunEffect } from "../src/round/runEvent.ts";
 import { resumedState } from "../src/round/durable.ts";
-import { initialState, type RunState } from "../src/round/state.ts";
 import { step } from "../src/round/step.ts";
+import { kinds, machine } from "./machine.ts";
 import { plan } from "./simulateRound.ts";
-
-/** A machine with a log, fed by hand. */
-function machine(options: Partial<RunPlan> = {}, expected = 1) {
-  let state: RunState = initialState({ ...plan, ...options }, expected);
-  let uploads = 0;
-  const log: RunEffect[] = [];
-  const send = (event: RunEvent) => {
-    const stepped = step(state, event);
-    state = stepped.state;
-    log.push(...stepped.effects);
-    return stepped.effects;
-  };
-  const work = () => log.filter((effect) => effect.kind === "sendWork");
-  return {
-    send,
-    log,
-    work,
-    get state() {
-      return state;
-    },
-    join: (worker: string, nowMs: number, more: { slot?: number; ownExamples?: number } = {}) =>
-      send({ kind: "joined", worker, nowMs, ...more }),
-    deliver(worker: string, nowMs: number) {
-      const order = work().findLast((effect) => effect.worker === worker)!;
-      const upload = ++uploads;
-      const { round, attempt } = order;
-      const begun = send({ kind: "updateBegun", worker, upload, round, attempt, nowMs });
-      return [...begun, ...send({ kind: "updateArrived", worker, upload, nowMs })];
-    },
-  };
-}
-
-const kinds = (effects: readonly RunEffect[]) => effects.map(({ kind }) => kind);
 
 describe("gathering", () => {
   it("opens no round before the expected workers are there", () => {

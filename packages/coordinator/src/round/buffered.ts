@@ -33,9 +33,10 @@ export function settleBuffer(draft: Draft): void {
 function tryClose(draft: Draft, pace: BufferedPace): boolean {
   const round = openRound(draft);
   if (round === undefined) return false;
-  const { ending, tasks } = draft.state;
+  const { tasks } = draft.state;
   const isDeserted = tasks.size === 0 && draft.state.workers.present === 0;
-  if (ending !== undefined || (isDeserted && round.counted.length === 0)) {
+  const isOver = endOf(draft.state) !== undefined;
+  if (isOver || (isDeserted && round.counted.length === 0)) {
     holdArriving(draft);
     change(draft, { phase: { kind: "gathering" } });
     return true;
