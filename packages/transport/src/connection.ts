@@ -1,5 +1,6 @@
 /** What a connection is: ordered messages with optional streamed payloads, whatever carries them. */
 import type { Message } from "@weft/protocol";
+import type { TallyEntry } from "./tally.ts";
 
 /** Raw bytes to send after a message; several parts go out one after another without being joined. */
 export type OutgoingPayload = Uint8Array | readonly Uint8Array[];
@@ -26,6 +27,8 @@ export type MessageListener = (message: Message, payload: IncomingPayload | unde
 export interface ConnectionStats {
   readonly sentBytes: number;
   readonly receivedBytes: number;
+  /** The same by what they were for. */
+  readonly tally: Iterable<TallyEntry>;
   /** Of the last heartbeat. */
   readonly roundTripMs: number | undefined;
 }

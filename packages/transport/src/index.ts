@@ -7,4 +7,6 @@ export * from "./errors.ts";
 export type { Carrier, CarrierSink } from "./carrier.ts";
 export { Link, type LinkFault, type LinkOptions } from "./link.ts";
 export * from "./memory.ts";
+export { rateLimit, type RateLimit } from "./rateLimit.ts";
+export { accountOf, Tally, type TallyEntry } from "./tally.ts";
 export * from "./webSocket.ts";

@@ -2,8 +2,16 @@
  * A connection over any carrier. Everything that arrives is untrusted: whatever breaks the protocol closes the link with a
  * WebSocket code and a reason, and is reported once to `onFault`; nothing is thrown back into the carrier.
  */
-import { ProtocolError, checkPayload, decodeFrame, defaultLimits, parseLinkFrame, parseMessage } from "@weft/protocol";
-import { maxStreams, type LinkFrame, type Message, type PayloadLimits, type Sender } from "@weft/protocol";
+import { ProtocolError, checkPayload, decodeFrame, decodeFrameParts, defaultLimits } from "@weft/protocol";
+import {
+  parseLinkFrame,
+  parseMessage,
+  maxStreams,
+  type LinkFrame,
+  type Message,
+  type PayloadLimits,
+  type Sender,
+} from "@weft/protocol";
 import { closeText, type Carrier, type CarrierSink } from "./carrier.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import type { CloseReason, Connection, ConnectionStats, IncomingPayload } from "./connection.ts";
@@ -12,6 +20,7 @@ import { ConnectionError } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Incoming } from "./incoming.ts";
 import { Outbox } from "./outbox.ts";
+import { type Account, accountOf, linkAccount, Tally } from "./tally.ts";
 import { rateLimit, type RateLimit } from "./rateLimit.ts";
 
 type SendOptions = Parameters<Connection["send"]>[2];
@@ -55,6 +64,9 @@ export class Link implements Connection, CarrierSink {
   readonly #resolveClosed: (reason: CloseReason) => void;
   #lastStream = 0;
   #receivedBytes = 0;
+  readonly #tally = new Tally();
+  /** What the payloads under way are counted as. */
+  readonly #accounts = new WeakMap<Incoming, Account>();
   #listener: MessageListener | undefined;
   /** Arrived before there was a listener. */
   #early: [Message, IncomingPayload | undefined][] = [];
@@ -69,7 +81,7 @@ export class Link implements Connection, CarrierSink {
     this.#carrier = carrier;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#outbox = new Outbox(carrier);
+    this.#outbox = new Outbox(carrier, this.#tally);
     this.#rate = options.maxMessagesPerSecond === undefined ? undefined : rateLimit(options.maxMessagesPerSecond);
     this.#heartbeat = new Heartbeat({
       clock: this.#clock,
@@ -88,7 +100,8 @@ export class Link implements Connection, CarrierSink {
 
   get stats(): ConnectionStats {
     const { sentBytes } = this.#outbox;
-    return { sentBytes, receivedBytes: this.#receivedBytes, roundTripMs: this.#heartbeat.roundTripMs };
+    const { roundTripMs } = this.#heartbeat;
+    return { sentBytes, receivedBytes: this.#receivedBytes, roundTripMs, tally: this.#tally.entries() };
   }
 
   /** @throws {ProtocolError} (as a rejection) for a message that the other side would refuse */
@@ -120,17 +133,20 @@ export class Link implements Connection, CarrierSink {
     this.#carrier.close(code, closeText(reason));
   }
 
-  receive(frame: Uint8Array): void {
+  receive(frame: Uint8Array, rest?: Uint8Array): void {
     if (this.#end !== undefined) return;
-    this.#receivedBytes += frame.length;
+    const bytes = frame.length + (rest?.length ?? 0);
+    this.#receivedBytes += bytes;
     this.#heartbeat.alive();
+    let account = linkAccount;
     try {
-      const { header, body } = decodeFrame(frame);
-      this.#handle(parseLinkFrame(header, body.length), body);
+      const { header, body } = rest === undefined ? decodeFrame(frame) : decodeFrameParts(frame, rest);
+      account = this.#handle(parseLinkFrame(header, body.length), body);
     } catch (error) {
       if (error instanceof ProtocolError) this.#fail(closeCode(error), error.message, error);
       else this.#fail(1011, "internal error", error);
     }
+    this.#tally.count(account, "receivedBytes", bytes);
   }
 
   fault(code: number, reason: string, cause?: unknown): void {
@@ -147,30 +163,29 @@ export class Link implements Connection, CarrierSink {
     this.#resolveClosed(this.#end ?? { code, reason });
   }
 
-  #handle(frame: LinkFrame, body: Uint8Array): void {
+  /** Returns what the frame is counted as. */
+  #handle(frame: LinkFrame, body: Uint8Array): Account {
     switch (frame.frame) {
       case "message":
         this.#admit();
-        this.#receiveMessage(frame.message, frame.payload);
-        return;
+        return this.#receiveMessage(frame.message, frame.payload);
       case "chunk":
-        this.#receiveChunk(frame.stream, frame.offset, body);
-        return;
+        return this.#receiveChunk(frame.stream, frame.offset, body);
       case "credit":
         this.#outbox.grant(frame.stream, frame.bytes);
-        return;
+        return linkAccount;
       case "cancel":
         this.#cancelled(frame.stream);
-        return;
+        return linkAccount;
       case "ping":
         this.#admit();
         this.#outbox.sendNow({ frame: "pong", id: frame.id });
-        return;
+        return linkAccount;
       case "pong":
         this.#heartbeat.pong(frame.id);
-        return;
+        return linkAccount;
       default:
-        frame satisfies never;
+        return frame satisfies never;
     }
   }
 
@@ -180,14 +195,17 @@ export class Link implements Connection, CarrierSink {
     }
   }
 
-  #receiveMessage(header: unknown, announced: { stream: number; bytes: number } | undefined): void {
+  #receiveMessage(header: unknown, announced: { stream: number; bytes: number } | undefined): Account {
     const message = parseMessage(header, this.#options.accepts);
     checkPayload(message.kind, announced?.bytes, (this.#options.limits ?? (() => defaultLimits))());
     const payload = announced === undefined ? undefined : this.#open(announced.stream, announced.bytes);
+    const account = accountOf(message);
+    if (payload !== undefined) this.#accounts.set(payload, account);
     if (this.#listener !== undefined) this.#deliver(message, payload);
     else if (this.#early.push([message, payload]) > maxWaitingMessages) {
       throw new ProtocolError("sequence", `more than ${maxWaitingMessages} messages before anyone could read them`);
     }
+    return account;
   }
 
   #open(stream: number, bytes: number): Incoming {
@@ -208,11 +226,12 @@ export class Link implements Connection, CarrierSink {
     return incoming;
   }
 
-  #receiveChunk(stream: number, offset: number, body: Uint8Array): void {
+  #receiveChunk(stream: number, offset: number, body: Uint8Array): Account {
     const incoming = this.#streams.get(stream);
     if (incoming === undefined) throw new ProtocolError("sequence", `chunk of stream ${stream}, which is not open`);
     incoming.accept(body, offset);
     if (incoming.complete) this.#streams.delete(stream);
+    return this.#accounts.get(incoming) ?? linkAccount;
   }
 
   #cancelled(stream: number): void {

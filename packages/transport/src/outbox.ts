@@ -7,6 +7,7 @@ import type { LinkFrame, Message } from "@weft/protocol";
 import type { Carrier } from "./carrier.ts";
 import type { OutgoingPayload } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
+import { type Account, accountOf, linkAccount, type Tally } from "./tally.ts";
 
 /** Chunks are handed to the carrier only while it holds less than this. */
 const highWaterBytes = 1024 * 1024;
@@ -31,6 +32,7 @@ export class Outbox {
   /** Bytes handed to the carrier. */
   sentBytes = 0;
   readonly #carrier: Carrier;
+  readonly #tally: Tally;
   #waiting: Outgoing[] = [];
   /** The first is next to send a chunk. */
   #streams: OutgoingStream[] = [];
@@ -38,8 +40,9 @@ export class Outbox {
   readonly #cancelled = new Set<number>();
   #ended: ConnectionError | undefined;
 
-  constructor(carrier: Carrier) {
+  constructor(carrier: Carrier, tally: Tally) {
     this.#carrier = carrier;
+    this.#tally = tally;
   }
 
   get waitingMessages(): number {
@@ -95,9 +98,15 @@ export class Outbox {
   }
 
   /** Sends a frame past everything that waits. */
-  sendNow(frame: LinkFrame, ...body: Uint8Array[]): void {
+  sendNow(frame: LinkFrame): void {
+    this.#send(linkAccount, frame);
+  }
+
+  #send(account: Account, frame: LinkFrame, ...body: Uint8Array[]): void {
     const parts = [encodeHeader(frame), ...body];
-    for (const part of parts) this.sentBytes += part.length;
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    this.sentBytes += bytes;
+    this.#tally.count(account, "sentBytes", bytes);
     this.#carrier.send(parts);
   }
 
@@ -130,7 +139,8 @@ export class Outbox {
       this.#streams.splice(index, 1);
       const size = nextChunk(stream);
       const offset = stream.payload.offset;
-      this.sendNow({ frame: "chunk", stream: stream.stream, offset }, ...stream.payload.take(size));
+      const frame = { frame: "chunk", stream: stream.stream, offset } as const;
+      this.#send(accountOf(stream.message), frame, ...stream.payload.take(size));
       stream.creditBytes -= size;
       if (stream.payload.left > 0) this.#streams.push(stream);
       else {
@@ -153,12 +163,12 @@ export class Outbox {
       if (payload !== undefined && payload.left > 0 && this.#streams.length >= maxStreams) return;
       this.#waiting.shift();
       if (payload === undefined) {
-        this.sendNow({ frame: "message", message });
+        this.#send(accountOf(message), { frame: "message", message });
         next.resolve();
         continue;
       }
       const stream = ++this.#lastStream;
-      this.sendNow({ frame: "message", message, payload: { stream, bytes: payload.left } });
+      this.#send(accountOf(message), { frame: "message", message, payload: { stream, bytes: payload.left } });
       if (payload.left === 0) next.resolve();
       else this.#streams.push({ ...next, payload, stream, creditBytes: initialCreditBytes });
     }
