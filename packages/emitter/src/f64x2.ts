@@ -15,6 +15,8 @@ const shift = (code: number) => (x: V128, count: Expression<"i32">) =>
 export const f64x2 = {
   splat: (value: F64): V128 => expression("v128", [0xfd, 0x14], [f64.of(value)]),
   extractLane: (x: V128, lane: 0 | 1): Expression<"f64"> => expression("f64", [0xfd, 0x21, lane], [x]),
+  /** x · y + z, rounded once or twice as the machine likes; needs relaxed SIMD. */
+  relaxedMadd: op(0x107),
   promoteLow: op(0x5f),
   /** Two floats, then zeros. */
   demote: op(0x5e),

@@ -3,54 +3,71 @@
  * subtracting a contribution leaves no trace of it. How: see grid.ts.
  */
 import { blockCount, blockElements, blockRange } from "./block.ts";
+import { squaredNorm } from "./check.ts";
 import { GridError, LengthError, WeightError } from "./errors.ts";
 import { checkValues, checkWeight, createGrid, sameGrid, type Grid, type GridOptions } from "./grid.ts";
+import { foldStep } from "./kernels/fold.ts";
+import { createSlab, type Slab, sumBytes } from "./slab.ts";
 
 /**
  * Opens an accumulator for a vector of `size` elements; it takes 8 bytes an element, and keeps them until collected.
  *
+ * @param slabs memory to use, whatever it holds: each takes an equal number of blocks, the last what is left (`slabBytes`)
  * @throws {GridError} when an option is out of range
  */
-export function createAccumulator(size: number, options: GridOptions): Accumulator {
-  return new Accumulator(size, createGrid(options));
+export function createAccumulator(size: number, options: GridOptions, slabs?: readonly Slab[]): Accumulator {
+  const grid = createGrid(options);
+  return new Accumulator(size, grid, slabs ?? [createSlab(slabBytes(size, 1))]);
+}
+
+/** Bytes that each of so many slabs needs for the sums of a vector. */
+export function slabBytes(size: number, slabs: number): number {
+  return sumBytes(slabs === 1 ? size : Math.ceil(blockCount(size) / slabs) * blockElements);
 }
 
 /** The running sums; made by `createAccumulator`. Every method checks first and changes nothing when it throws. */
 export class Accumulator {
   readonly size: number;
   readonly grid: Grid;
-  readonly #sums: Float64Array;
+  readonly #slabs: readonly Slab[];
+  readonly #blocksPerSlab: number;
   /** Contributions in each block, and their total weight; weights are integers below 2^53 in sum, so exact. */
   readonly #counts: Uint32Array;
   readonly #weights: Float64Array;
 
-  constructor(size: number, grid: Grid) {
+  constructor(size: number, grid: Grid, slabs: readonly Slab[]) {
     this.size = size;
     this.grid = grid;
     this.#counts = new Uint32Array(blockCount(size));
     this.#weights = new Float64Array(this.#counts.length);
-    this.#sums = new Float64Array(size);
+    this.#slabs = slabs;
+    this.#blocksPerSlab = Math.ceil(this.#counts.length / slabs.length);
+    if (slabs.some(({ bytes }) => bytes < slabBytes(size, slabs.length))) {
+      throw new LengthError(`${slabs.length} slabs for ${size} sums need ${slabBytes(size, slabs.length)} bytes each`);
+    }
   }
 
   /**
-   * Adds `weight · values` to a block.
+   * Adds `weight · values` to a block. Returns the sum of their squares, to some 1e-6.
    *
    * @throws {LengthError} for another number of values than the block has
    * @throws {ValueError} for NaN, infinities and values beyond the bound
    * @throws {WeightError} for a weight that is not an integer in 0..maxWeight
    * @throws {GridError} when the block holds all the contributions that the grid has room for
    */
-  addBlock(block: number, values: Float32Array, weight: number): void {
-    const sums = this.#check(block, values, weight);
+  addBlock(block: number, values: Float32Array, weight: number): number {
+    this.#checkLength(block, values);
+    checkWeight(weight, this.grid.maxWeight);
     if (this.#counts[block]! >= this.grid.contributions) {
+      checkValues(this.grid, values);
       throw new GridError(
         `block ${block} already holds ${this.grid.contributions} contributions, all that its grid has room for`,
       );
     }
-    if (this.grid.quantum === 0) keepWeighted(sums, values, weight);
-    else addWeighted(sums, values, { weight, quantum: this.grid.quantum });
+    const norm = this.#fold(block, values, weight);
     this.#counts[block]! += 1;
     this.#weights[block]! += weight;
+    return norm;
   }
 
   /**
@@ -60,13 +77,15 @@ export class Accumulator {
    * @throws {GridError} when the block holds nothing to take back
    */
   subtractBlock(block: number, values: Float32Array, weight: number): void {
-    const sums = this.#check(block, values, weight);
+    this.#checkLength(block, values);
+    checkWeight(weight, this.grid.maxWeight);
+    checkValues(this.grid, values);
     const [count, held] = [this.#counts[block]!, this.#weights[block]!];
     if (count === 0 || held < weight || (count === 1 && held !== weight)) {
       throw new GridError(`block ${block} holds no contribution of weight ${weight} to subtract`);
     }
-    if (this.grid.quantum === 0) sums.fill(0);
-    else addWeighted(sums, values, { weight: -weight, quantum: this.grid.quantum });
+    // Of a block without contributions the sums are not looked at.
+    if (count > 1) this.#fold(block, values, -weight);
     this.#counts[block]! -= 1;
     this.#weights[block]! -= weight;
   }
@@ -91,10 +110,9 @@ export class Accumulator {
     }
     for (let block = 0; block < this.#counts.length; block++) {
       if (other.#counts[block] === 0) continue;
-      const { start, end } = blockRange(this.size, block);
-      // A lone contribution is copied, not added: 0 + (-0) would lose its sign.
-      if (this.grid.quantum === 0) this.#sums.set(other.#sums.subarray(start, end), start);
-      else for (let i = start; i < end; i++) this.#sums[i]! += other.#sums[i]!;
+      const [sums, others] = [this.#sumsOf(block), other.#sumsOf(block)];
+      if (this.#counts[block] === 0) sums.set(others);
+      else for (let i = 0; i < sums.length; i++) sums[i]! += others[i]!;
       this.#counts[block]! += other.#counts[block]!;
       this.#weights[block]! += other.#weights[block]!;
     }
@@ -113,38 +131,80 @@ export class Accumulator {
    * @throws {WeightError} unless totalWeight is finite and above zero
    */
   meanBlock(block: number, totalWeight: number, out: Float32Array): void {
-    const sums = this.#sumsOf(block, out);
+    this.#checkLength(block, out);
     if (!(totalWeight > 0 && totalWeight < Infinity)) {
       throw new WeightError(`block ${block}: a mean needs a total weight above zero, got ${totalWeight}`);
     }
+    if (this.#counts[block] === 0) {
+      out.fill(0);
+      return;
+    }
+    const sums = this.#sumsOf(block);
     for (let i = 0; i < out.length; i++) out[i] = sums[i]! / totalWeight;
   }
 
   /** Back to nothing added, in the same memory. */
   reset(): void {
-    this.#sums.fill(0);
     this.#counts.fill(0);
     this.#weights.fill(0);
   }
 
-  /** The block's sums, once everything about the contribution is found in order. */
-  #check(block: number, values: Float32Array, weight: number): Float64Array {
-    const sums = this.#sumsOf(block, values);
-    checkWeight(weight, this.grid.maxWeight);
-    checkValues(this.grid, values);
-    return sums;
-  }
-
-  #sumsOf(block: number, values: Float32Array): Float64Array {
+  #checkLength(block: number, values: Float32Array): void {
     const { start, end } = blockRange(this.size, block);
     if (values.length !== end - start) {
       throw new LengthError(
         `block ${block} has ${end - start} elements, got ${values.length}; blocks are ${blockElements} elements but for the last`,
       );
     }
-    return this.#sums.subarray(start, end);
+  }
+
+  #placeOf(block: number): { readonly slab: Slab; readonly at: number } {
+    const slab = this.#slabs[Math.floor(block / this.#blocksPerSlab)]!;
+    return { slab, at: slab.start + 8 * blockElements * (block % this.#blocksPerSlab) };
+  }
+
+  /** What the block's sums are, if it has contributions. */
+  #sumsOf(block: number): Float64Array {
+    const { start, end } = blockRange(this.size, block);
+    const { slab, at } = this.#placeOf(block);
+    return new Float64Array(slab.buffer, at, end - start);
+  }
+
+  /** Adds weighted values, once they are found in order. Returns the sum of their squares. */
+  #fold(block: number, values: Float32Array, weight: number): number {
+    const { bound, quantum } = this.grid;
+    const { slab, at } = this.#placeOf(block);
+    const isFresh = this.#counts[block] === 0;
+    const { kernels } = slab;
+    if (kernels === undefined || quantum === 0) {
+      checkValues(this.grid, values);
+      const sums = this.#sumsOf(block);
+      if (quantum === 0) keepWeighted(sums, values, weight);
+      else addWeighted(isFresh ? sums.fill(0) : sums, values, { weight, quantum });
+      return squaredNorm(values);
+    }
+    const count = Math.ceil(values.length / foldStep) * foldStep;
+    kernels.scratch.set(values);
+    kernels.scratch.fill(0, values.length, count);
+    let norm = bound < leastFastBound ? NaN : kernels.squaredNorm(0, count);
+    // What is well within the bound as a whole is so element by element; NaN fails.
+    if (!(norm <= 0.999 * bound * bound)) {
+      checkValues(this.grid, values);
+      norm = squaredNorm(values);
+    }
+    (isFresh ? kernels.put : kernels.add)(0, at, count, weight, magicOf(quantum));
+    return norm;
   }
 }
+
+/** Squares of values near a lesser bound would vanish in f32. */
+const leastFastBound = 2 ** -40;
+
+/**
+ * |weight · value| ≤ 2^51 quanta, so the sum with 1.5·2^52 quanta lies where f64s are one quantum apart: it rounds to nearest
+ * even there, symmetrically in sign, and taking the constant off again is exact.
+ */
+const magicOf = (quantum: number): number => 1.5 * 2 ** 52 * quantum;
 
 /** sums[i] += weight · values[i], rounded to the grid. */
 function addWeighted(
@@ -152,9 +212,7 @@ function addWeighted(
   values: Float32Array,
   { weight, quantum }: { weight: number; quantum: number },
 ): void {
-  // |weight · value| ≤ 2^51 quanta, so the sum with 1.5·2^52 quanta lies where f64s are one quantum apart: it rounds to
-  // nearest even there, symmetrically in sign, and taking the constant off again is exact.
-  const magic = 1.5 * 2 ** 52 * quantum;
+  const magic = magicOf(quantum);
   // Four at a time: half the time of the loop by ones.
   const whole = values.length & ~3;
   for (let i = 0; i < whole; i += 4) {

@@ -19,7 +19,8 @@ export { type EncodeSettings, openCodec, type Segment, type VectorCodec } from "
 export { applyDelta, encodeDelta } from "./codec/delta.ts";
 export { type CodecMemory, decodeVector, type EncodedVector, encodeVector } from "./codec/encodeVector.ts";
 export { checkWeight, type Grid, type GridOptions } from "./grid.ts";
-export { type Accumulator, createAccumulator } from "./accumulator.ts";
+export { type Accumulator, createAccumulator, slabBytes } from "./accumulator.ts";
+export { createSlab, type Slab } from "./slab.ts";
 export { allFinite, squaredNorm } from "./check.ts";
 export {
   decodeSafetensors,

@@ -1,0 +1,97 @@
+import {
+  blockCount,
+  blockElements,
+  blockRange,
+  createAccumulator,
+  createSlab,
+  type GridOptions,
+  LengthError,
+  type Slab,
+  slabBytes,
+  squaredNorm,
+  ValueError,
+} from "@weft/vector";
+import { expect, test } from "vitest";
+import { bitsOf } from "./bits.ts";
+
+const size = 3 * blockElements + 4711;
+const options: GridOptions = { contributions: 12, bound: 40, maxWeight: 600 };
+
+/** Over sixty binary orders of magnitude, so that each rounding shows. */
+const contribution = (k: number) =>
+  Float32Array.from({ length: size }, (_, i) => 30 * Math.sin(i * (k + 1.5) + k) * 2 ** -((i * 7 + k) % 60));
+
+const plainSlab = (bytes: number): Slab => ({ buffer: new ArrayBuffer(bytes), start: 0, bytes, kernels: undefined });
+
+/** The means after contributions came and one of them went again. */
+function meansOver(slabs: readonly Slab[]): Float32Array {
+  const sums = createAccumulator(size, options, slabs);
+  const each = (k: number, work: "addBlock" | "subtractBlock") => {
+    const values = contribution(k);
+    for (let block = 0; block < blockCount(size); block++) {
+      const { start, end } = blockRange(size, block);
+      sums[work](block, values.subarray(start, end), 100 + k);
+    }
+  };
+  for (const k of [0, 1, 2, 3]) each(k, "addBlock");
+  each(1, "subtractBlock");
+  const means = new Float32Array(size);
+  for (let block = 0; block < blockCount(size); block++) {
+    const { start, end } = blockRange(size, block);
+    sums.meanBlock(block, sums.weightOf(block), means.subarray(start, end));
+  }
+  return means;
+}
+
+test("the kernels' sums have the bits of the plain loops', in one slab or several, whatever the memory held before", () => {
+  const expected = bitsOf(meansOver([plainSlab(slabBytes(size, 1))]));
+  for (const count of [1, 2, 3]) {
+    const slabs = Array.from({ length: count }, () => createSlab(slabBytes(size, count)));
+    for (const { kernels, buffer, start } of slabs) {
+      expect(kernels).toBeDefined();
+      new Float64Array(buffer, start).fill(NaN);
+    }
+    expect(bitsOf(meansOver(slabs)).every((word, i) => word === expected[i])).toBe(true);
+  }
+});
+
+test("the norm that adding gives is that of the values, and within some 1e-6 of it", () => {
+  const sums = createAccumulator(size, { ...options, bound: 1e4 }, [createSlab(slabBytes(size, 1))]);
+  const values = contribution(3).subarray(0, blockElements);
+  const exact = squaredNorm(values);
+  expect(Math.abs(sums.addBlock(0, values, 1) / exact - 1)).toBeLessThan(2e-6);
+});
+
+test("the kernels refuse what the plain loops refuse, wherever it lies, and let everything else pass", () => {
+  const sums = createAccumulator(size, options, [createSlab(slabBytes(size, 1))]);
+  const tail = size - 3 * blockElements;
+  for (const bad of [NaN, Infinity, -Infinity, 40.00001, -3e38]) {
+    for (const at of [0, 1, 63, 64, 4096, tail - 1]) {
+      const values = new Float32Array(tail);
+      values[at] = bad;
+      expect(() => sums.addBlock(3, values, 1)).toThrow(ValueError);
+    }
+  }
+  // As a whole far beyond the bound, element by element within it.
+  sums.addBlock(3, new Float32Array(tail).fill(-40), 3);
+  const mean = new Float32Array(tail);
+  sums.meanBlock(3, 3, mean);
+  expect(mean.every((value) => value === -40)).toBe(true);
+});
+
+test("values whose squares vanish or overflow in f32 are still checked and summed", () => {
+  for (const bound of [2 ** -100, 2 ** 120]) {
+    const sums = createAccumulator(size, { ...options, bound }, [createSlab(slabBytes(size, 1))]);
+    const values = new Float32Array(blockElements).fill(bound / 2);
+    sums.addBlock(1, values, 2);
+    const mean = new Float32Array(blockElements);
+    sums.meanBlock(1, 2, mean);
+    expect(mean.every((value) => value === bound / 2)).toBe(true);
+    values[9] = 1.5 * bound;
+    expect(() => sums.addBlock(1, values, 2)).toThrow(ValueError);
+  }
+});
+
+test("slabs too small for the sums are refused", () => {
+  expect(() => createAccumulator(size, options, [createSlab(slabBytes(size, 2))])).toThrow(LengthError);
+});
