@@ -75,6 +75,22 @@ export function decodeFrame(bytes: Uint8Array, limits: FrameLimits = frameLimits
   return { header: unpack(packed), body: bytes.subarray(offset) };
 }
 
+/**
+ * The same for a frame that came in two parts, of which the first is its header; parts cut elsewhere are joined first.
+ *
+ * @throws {ProtocolError} as `decodeFrame`
+ */
+export function decodeFrameParts(head: Uint8Array, rest: Uint8Array, limits: FrameLimits = frameLimits): Frame {
+  if (head.length >= lengthBytes) {
+    const headerBytes = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
+    if (bodyOffset(headerBytes) === head.length) return { header: decodeFrame(head, limits).header, body: rest };
+  }
+  const joined = new Uint8Array(head.length + rest.length);
+  joined.set(head);
+  joined.set(rest, head.length);
+  return decodeFrame(joined, limits);
+}
+
 function bodyOffset(headerBytes: number): number {
   return Math.ceil((lengthBytes + headerBytes) / alignment) * alignment;
 }

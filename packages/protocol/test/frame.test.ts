@@ -1,7 +1,7 @@
 /** Frames: what goes in comes out, and what must not go in does not. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeFrame, encodeFrame, encodeHeader, ProtocolError } from "@weft/protocol";
+import { decodeFrame, decodeFrameParts, encodeFrame, encodeHeader, ProtocolError } from "@weft/protocol";
 
 const plain = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -27,6 +27,19 @@ test("plain data and raw bytes survive the way there and back", () => {
       const frame = decodeFrame(encodeFrame(header, body));
       expect(frame.header).toEqual(header);
       expect(frame.body).toEqual(body);
+    }),
+  );
+});
+
+test("a frame in two parts is the same frame, wherever it is cut, and is not copied when it is cut after its header", () => {
+  fc.assert(
+    fc.property(plain, fc.uint8Array({ maxLength: 100 }), fc.nat(), (header, body, where) => {
+      const whole = encodeFrame(header, body);
+      const cut = where % (whole.length + 1);
+      const frame = decodeFrameParts(whole.subarray(0, cut), whole.subarray(cut));
+      expect(frame.header).toEqual(header);
+      expect(frame.body).toEqual(body);
+      expect(decodeFrameParts(encodeHeader(header), body).body).toBe(body);
     }),
   );
 });

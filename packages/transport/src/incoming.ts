@@ -5,6 +5,7 @@ import { ConnectionError } from "./errors.ts";
 
 /** Unread bytes kept once someone reads. Before that a sender gets by on the smaller initial credit. */
 const windowBytes = 4 * 1024 * 1024;
+const grantBytes = 1024 * 1024;
 
 export class Incoming implements IncomingPayload {
   readonly bytes: number;
@@ -97,7 +98,9 @@ export class Incoming implements IncomingPayload {
     this.#takenBytes += bytes;
     const target = Math.min(this.bytes, this.#takenBytes + windowBytes);
     const more = target - this.#grantedBytes;
-    if (more <= 0 || this.#error !== undefined) return;
+    // In few messages rather than one for each chunk, but always in time.
+    const due = target === this.bytes ? 1 : grantBytes;
+    if (more < due || this.#error !== undefined) return;
     this.#grantedBytes = target;
     this.#grant(more);
   }

@@ -1,4 +1,4 @@
-/** A token bucket: `perSecond` on average, up to one second's worth at once. */
+/** A token bucket: `perSecond` on average, up to one second's worth at once; Infinity for no limit. */
 
 export interface RateLimit {
   /** Whether one more is within the limit at this moment; counts it if so. */
@@ -6,6 +6,7 @@ export interface RateLimit {
 }
 
 export function rateLimit(perSecond: number): RateLimit {
+  if (perSecond === Infinity) return { admit: () => true };
   let tokens = perSecond;
   let lastMs: number | undefined;
   return {

@@ -13,12 +13,18 @@ export interface AcceptOptions extends LinkOptions {
   readonly remote: string;
 }
 
+/** What Node can be told besides: browsers have certificates of their own. */
+export interface NodeConnectOptions extends ConnectOptions {
+  /** Certificates in PEM to trust for wss:// instead of the system's: the server's own, or its authority's. */
+  readonly ca?: string;
+}
+
 /** To be spread into the options of a `WebSocketServer` whose sockets go to `acceptWebSocket`. */
 export const webSocketServerOptions = socketOptions;
 
 /** A connection over a socket that a `WebSocketServer` has just accepted; call it within the server's callback. */
 export function acceptWebSocket(socket: WebSocket, options: AcceptOptions): Connection {
-  return linkOver(socket, options, { remote: options.remote, join: false });
+  return linkOver(socket, options, { remote: options.remote });
 }
 
 /**
@@ -26,7 +32,7 @@ export function acceptWebSocket(socket: WebSocket, options: AcceptOptions): Conn
  *
  * @throws {ConnectionError} saying why there is none; its `retry` says whether to try again
  */
-export function connectWebSocket(address: string, options: ConnectOptions): Promise<Connection> {
+export function connectWebSocket(address: string, options: NodeConnectOptions): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   let url: URL;
   try {
@@ -37,7 +43,13 @@ export function connectWebSocket(address: string, options: ConnectOptions): Prom
   }
   const remote = showAddress(url);
   const handshakeTimeout = options.timeoutMs ?? 10_000;
-  const socket = new WebSocket(url, { ...socketOptions, handshakeTimeout });
+  const { ca } = options;
+  const socket = new WebSocket(url, {
+    ...socketOptions,
+    handshakeTimeout,
+    ...(ca === undefined ? {} : { ca }),
+    ...(needsMask(url) ? {} : unmasked),
+  });
   const abort = () => {
     reject(new ConnectionError("aborted", `${remote}: connecting was given up`));
     socket.terminate();
@@ -55,14 +67,27 @@ export function connectWebSocket(address: string, options: ConnectOptions): Prom
   socket.once("close", () => options.signal?.removeEventListener("abort", abort));
   socket.once("open", () => {
     options.signal?.removeEventListener("abort", abort);
-    const link = linkOver(socket, options, { remote, join: true });
+    const link = linkOver(socket, options, { remote });
     socket.off("error", fail);
     resolve(link);
   });
   return promise;
 }
 
-function linkOver(socket: WebSocket, options: LinkOptions, how: { remote: string; join: boolean }): Connection {
+/**
+ * A client's frames are masked so that what it is made to send cannot be taken for something else by whoever is between
+ * (RFC 6455, 10.3). Nobody is, within TLS or on the way to this machine itself, and a mask of zeros costs nothing.
+ */
+const needsMask = ({ protocol, hostname }: URL) =>
+  protocol !== "wss:" && !/^(localhost|127\..*|\[::1\])$/.test(hostname);
+
+const unmasked = {
+  generateMask: (mask: Buffer) => {
+    mask.fill(0);
+  },
+};
+
+function linkOver(socket: WebSocket, options: LinkOptions, how: { remote: string }): Connection {
   const carrier = new WebSocketCarrier(socket, { ...how, clock: options.clock ?? systemClock });
   const link = new Link(carrier, options);
   carrier.attach(link);
@@ -95,7 +120,10 @@ function explain(error: NodeJS.ErrnoException): readonly [ConnectionErrorCode, s
     return ["unreachable", "the host name is not known; check the address"];
   if (error.message.includes("timed out") || code === "ETIMEDOUT") return ["timeout", "no answer in time"];
   if (/CERT|TLS|SSL|EPROTO|UNABLE_TO_VERIFY/.test(code)) {
-    return ["tls", `no secure connection (${error.message}); use wss:// only for a server with a valid certificate`];
+    return [
+      "tls",
+      `no secure connection (${error.message}); wss:// needs a server with a certificate that this machine trusts (--ca FILE names one)`,
+    ];
   }
   if (code.startsWith("HPE_") || code === "") return ["http", `no WebSocket server there (${error.message})`];
   return ["unreachable", `cannot be reached (${error.message})`];

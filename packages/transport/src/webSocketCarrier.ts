@@ -1,6 +1,6 @@
 /** A socket of the `ws` package as a carrier. */
 import type { RawData, WebSocket } from "ws";
-import { closeTimeoutMs, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
+import { closeTimeoutMs, joinParts, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
 import type { Clock } from "./clock.ts";
 
 /** Frames have at most 64 KiB of header and 256 KiB of chunk; beyond this the socket itself refuses (1009). */
@@ -14,18 +14,12 @@ const maxParts = 4;
 
 export interface WebSocketCarrierOptions {
   readonly remote: string;
-  /**
-   * Whether to copy a frame together before it is sent. A client masks what it sends, which copies anyway; a server sends
-   * the parts as fragments of one message, so that a broadcast is never copied.
-   */
-  readonly join: boolean;
   readonly clock: Clock;
 }
 
 export class WebSocketCarrier implements Carrier {
   readonly remote: string;
   readonly #socket: WebSocket;
-  readonly #join: boolean;
   readonly #clock: Clock;
   #sink: CarrierSink | undefined;
   #closeTimer: unknown;
@@ -33,15 +27,16 @@ export class WebSocketCarrier implements Carrier {
   constructor(socket: WebSocket, options: WebSocketCarrierOptions) {
     this.remote = options.remote;
     this.#socket = socket;
-    this.#join = options.join;
     this.#clock = options.clock;
   }
 
   /** Starts to report; to be called before the socket's next event. */
   attach(sink: CarrierSink): void {
     this.#sink = sink;
+    // Neither do parts become one by being copied where they arrive.
+    this.#socket.binaryType = "fragments";
     this.#socket.on("message", (data: RawData, isBinary: boolean) => {
-      if (isBinary) sink.receive(plainBytes(data));
+      if (isBinary) deliver(data, sink);
       else sink.fault(...textFault);
     });
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
@@ -60,7 +55,8 @@ export class WebSocketCarrier implements Carrier {
 
   send(parts: readonly Uint8Array[]): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    const pieces = this.#join || parts.length > maxParts ? [Buffer.concat(parts)] : parts;
+    // As fragments of one message, so that a broadcast is never copied.
+    const pieces = parts.length > maxParts ? [Buffer.concat(parts)] : parts;
     for (const [index, piece] of pieces.entries()) {
       const fin = index === pieces.length - 1;
       this.#socket.send(piece, { binary: true, fin }, fin ? this.#sent : undefined);
@@ -84,9 +80,17 @@ export class WebSocketCarrier implements Carrier {
   };
 }
 
+function deliver(data: RawData, sink: CarrierSink): void {
+  const parts = Array.isArray(data) ? data : [data];
+  const [first, second] = parts;
+  if (first === undefined) sink.receive(new Uint8Array(0));
+  else if (second === undefined) sink.receive(plainBytes(first));
+  else if (parts.length === 2) sink.receive(plainBytes(first), plainBytes(second));
+  else sink.receive(joinParts(parts.map(plainBytes)));
+}
+
 /** Without Buffer's own methods, whose `slice` does not copy. */
-function plainBytes(data: RawData): Uint8Array {
-  if (Array.isArray(data)) return plainBytes(Buffer.concat(data));
+function plainBytes(data: Buffer | ArrayBuffer): Uint8Array {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
