@@ -159,6 +159,20 @@ describe("late updates", () => {
     expect(m.work().filter(({ round }) => round === 3)).toHaveLength(2);
   });
 
+  it("may go on over a broken connection, with a deadline that can be told", () => {
+    const m = machine(late, 2);
+    m.join("a", 0);
+    m.join("b", 0);
+    m.begin("b", 1);
+    m.deliver("a", 1);
+    m.send({ kind: "disconnected", worker: "b", nowMs: 2 });
+    // The round is being committed: nobody knows yet when the next one closes.
+    expect(m.join("b", 3).find(({ kind }) => kind === "sendWork")).toMatchObject({ deadlineMs: 2 ** 31 - 1 });
+    m.send({ kind: "committed", nowMs: 4 });
+    m.send({ kind: "disconnected", worker: "b", nowMs: 5 });
+    expect(m.join("b", 6).find(({ kind }) => kind === "sendWork")).toMatchObject({ deadlineMs: 998 });
+  });
+
   it("are refused when they miss the next round as well", () => {
     const m = machine(late, 2);
     m.join("a", 0);

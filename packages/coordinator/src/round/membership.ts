@@ -68,9 +68,14 @@ function rejoinTask(draft: Draft, id: string): void {
   }
   putTask(draft, { ...task, suspended: task.upload !== undefined });
   const { round, attempt, order } = task;
-  const deadlineMs = Math.max(0, task.deadlineAtMs - draft.nowMs);
+  // What is late has until the open round closes; while none is open, nobody knows when that will be.
+  const endsAtMs = Math.min(task.deadlineAtMs, openRound(draft)?.deadlineAtMs ?? Infinity);
+  const deadlineMs = Math.min(Math.max(0, endsAtMs - draft.nowMs), longestMs);
   draft.effects.push({ kind: "sendWork", worker: id, round, attempt, version: round - 1, order, deadlineMs });
 }
+
+/** A deadline as it travels when there is none. */
+const longestMs = 2 ** 31 - 1;
 
 /** Gone by its own word or by ours: nothing waits for it, and its slot is free. What it delivered counts. */
 export function leave(draft: Draft, id: string): void {
