@@ -7,6 +7,7 @@ import { CoordinatorOptionsError } from "./errors.ts";
 import { createEvents } from "./eventLog.ts";
 import type { CoordinatorListener } from "./events.ts";
 import { initialWeights } from "./model/initialWeights.ts";
+import { layoutOf } from "./model/layout.ts";
 import { ServerModel } from "./model/serverModel.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
@@ -125,7 +126,8 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
   const { encoded, job, manifest, codecs, uploads } = prepared;
   const { document } = job;
   const examples = serveExamples(document, options);
-  const model = await ServerModel.create(document.round.server, await initialWeights(job, manifest));
+  const layout = layoutOf(document, manifest);
+  const model = await ServerModel.create(document.round.server, await initialWeights(job, manifest), layout);
   const opened =
     options.store &&
     (await openStore({ ...options.store, nowMs: () => clock.now() }, model, {
@@ -133,6 +135,7 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
       name: document.name,
       job: encoded,
       manifest,
+      weighting: document.round.weighting,
       hash: () => encodeBroadcast(0, model.weights, codecs.down).hash,
     }));
   const store = opened?.store;

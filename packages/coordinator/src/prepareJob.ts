@@ -1,5 +1,5 @@
 /** From an encoded job to what a run needs of it, refusing early what could only fail later. */
-import { type DecodedJob, decodeJob, type JobDocument, ProtocolError } from "@weft/protocol";
+import { type DecodedJob, decodeJob, type JobDocument, ProtocolError, sharedParameters } from "@weft/protocol";
 import { createManifest, type Manifest, openCodec, type VectorCodec, WeftError as VectorError } from "@weft/vector";
 import { CoordinatorOptionsError } from "./errors.ts";
 import type { RunOptions } from "./options.ts";
@@ -9,6 +9,7 @@ import { Uploads } from "./uploads/uploads.ts";
 export interface PreparedJob {
   readonly encoded: Uint8Array;
   readonly job: DecodedJob;
+  /** Of the vector that the coordinator shares with workers. */
   readonly manifest: Manifest;
   readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
   readonly uploads: Uploads;
@@ -21,16 +22,10 @@ export function prepareJob(encoded: Uint8Array): PreparedJob {
   try {
     const job = decodeJob(encoded);
     const { document } = job;
-    const other = document.parameters.find(({ kind }) => kind !== "weight");
-    if (other !== undefined) {
-      throw new CoordinatorOptionsError(
-        `parameter ${other.name} is of kind "${other.kind}"; only "weight" is combined so far: use layers without running statistics`,
-      );
-    }
     if (Object.values(document.stop).every((rule) => rule === undefined)) {
       throw new CoordinatorOptionsError("the job never stops; give it rounds, epochs or a target");
     }
-    const manifest = createManifest(document.parameters);
+    const manifest = createManifest(sharedParameters(document));
     const codecs = { up: openCodec(document.codec.up, manifest), down: openCodec(document.codec.down, manifest) };
     return { encoded, job, manifest, codecs, uploads: new Uploads(document, codecs.up) };
   } catch (cause) {

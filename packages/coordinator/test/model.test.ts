@@ -33,10 +33,11 @@ describe("the server model", () => {
       for (let version = 1; version <= 3; version++) {
         const before = model.weights;
         const bits = before.slice();
-        await model.step(updateOf(version), (update) => {
+        const sink = (update: Float32Array) => {
           told.push(update.length);
           return Promise.resolve();
-        });
+        };
+        await model.step(updateOf(version), { sink });
         expect(before).toEqual(bits);
         const next = optimizer.update([parameter], [tensor(vector(size, version))], state);
         parameter = next.parameters[0]!;

@@ -335,9 +335,18 @@ describe("at the door", () => {
   });
 });
 
-it("a job with running statistics is refused with what to do", async () => {
-  const parameters = [{ name: "mean", shape: [2], kind: "statistic" as const }];
-  await expect(startRun({ job: makeJob({ parameters }) })).rejects.toThrow(/mean .*statistic/);
+it("a running statistic becomes the mean of the workers', whatever the server optimiser", async () => {
+  const parameters = [
+    { name: "weight", shape: [3], kind: "weight" as const },
+    { name: "mean", shape: [2], kind: "statistic" as const },
+  ];
+  const run = await startRun({ job: makeJob({ parameters, stop: { rounds: 1 } }), run: { expectedWorkers: 2 } });
+  const [first] = [1, 2].map((by) => run.join({ script: (base) => base.map(() => by) }));
+  const outcome = await run.coordinator.finished;
+  const base = (await first!.bases.get(0))!;
+  expect(outcome.weights.subarray(3)).toEqual(base.subarray(3).map((value) => value - 1.5));
+  // Adam's first step is of its learning rate.
+  expect(outcome.weights[0]).toBeCloseTo(base[0]! - adam.learningRate, 5);
 });
 
 it("examples that are not the job's are refused", async () => {

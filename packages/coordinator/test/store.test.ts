@@ -36,10 +36,7 @@ const updateOf = (version: number, block: number, out: Float32Array) => {
 
 async function runRound(store: RunStore, model: ServerModel, version: number): Promise<void> {
   store.beginRound(version);
-  await model.step(
-    (block, out) => updateOf(version, block, out),
-    (update) => store.logUpdate(update),
-  );
+  await model.step((block, out) => updateOf(version, block, out), { sink: (update) => store.logUpdate(update) });
   await store.commitRound({
     round: version,
     version,
@@ -98,7 +95,7 @@ async function resume(directory: string) {
   const model = await newModel();
   const resumed = await resumeRun(
     { directory, checkpoint },
-    { run: "abc123", manifest, model, hash: () => hashOf(model) },
+    { run: "abc123", manifest, model, weighting: "examples", hash: () => hashOf(model) },
   );
   return { model, resumed };
 }

@@ -1,4 +1,5 @@
 /** Messages, schemas, frames and limits of the wire: see README.md. */
+export * from "./effort.ts";
 export * from "./errors.ts";
 export * from "./frame.ts";
 export * from "./handshake.ts";
@@ -12,3 +13,4 @@ export * from "./parse.ts";
 export * from "./refusals.ts";
 export type * from "./round.ts";
 export type { StopRule as JobStop } from "./stop.ts";
+export * from "./sharedVector.ts";

@@ -11,7 +11,10 @@ const sizes = z.array(z.int().nonnegative()).max(16);
 const parameterSchema = z.strictObject({
   name,
   shape: sizes,
-  kind: z.enum(["weight", "statistic", "local"]),
+  /** A trained weight, or a running statistic: measured in training, and averaged. */
+  kind: z.enum(["weight", "statistic"]),
+  /** Each worker has its own, begun from the job's seed, which never leaves it. */
+  local: z.boolean().optional(),
 });
 
 /** One field of an example: as programs see it, and how it is stored and sent (value = stored · scale). */
@@ -50,7 +53,8 @@ export const jobSchema = z.strictObject({
   metrics: z.array(name).max(64),
   /**
    * initialize: (key u32[2]) → parameters in order.
-   * loss[i], at batch b: (parameters…, key u32[2], weights f32[b], fields [b, …]…) → (Σ w·loss / Σ w, Σ w·metric …).
+   * loss[i], at batch b: (parameters…, key u32[2], weights f32[b], fields [b, …]…) → (Σ w·loss / Σ w, Σ w·metric …, and the
+   * parameters that are statistics as this batch leaves them).
    * evaluate: (parameters…, weights f32[b], fields…) → (Σ w·loss, Σ w·metric …), dropout off.
    * predict: (parameters…, all fields but the last) → prediction [b, …].
    * A row of weight 0 is padding. The loss programs are sorted by batch; a worker takes the smallest that fits.

@@ -31,7 +31,18 @@ const examplesSchema = z.discriminatedUnion("kind", [
 
 const orderSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("gradient"), examples: examplesSchema, seed: count }),
-  z.strictObject({ kind: z.literal("local"), epochs: z.int().positive(), batchSize: z.int().positive(), seed: count }),
+  /** Training on the worker's own share, for so many epochs or so many steps. */
+  z
+    .strictObject({
+      kind: z.literal("local"),
+      epochs: z.int().positive().optional(),
+      steps: z.int().positive().optional(),
+      batchSize: z.int().positive(),
+      seed: count,
+    })
+    .refine(({ epochs, steps }) => (epochs === undefined) !== (steps === undefined), {
+      message: "either epochs or steps expected",
+    }),
   /** Measure the version on examples held out from training; answered by `evaluated`. */
   z.strictObject({ kind: z.literal("evaluate") }),
 ]);
@@ -49,6 +60,13 @@ const holdingsSchema = z.strictObject({
 /** Payloads whose connection broke go on where they stopped: this one begins at byte `offset` of the transfer `id`. */
 const transferSchema = z.strictObject({ id: identifier, offset: count });
 
+const updateFiguresSchema = z.strictObject({
+  /** Local steps that were made ("normalized"). */
+  steps: z.int().positive().optional(),
+  /** h of the q-FedAvg paper, divided by its L ("fair"). */
+  curvature: z.number().positive().optional(),
+});
+
 /** From worker to coordinator. Payloads are named in the comments; all numbers in them are little-endian. */
 export const workerMessages = {
   /** First message of every connection. `resume` reclaims an identity after a lost connection. */
@@ -60,6 +78,8 @@ export const workerMessages = {
     capabilities: capabilitiesSchema,
     token: z.string().max(500).optional(),
     resume: z.string().max(500).optional(),
+    /** Which of the coordinator's runs, by id or job's name; default any that wants workers. */
+    run: identifier.optional(),
     holds: holdingsSchema.optional(),
   }),
   /** The job was checked and compiled; work may be sent. `ownExamples`: size of the data the worker brought itself. */
@@ -79,6 +99,8 @@ export const workerMessages = {
     weight: z.number().nonnegative(),
     /** Sums over those examples: `loss` and each metric of the job. */
     metrics: figures,
+    /** What the round's weighting asks for besides. */
+    figures: updateFiguresSchema.optional(),
     computeMs: z.number().nonnegative(),
     /** Names the payload for as long as the worker keeps it; without one it cannot be gone on with. */
     transfer: transferSchema.optional(),
@@ -171,6 +193,7 @@ export type CoordinatorMessage = Union<typeof coordinatorMessages>;
 export type Message = WorkerMessage | CoordinatorMessage;
 export type MessageKind = Message["kind"];
 export type Capabilities = z.infer<typeof capabilitiesSchema>;
+export type UpdateFigures = z.infer<typeof updateFiguresSchema>;
 export type WorkOrder = z.infer<typeof orderSchema>;
 export type ExampleChoice = z.infer<typeof examplesSchema>;
 export type MessageOf<K extends MessageKind> = Extract<Message, { kind: K }>;

@@ -1,5 +1,6 @@
 /** Combinations of knobs that make no sense, each with the reason: refused when a job is defined, and when one is decoded. */
-import type { JobRound } from "./round.ts";
+import type { JobDocument } from "./job.ts";
+import type { JobRound, LocalJobWork } from "./round.ts";
 import type { StopRule } from "./stop.ts";
 
 /** The parts of a job that knobs can contradict. */
@@ -8,6 +9,8 @@ export interface Combined {
   readonly stop: StopRule;
   /** Examples the coordinator serves, 0 for none; undefined before the data is there. */
   readonly examples: number | undefined;
+  readonly codec?: JobDocument["codec"];
+  readonly parameters?: JobDocument["parameters"];
 }
 
 export interface Refusal {
@@ -21,6 +24,22 @@ const isBuffered = ({ round }: Combined) => round.pace?.kind === "buffered";
 const invitesAll = ({ round: { cohort } }: Combined) => "fraction" in cohort && cohort.fraction === 1;
 const slicesServed = ({ round, examples }: Combined) =>
   round.work.kind === "gradient" && examples !== undefined && examples > 0;
+const localWork = ({ round: { work } }: Combined): LocalJobWork | undefined =>
+  work.kind === "local" ? work : undefined;
+const corrects = (job: Combined) => localWork(job)?.correction?.kind;
+const weighs = ({ round: { weighting } }: Combined) => (typeof weighting === "string" ? weighting : weighting.kind);
+const mixesVersions = (job: Combined) => isBuffered(job) || job.round.late === "buffer";
+const isPersonal = ({ parameters = [] }: Combined) => parameters.some(({ local }) => local === true);
+/** Steps of one constant length along the gradient, so that a change can be divided by them. */
+const isPlainSgd = ({ name, learningRate, momentum = 0 }: LocalJobWork["optimizer"]) =>
+  name === "sgd" && typeof learningRate === "number" && momentum === 0;
+const hasKnownEffort = ({ optimizer, proximal, keepOptimizer }: LocalJobWork) => {
+  const { momentum = 0, nesterov = false, dampening = 0, learningRate } = optimizer;
+  if (momentum === 0) return isPlainSgd(optimizer) && Number(learningRate) * (proximal ?? 0) < 1;
+  const isHeavyBall = isPlainSgd({ ...optimizer, momentum: 0 }) && nesterov === false && dampening === 0;
+  return isHeavyBall && proximal === undefined && keepOptimizer !== true;
+};
+const owing: readonly string[] = ["int2", "sign", "topK", "randomK", "lowRank"];
 const onWorkers = ({ round }: Combined) => round.evaluation?.on === "workers";
 
 export const refusals: readonly Refusal[] = [
@@ -110,6 +129,99 @@ export const refusals: readonly Refusal[] = [
     applies: ({ round: { evaluation }, stop: { target } }) =>
       evaluation !== undefined && target !== undefined && target.every !== evaluation.every,
     reason: "`stop.target.every` and `evaluation.every` differ; a target is checked at evaluations",
+  },
+  {
+    name: "local work of no length, or of two",
+    applies: (job) => {
+      const work = localWork(job);
+      return work !== undefined && (work.epochs === undefined) === (work.steps === undefined);
+    },
+    reason: "local work lasts so many `epochs` or so many `steps`; give one of them",
+  },
+  {
+    name: "parts larger than the batch",
+    applies: ({ round: { work } }) => work.kind === "gradient" && (work.microBatch ?? 0) > work.batchSize,
+    reason: "`microBatch` is a part of `batchSize`; lower it, or leave it out",
+  },
+  {
+    name: "weights that only local work has",
+    applies: (job) => localWork(job) === undefined && ["normalized", "fair"].includes(weighs(job)),
+    reason:
+      'every gradient is one step of the same model; set `weighting` to "examples" or "uniform", or let workers train locally',
+  },
+  {
+    name: "weights across versions",
+    applies: (job) => mixesVersions(job) && ["normalized", "fair"].includes(weighs(job)),
+    reason: "FedNova and q-FedAvg weigh changes of one base; use the synchronous pace without late updates",
+  },
+  {
+    name: "steps that cannot be counted",
+    applies: (job) => {
+      const work = localWork(job);
+      return weighs(job) === "normalized" && work !== undefined && !hasKnownEffort(work);
+    },
+    reason:
+      "FedNova divides a change by the steps of sgd behind it; train locally with sgd of one learning rate, with or without momentum, " +
+      "not both momentum and `proximal`, each round anew",
+  },
+  {
+    name: "a correction across versions",
+    applies: (job) => mixesVersions(job) && corrects(job) !== undefined,
+    reason:
+      "SCAFFOLD and FedDyn add what each round's workers learnt of one base; use the synchronous pace without late updates",
+  },
+  {
+    name: "a correction under other weights",
+    applies: (job) => corrects(job) !== undefined && ["normalized", "fair"].includes(weighs(job)),
+    reason: 'a correction is shared by examples or evenly; set `weighting` to "examples" or "uniform"',
+  },
+  {
+    name: "a correction and a proximal pull",
+    applies: (job) => corrects(job) !== undefined && localWork(job)?.proximal !== undefined,
+    reason:
+      "SCAFFOLD and FedDyn already keep workers from drifting, and reckon with their steps alone; leave `proximal` out",
+  },
+  {
+    name: "control variates of other steps than sgd's",
+    applies: (job) => {
+      const work = localWork(job);
+      return work?.correction?.kind === "scaffold" && !isPlainSgd(work.optimizer);
+    },
+    reason:
+      "SCAFFOLD takes a change divided by steps and learning rate for a gradient; train locally with sgd of one learning rate, without momentum",
+  },
+  {
+    name: "a correction through a codec that owes",
+    applies: (job) => corrects(job) !== undefined && owing.includes(job.codec?.up.kind ?? "f32"),
+    reason:
+      "what the coordinator adds up must be what workers keep, and this codec sends part of it rounds later; choose codec.up from f32, f16, bf16, int8, int4",
+  },
+  {
+    name: "a server optimiser beside FedDyn's own step",
+    applies: (job) => {
+      const { server } = job.round;
+      return corrects(job) === "feddyn" && !(isPlainSgd(server) && server["learningRate"] === 1);
+    },
+    reason:
+      "FedDyn steps to the mean of the local models less its own memory; let the server be sgd({ learningRate: 1 })",
+  },
+  {
+    name: "own parameters without local work",
+    applies: (job) => isPersonal(job) && localWork(job) === undefined,
+    reason: "parameters that stay on a worker are trained there; use local work",
+  },
+  {
+    name: "nothing to share",
+    applies: ({ parameters = [] }) => parameters.length > 0 && parameters.every(({ local }) => local === true),
+    reason: "every parameter stays on its worker; leave some of them to be shared",
+  },
+  {
+    name: "own parameters measured elsewhere",
+    applies: (job) =>
+      isPersonal(job) &&
+      (job.round.evaluation?.on === "coordinator" || (job.stop.target !== undefined && !onWorkers(job))),
+    reason:
+      'the coordinator lacks the parameters that stay on workers; let them evaluate: evaluation: { on: "workers", every }',
   },
 ];
 

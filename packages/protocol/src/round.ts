@@ -7,10 +7,44 @@ const count = z.int().positive();
 
 const workersSchema = z.union([z.strictObject({ fraction }), z.strictObject({ count })]);
 
+/** What keeps workers from drifting apart while they train on different data; each has a part of it to itself. */
+const correctionSchema = z.discriminatedUnion("kind", [
+  /** Control variates, option II (Karimireddy et al. 2020, SCAFFOLD). */
+  z.strictObject({ kind: z.literal("scaffold") }),
+  /** A regulariser that follows each worker's own gradient, of strength `alpha` (Acar et al. 2021, FedDyn). */
+  z.strictObject({ kind: z.literal("feddyn"), alpha: z.number().positive() }),
+]);
+
 /** What a worker does in one round. `batchSize` of gradient work is the whole round's, split over its cohort. */
 const workSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("gradient"), batchSize: count }),
-  z.strictObject({ kind: z.literal("local"), epochs: count, batchSize: count, optimizer: optimizerSchema }),
+  z.strictObject({
+    kind: z.literal("gradient"),
+    batchSize: count,
+    /** Examples that a worker looks at once; it adds up the gradients of as many such parts as its share takes. */
+    microBatch: count.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal("local"),
+    /** Passes over the worker's share, or steps of one batch each: one of the two. */
+    epochs: count.optional(),
+    steps: count.optional(),
+    batchSize: count,
+    optimizer: optimizerSchema,
+    /** The worker goes on with its optimiser's state of the round before. */
+    keepOptimizer: z.boolean().optional(),
+    /** μ of a pull towards the base, μ/2 · ‖w − base‖² added to the loss (Li et al. 2020, FedProx). */
+    proximal: z.number().positive().optional(),
+    correction: correctionSchema.optional(),
+  }),
+]);
+
+/** What an update weighs beside the others of its round. */
+const weightingSchema = z.union([
+  z.enum(["examples", "uniform"]),
+  /** By examples, each change divided by the steps it took and the mean multiplied by theirs (Wang et al. 2020, FedNova). */
+  z.strictObject({ kind: z.literal("normalized") }),
+  /** Workers that do badly weigh more: their loss to the power q, by `lipschitz` bounding the step (Li et al. 2020, q-FedAvg). */
+  z.strictObject({ kind: z.literal("fair"), q: z.number().nonnegative().max(100), lipschitz: z.number().positive() }),
 ]);
 
 /** s(τ), the weight of an update made τ versions ago: 1, or (1 + τ)^-exponent (Xie et al. 2019). */
@@ -82,7 +116,7 @@ export const roundSchema = z.strictObject({
   late: z.enum(["refuse", "buffer"]).optional(),
   /** How the batch of gradient work is divided: equally (default), or by the speed measured of each worker. */
   balance: z.enum(["equal", "speed"]).optional(),
-  weighting: z.enum(["examples", "uniform"]),
+  weighting: weightingSchema,
   /** Steps the model with the mean gradient, or with base − mean of local results as its gradient. */
   server: optimizerSchema,
   /** Largest L2 norm of an accepted update; also fixes the grid of exact sums. */
@@ -92,6 +126,8 @@ export const roundSchema = z.strictObject({
 
 export type JobRound = z.infer<typeof roundSchema>;
 export type JobWork = JobRound["work"];
+export type LocalJobWork = Extract<JobWork, { kind: "local" }>;
+export type JobWeighting = JobRound["weighting"];
 export type JobPace = NonNullable<JobRound["pace"]>;
 export type JobEvaluation = NonNullable<JobRound["evaluation"]>;
 export type StalenessRule = z.infer<typeof stalenessSchema>;

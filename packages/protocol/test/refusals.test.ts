@@ -1,5 +1,14 @@
 /** Every refusal of a combination applies to a job of its kind, says what to change, and leaves sound jobs alone. */
-import { encodeJob, type Combined, type JobRound, type JobStop, refusalOf, refusals } from "@weft/protocol";
+import {
+  encodeJob,
+  type Combined,
+  type JobDocument,
+  type JobDraft,
+  type JobRound,
+  type LocalJobWork,
+  refusalOf,
+  refusals,
+} from "@weft/protocol";
 import { describe, expect, test } from "vitest";
 import { draft, programs } from "./samples.ts";
 
@@ -10,11 +19,31 @@ const local: JobRound = {
 };
 const buffered = { kind: "buffered", size: 4, staleness: { kind: "polynomial", exponent: 0.5 } } as const;
 
-const job = (round: JobRound, changes: { stop?: JobStop; examples?: number } = {}): Combined => ({
+const sgd = { name: "sgd", learningRate: 0.1 } as const;
+const training = (changes: Partial<LocalJobWork>): JobRound => ({
+  ...local,
+  work: { kind: "local", epochs: 1, batchSize: 10, optimizer: sgd, ...changes },
+  server: { name: "sgd", learningRate: 1 },
+});
+const f16 = { kind: "f16" } as const;
+const personal: JobDocument["parameters"] = [
+  { name: "shared", shape: [1], kind: "weight" },
+  { name: "own", shape: [1], kind: "weight", local: true },
+];
+
+const job = (round: JobRound, changes: Partial<Combined> = {}): Combined => ({
   round,
   stop: { rounds: 1 },
   examples: 100,
   ...changes,
+});
+
+const f32 = { kind: "f32" } as const;
+const drafted = ({ examples = draft.examples, ...combined }: Combined): JobDraft => ({
+  ...draft,
+  codec: { up: f32, down: f32 },
+  ...combined,
+  examples,
 });
 
 const unsound: Record<string, Combined> = {
@@ -44,6 +73,36 @@ const unsound: Record<string, Combined> = {
     { ...local, evaluation: { on: "workers", every: 2 } },
     { stop: { target: { metric: "loss", value: 1, every: 3 } } },
   ),
+  "local work of no length, or of two": job(training({ steps: 3 })),
+  "parts larger than the batch": job({ ...gradient, work: { kind: "gradient", batchSize: 8, microBatch: 9 } }),
+  "weights that only local work has": job({ ...gradient, weighting: { kind: "normalized" } }),
+  "weights across versions": job({ ...local, pace: buffered, weighting: { kind: "fair", q: 1, lipschitz: 1 } }),
+  "steps that cannot be counted": job({
+    ...training({ optimizer: { ...sgd, momentum: 0.9, nesterov: true } }),
+    weighting: { kind: "normalized" },
+  }),
+  "a correction across versions": job({ ...training({ correction: { kind: "scaffold" } }), late: "buffer" }),
+  "a correction under other weights": job({
+    ...training({ correction: { kind: "scaffold" } }),
+    weighting: { kind: "normalized" },
+  }),
+  "a correction and a proximal pull": job(training({ correction: { kind: "feddyn", alpha: 0.1 }, proximal: 0.1 })),
+  "control variates of other steps than sgd's": job(
+    training({ correction: { kind: "scaffold" }, optimizer: { name: "adam", learningRate: 0.1 } }),
+  ),
+  "a correction through a codec that owes": job(training({ correction: { kind: "scaffold" } }), {
+    codec: { up: { kind: "topK", fraction: 0.1 }, down: { kind: "f32" } },
+  }),
+  "a server optimiser beside FedDyn's own step": job({
+    ...training({ correction: { kind: "feddyn", alpha: 0.1 } }),
+    server: { name: "adam", learningRate: 0.1 },
+  }),
+  "own parameters without local work": job(gradient, { parameters: personal }),
+  "nothing to share": job(local, { parameters: personal.map((parameter) => ({ ...parameter, local: true })) }),
+  "own parameters measured elsewhere": job(
+    { ...local, evaluation: { on: "coordinator", every: 1 } },
+    { parameters: personal },
+  ),
 };
 
 describe("a combination is refused, with what to change:", () => {
@@ -51,8 +110,7 @@ describe("a combination is refused, with what to change:", () => {
     const combined = unsound[name]!;
     expect(applies(combined)).toBe(true);
     expect(refusalOf(combined)).toBe(`${name}: ${reason}`);
-    const { round, stop } = combined;
-    expect(() => encodeJob({ ...draft, round, stop }, programs)).toThrow(`job: ${name}`);
+    expect(() => encodeJob(drafted(combined), programs)).toThrow(`job: ${name}`);
   });
 
   test("and the table of examples names no other", () => {
@@ -83,10 +141,22 @@ test.each<[string, Combined]>([
       { stop: { patience: { metric: "accuracy", evaluations: 3, minDelta: 0.01 } } },
     ),
   ],
+  ["FedProx of a few steps", job(training({ epochs: undefined, steps: 5, proximal: 0.1 }))],
+  ["SCAFFOLD through f16", job(training({ correction: { kind: "scaffold" } }), { codec: { up: f16, down: f16 } })],
+  ["FedDyn", job(training({ correction: { kind: "feddyn", alpha: 0.1 } }))],
+  [
+    "FedNova with momentum",
+    job({ ...training({ optimizer: { ...sgd, momentum: 0.9 } }), weighting: { kind: "normalized" } }),
+  ],
+  ["q-FedAvg", job({ ...local, weighting: { kind: "fair", q: 1, lipschitz: 10 } })],
+  ["DiLoCo", job(training({ epochs: undefined, steps: 50, keepOptimizer: true, optimizer: { name: "adamw" } }))],
+  [
+    "own parameters measured by workers",
+    job({ ...local, evaluation: { on: "workers", every: 1, heldOut: 0.2 } }, { parameters: personal }),
+  ],
 ])("sound: %s", (_, combined) => {
   expect(refusalOf(combined)).toBeUndefined();
-  const { round, stop } = combined;
-  expect(() => encodeJob({ ...draft, round, stop }, programs)).not.toThrow();
+  expect(() => encodeJob(drafted(combined), programs)).not.toThrow();
 });
 
 test("patience with a metric that nobody measures is refused", () => {

@@ -1,7 +1,8 @@
 /** The work of an order, apart from who asked for it: from a base and the worker's examples to what its update holds. */
 import { shuffledSlice } from "@weft/data";
-import type { WorkOrder } from "@weft/protocol";
-import { OrderDeclinedError } from "./errors.ts";
+import type { UpdateFigures, WorkOrder } from "@weft/protocol";
+import { localAnswer } from "./localAnswer.ts";
+import type { LocalState, StateVectors } from "./localState.ts";
 import type { ExampleRows, ExampleSums, Trainer } from "./training.ts";
 
 /** An order that asks for an update. */
@@ -16,7 +17,10 @@ export interface ExampleAccess {
 }
 
 export interface OrderContext {
+  /** As it travelled. */
   readonly base: Float32Array;
+  /** What the worker kept of earlier rounds; by default nothing. */
+  readonly state?: Pick<LocalState, "read">;
   readonly examples: ExampleAccess;
   /** Told how many steps there will be; what it gives is called after each of them, and throws to give up. */
   readonly begin?: (work: { readonly steps: number; readonly batch: number }) => () => void | Promise<void>;
@@ -26,27 +30,20 @@ export interface OrderContext {
 export interface Answer extends ExampleSums {
   /** One after the other on the wire. */
   readonly vectors: readonly Float32Array[];
+  readonly figures?: UpdateFigures;
+  /** To be staged: what is kept for later rounds if this update counts. */
+  readonly kept: StateVectors;
 }
 
 /** @throws {OrderDeclinedError} for an order that does not belong to the job */
 export async function answerOrder(trainer: Trainer, order: TrainingOrder, context: OrderContext): Promise<Answer> {
-  const { base, examples, begin } = context;
+  const { base, examples } = context;
   if (order.kind === "gradient") {
     const rows = await chosenExamples(trainer, order.examples, examples);
     const { gradient, ...sums } = await trainer.gradient(base, rows, order.seed);
-    return { ...sums, vectors: [gradient] };
+    return { ...sums, vectors: [gradient], kept: {} };
   }
-  const { work } = trainer.job.document.round;
-  if (work.kind !== "local") throw new OrderDeclinedError("not-in-job", "the job has no local training");
-  const share = await examples.share();
-  const steps = order.epochs * Math.ceil(share.rows.length / order.batchSize);
-  const onStep = begin?.({ steps, batch: Math.min(order.batchSize, share.rows.length) });
-  const { change, ...sums } = await trainer.train(base, share, {
-    ...order,
-    optimizer: work.optimizer,
-    ...(onStep === undefined ? {} : { onStep }),
-  });
-  return { ...sums, vectors: [change] };
+  return localAnswer(trainer, order, context);
 }
 
 async function chosenExamples(

@@ -1,5 +1,5 @@
 /** Between flat vectors, datasets and tensors: the shapes in which a job's programs take and give values. */
-import type { Batch, DataContract } from "@weft/data";
+import type { Batch, DataContract, Dataset } from "@weft/data";
 import { assembleBatch } from "@weft/data";
 import type { Tensor } from "@weft/tensor";
 import { adopt, tensor } from "@weft/tensor";
@@ -38,8 +38,24 @@ export interface BatchTensors {
   readonly fields: Tensor[];
 }
 
-export function batchTensors({ dataset, rows }: ExampleRows, batch: number): BatchTensors {
-  return tensorsOf(assembleBatch(dataset, rows, batch), dataset.contract);
+export function batchTensors({ dataset, rows }: ExampleRows, batch: number, filling = false): BatchTensors {
+  return tensorsOf(paddedBatch(dataset, rows, { capacity: batch, filling }), dataset.contract);
+}
+
+/**
+ * The rows in a batch of a program's size. Where running statistics are measured, what is left of it is filled with the same rows
+ * again, which weigh nothing in the loss: rows of zeros would be measured too.
+ */
+export function paddedBatch(
+  dataset: Dataset,
+  rows: Uint32Array,
+  { capacity, filling }: { readonly capacity: number; readonly filling: boolean },
+): Batch {
+  if (!filling || rows.length === capacity) return assembleBatch(dataset, rows, capacity);
+  const filled = Uint32Array.from({ length: capacity }, (_, i) => rows[i % rows.length] ?? 0);
+  const batch = assembleBatch(dataset, filled, capacity);
+  batch.weights.fill(0, rows.length);
+  return batch;
 }
 
 /** The batch must stay as it is while the tensors are used. */

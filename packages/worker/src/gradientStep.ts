@@ -52,7 +52,39 @@ export function programFor(job: CheckedJob, rows: number): LossProgram {
   return program;
 }
 
+type Gradient = Awaited<ReturnType<Trainer["gradient"]>>;
+
 export function compileGradientSteps(job: CheckedJob): Trainer["gradient"] {
+  const ofPart = compilePart(job);
+  const { work } = job.document.round;
+  const most = (work.kind === "gradient" ? work.microBatch : undefined) ?? Infinity;
+  return async (base: Float32Array, examples: ExampleRows, seed: number) => {
+    const { dataset, rows } = examples;
+    if (rows.length <= most) return ofPart(base, examples, { seed, part: 0 });
+    let sum: Gradient | undefined;
+    for (let start = 0, part = 0; start < rows.length; start += most, part++) {
+      const gradient = await ofPart(base, { dataset, rows: rows.subarray(start, start + most) }, { seed, part });
+      sum = add(sum, gradient, gradient.weight / rows.length);
+    }
+    if (!sum) throw new Error("a batch has at least one part");
+    return sum;
+  };
+}
+
+/** The gradients' mean, each with its part of the batch; the sums of the metrics. */
+function add(sum: Gradient | undefined, { gradient, weight, metrics }: Gradient, part: number): Gradient {
+  const before = sum ?? { gradient: new Float32Array(gradient.length), weight: 0, metrics: {} };
+  for (const [i, value] of gradient.entries()) before.gradient[i] = (before.gradient[i] ?? 0) + part * value;
+  const total = (name: string, value: number) => [name, (before.metrics[name] ?? 0) + value] as const;
+  return {
+    gradient: before.gradient,
+    weight: before.weight + weight,
+    metrics: Object.fromEntries(Object.entries(metrics).map(([name, value]) => total(name, value))),
+  };
+}
+
+/** The gradient over rows that go into one program. */
+function compilePart(job: CheckedJob) {
   const steps = new Map(
     job.loss.map((program) => [
       program.batch,
@@ -60,25 +92,36 @@ export function compileGradientSteps(job: CheckedJob): Trainer["gradient"] {
     ]),
   );
   const scales = lossScales(job.document);
-  return async (base: Float32Array, examples: ExampleRows, seed: number) => {
-    const { batch } = programFor(job, examples.rows.length);
+  return async (base: Float32Array, examples: ExampleRows, random: { seed: number; part: number }) => {
+    const { batch, statistics = [] } = programFor(job, examples.rows.length);
     const step = steps.get(batch);
     if (!step) throw new Error(`no step at batch ${batch}`);
-    const { exampleWeights, fields } = batchTensors(examples, batch);
-    const inputs = [keyTensor(seed, 0), exampleWeights, ...fields];
+    const { exampleWeights, fields } = batchTensors(examples, batch, statistics.length > 0);
+    const inputs = [keyTensor(random.seed, random.part), exampleWeights, ...fields];
     const weight = examples.rows.length;
     for (const scale of scales ?? [undefined]) {
       const given = { inputs, scale: scale === undefined ? [] : [scalar(scale)] };
-      const result = step(parameterTensors(job.manifest, base), given);
+      const parameters = parameterTensors(job.manifest, base);
+      const result = step(parameters, given);
       const [loss = NaN, ...metrics] = await readScalars([result.loss, ...result.metrics]);
       // A loss that is no number has no better gradient at another scale.
       if (Number.isFinite(loss) && (await readScalars(result.finite)).includes(0)) continue;
-      return {
-        gradient: await flatten(job.manifest, result.gradient),
-        weight,
-        metrics: figuresOf(job, [loss * weight, ...metrics]),
-      };
+      const gradient = await flatten(job.manifest, result.gradient);
+      await putStatistics(gradient, { job, base, places: statistics, measured: result.statistics });
+      return { gradient, weight, metrics: figuresOf(job, [loss * weight, ...metrics]) };
     }
     throw overflowed(scales ?? []);
   };
+}
+
+/** A statistic has no gradient: in its place stands how far it has moved, base − now. */
+async function putStatistics(
+  gradient: Float32Array,
+  of: { job: CheckedJob; base: Float32Array; places: readonly number[]; measured: readonly Tensor[] },
+): Promise<void> {
+  for (const [i, place] of of.places.entries()) {
+    const offset = of.job.manifest.entries[place]?.offset ?? 0;
+    const now = (await of.measured[i]?.data()) ?? [];
+    for (const [j, value] of now.entries()) gradient[offset + j] = (of.base[offset + j] ?? 0) - Number(value);
+  }
 }

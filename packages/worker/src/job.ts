@@ -1,6 +1,6 @@
 /** A job as received, checked before anything of it runs: the only code a worker executes is its own, over checked Programs. */
 import type { JobDocument } from "@weft/protocol";
-import { decodeJob } from "@weft/protocol";
+import { decodeJob, sharedParameters } from "@weft/protocol";
 import type { DType, Instruction, Program, TensorType } from "@weft/tensor";
 import { ProgramError, cost, currentBackend, decode, typeText, valueTypes, widenHalves } from "@weft/tensor";
 import type { Manifest, VectorCodec } from "@weft/vector";
@@ -31,7 +31,10 @@ export interface LossProgram {
 
 export interface CheckedJob {
   readonly document: JobDocument;
+  /** Of all parameters. */
   readonly manifest: Manifest;
+  /** Of the vector that travels: without parameters that are the worker's own, with control variates where the job has any. */
+  readonly shared: Manifest;
   readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
   readonly initialize: Program;
   /** Sorted by batch size. */
@@ -57,13 +60,15 @@ export function checkJob(bytes: Uint8Array, policy: WorkerPolicy = defaultPolicy
     batch: reference.batch,
     program: load(reference, role),
   });
-  const manifest = createManifest(document.parameters);
+  const manifest = createManifest(document.parameters.map(({ name, shape, kind }) => ({ name, shape, kind })));
+  const shared = createManifest(sharedParameters(document));
   const job: CheckedJob = {
     document,
     manifest,
-    codecs: { up: openCodec(document.codec.up, manifest), down: openCodec(document.codec.down, manifest) },
+    shared,
+    codecs: { up: openCodec(document.codec.up, shared), down: openCodec(document.codec.down, shared) },
     initialize: load(document.programs.initialize, "initialize"),
-    loss: document.programs.loss.map((reference) => at(reference, "loss")),
+    loss: document.programs.loss.map((reference) => ({ ...at(reference, "loss"), ...measuredIn(document) })),
     evaluate: at(document.programs.evaluate, "evaluate"),
     predict: at(document.programs.predict, "predict"),
   };
@@ -71,6 +76,12 @@ export function checkJob(bytes: Uint8Array, policy: WorkerPolicy = defaultPolicy
   for (const { program, batch } of job.loss) checkCost(document.name, batch, program, policy);
   checkDtypes(job);
   return job;
+}
+
+/** Places of the running statistics among the parameters, where there are any. */
+function measuredIn({ parameters }: JobDocument): Pick<LossProgram, "statistics"> {
+  const statistics = parameters.flatMap(({ kind }, i) => (kind === "statistic" ? [i] : []));
+  return statistics.length === 0 ? {} : { statistics };
 }
 
 /** Every dtype of the job's programs must be one that the backend here computes. */
@@ -101,9 +112,10 @@ function checkSignatures({ document, initialize, loss, evaluate, predict }: Chec
 
   assertTypes("initialize inputs", initialize.inputs, [key]);
   assertTypes("initialize outputs", outputTypes(initialize), parameters);
+  const measured = parameters.filter((_, i) => document.parameters[i]?.kind === "statistic");
   for (const { batch, program } of loss) {
     assertTypes("loss inputs", program.inputs, [...parameters, key, weights(batch), ...fields(batch)]);
-    assertTypes("loss outputs", outputTypes(program), scalars);
+    assertTypes("loss outputs", outputTypes(program), [...scalars, ...measured]);
   }
   const evaluated = fields(evaluate.batch);
   assertTypes("evaluate inputs", evaluate.program.inputs, [...parameters, weights(evaluate.batch), ...evaluated]);

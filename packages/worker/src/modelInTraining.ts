@@ -6,6 +6,7 @@ import type { Tensor } from "@weft/tensor";
 import { adopt, compile, scalar, typeText, where } from "@weft/tensor";
 import { flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
 import { JobRefusedError } from "./errors.ts";
+import type { GradientCorrection } from "./correction.ts";
 import type { StepInputs } from "./gradientStep.ts";
 import { lossAndGradient } from "./gradientStep.ts";
 import type { CheckedJob, LossProgram } from "./job.ts";
@@ -36,24 +37,34 @@ export interface ModelInTraining {
 }
 
 /** Starts models from flat vectors; all of them share the compiled steps. */
-export type StartTraining = (base: Float32Array, optimizer: JobRound["server"]) => ModelInTraining;
+export type StartTraining = (
+  base: Float32Array,
+  optimizer: JobRound["server"],
+  correction?: GradientCorrection,
+) => ModelInTraining;
 
 export function createTraining(job: CheckedJob): StartTraining {
   const steps = new Map<string, ReturnType<typeof compileStep>>();
-  const stepFor = (batch: number, optimizer: JobRound["server"]) => {
-    const name = `${batch} ${JSON.stringify(optimizer)}`;
+  const local = new Set(job.document.parameters.flatMap(({ local: isOwn = false }, i) => (isOwn ? [i] : [])));
+  const stepFor = (batch: number, optimizer: JobRound["server"], { shift, pull }: GradientCorrection) => {
+    const name = `${batch} ${JSON.stringify([optimizer, shift !== undefined, pull])}`;
     const known = steps.get(name);
     if (known) return known;
     const program = job.loss.find((loss) => loss.batch === batch);
     if (!program) throw new Error(`the job has no loss program at batch ${batch}`);
-    const step = compileStep(program, optimizer);
+    const step = compileStep(program, optimizer, { pull, isCorrected: (place) => !local.has(place) });
     steps.set(name, step);
     return step;
   };
 
   const scales = lossScales(job.document);
   const isLearned = learnedIn(job.loss[0] ?? {});
-  return (base, optimizer) => {
+  return (base, optimizer, correction = {}) => {
+    const { shift, pull } = correction;
+    const added = {
+      shift: shift === undefined ? [] : parameterTensors(job.manifest, shift),
+      anchor: pull === undefined ? [] : parameterTensors(job.manifest, base),
+    };
     let spec = optimizer;
     let parameters = parameterTensors(job.manifest, base);
     let state = createOptimizer(spec).init(parameters.filter(isLearned));
@@ -61,10 +72,10 @@ export function createTraining(job: CheckedJob): StartTraining {
       async step(batch, { seed, step }) {
         const { exampleWeights, fields } = tensorsOf(batch, job.document.data);
         const inputs = [keyTensor(seed, step), exampleWeights, ...fields];
-        const run = stepFor(batch.weights.length, spec);
+        const run = stepFor(batch.weights.length, spec, correction);
         for (const scale of scales ?? [undefined]) {
           const given = { inputs, scale: scale === undefined ? [] : [scalar(scale)] };
-          const [next, results, finite] = run(parameters, state, given);
+          const [next, results, finite] = run(parameters, state, given, added);
           ({ parameters, state } = next);
           const figures = await readScalars(results);
           const isOverflow = (await readScalars(finite)).includes(0);
@@ -103,13 +114,14 @@ async function copyOf(value: Tensor): Promise<Tensor> {
  * What follows from the gradient comes first and the figures last, as in a step that gives the gradient itself: the order
  * of results decides which loops are fused, and with it how sums are rounded. So both steps give the same bits.
  */
-function compileStep(loss: LossProgram, spec: JobRound["server"]) {
+function compileStep(loss: LossProgram, spec: JobRound["server"], how: CorrectedStep) {
   const optimizer = createOptimizer(spec);
   const isLearned = learnedIn(loss);
   return compile(
-    (parameters: Tensor[], state: Tensor[], inputs: StepInputs) => {
+    (parameters: Tensor[], state: Tensor[], inputs: StepInputs, added: AddedTensors) => {
       const { loss: value, metrics, statistics, gradient, finite } = lossAndGradient(loss, parameters, inputs);
-      const next = optimizer.update(parameters.filter(isLearned), gradient.filter(isLearned), state);
+      const corrected = gradient.map((each, i) => correct(each, { added, how, parameter: parameters[i], place: i }));
+      const next = optimizer.update(parameters.filter(isLearned), corrected.filter(isLearned), state);
       const [learned, measured] = [[...next.parameters], [...statistics]];
       const merged = parameters.map((old, i) => (isLearned(old, i) ? learned : measured).shift() ?? missing());
       const stepped = { parameters: kept(merged, parameters, finite), state: kept(next.state, state, finite) };
@@ -117,6 +129,31 @@ function compileStep(loss: LossProgram, spec: JobRound["server"]) {
     },
     { donate: [0, 1] },
   );
+}
+
+interface CorrectedStep {
+  readonly pull: number | undefined;
+  /** Whether the parameter at a place is one that workers share. */
+  readonly isCorrected: (place: number) => boolean;
+}
+
+/** One tensor for each parameter, or none. */
+interface AddedTensors {
+  readonly shift: Tensor[];
+  readonly anchor: Tensor[];
+}
+
+/** g + shift + pull · (w − anchor). */
+function correct(
+  gradient: Tensor,
+  of: { added: AddedTensors; how: CorrectedStep; parameter: Tensor | undefined; place: number },
+): Tensor {
+  const { added, how, parameter, place } = of;
+  if (!how.isCorrected(place)) return gradient;
+  const [shift, anchor] = [added.shift[place], added.anchor[place]];
+  const shifted = shift ? gradient.add(shift) : gradient;
+  if (!anchor || !parameter || how.pull === undefined) return shifted;
+  return shifted.add(parameter.sub(anchor).mul(how.pull));
 }
 
 /** The values after a step, or those before where its gradient is not finite. */

@@ -10,6 +10,7 @@ import { ExampleStore, allRows } from "./exampleStore.ts";
 import { programFor } from "./gradientStep.ts";
 import { divideRows } from "./heldOut.ts";
 import { stepCost } from "./job.ts";
+import { wholeBase } from "./localAnswer.ts";
 import type { SessionContext } from "./options.ts";
 import type { Computed } from "./pendingUpdate.ts";
 import type { ExampleRows, Trainer } from "./training.ts";
@@ -125,7 +126,7 @@ export class Orders {
     const { clock, identity, random } = this.#context;
     const { partition } = identity;
     const startedAt = clock.now();
-    const { vectors, weight, metrics } = await this.#train(this.#trainer, work);
+    const { vectors, weight, metrics, figures, kept } = await this.#train(this.#trainer, work);
     const computeMs = clock.now() - startedAt;
     const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
     if (broken) {
@@ -148,10 +149,11 @@ export class Orders {
       codec: codec.text,
       weight,
       metrics,
+      ...(figures === undefined ? {} : { figures }),
       computeMs,
     } as const;
     const computed = { work, partition, message, payload };
-    identity.state.stage(work, owed);
+    identity.state.stage(work, { ...owed, ...kept });
     identity.pending.keep(computed, transferName(work, random));
     return computed;
   }
@@ -159,7 +161,9 @@ export class Orders {
   async #sendEvaluation(work: Work): Promise<void> {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
     const startedAt = this.#context.clock.now();
-    const base = await this.#context.identity.versions.of(work.version, work.versionHash);
+    const { versions, state } = this.#context.identity;
+    const travelled = await versions.of(work.version, work.versionHash);
+    const base = await wholeBase(this.#trainer, travelled, (name) => state.read(name));
     const examples = await this.#heldOut(this.#trainer);
     const means = await this.#trainer.evaluate(base, examples);
     const broken = Object.entries(means).find(([, value]) => !Number.isFinite(value));
@@ -177,6 +181,7 @@ export class Orders {
     if (order.kind === "evaluate") throw new Error("an order to evaluate asks for no update");
     return answerOrder(trainer, order, {
       base: await this.#context.identity.versions.of(work.version, work.versionHash),
+      state: this.#context.identity.state,
       examples: {
         served: (indices) => this.#served(trainer).rows(indices, (asked) => this.#fetch(asked)),
         share: () => this.#trainingShare(trainer),

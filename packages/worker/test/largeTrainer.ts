@@ -23,7 +23,7 @@ export function largeTrainer({ elements, during, train, job = linearJob() }: Lar
   const absent = () => Promise.reject(new Error("not asked for in these tests"));
   return {
     calls,
-    job: { ...checkJob(job), manifest, codecs: { up: codec, down: codec } },
+    job: { ...checkJob(job), manifest, shared: manifest, codecs: { up: codec, down: codec } },
     async gradient(base) {
       calls.gradient += 1;
       await during?.();
@@ -31,7 +31,14 @@ export function largeTrainer({ elements, during, train, job = linearJob() }: Lar
     },
     async train(base, { rows }, work) {
       await train?.(work);
-      return { change: base.map((value) => -value), weight: rows.length, metrics: { loss: 1 } };
+      const optimizerState = () => Promise.resolve([]);
+      return {
+        change: base.map((value) => -value),
+        weight: rows.length,
+        metrics: { loss: 1 },
+        steps: 1,
+        optimizerState,
+      };
     },
     initialize: absent,
     evaluate: absent,

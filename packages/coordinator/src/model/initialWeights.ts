@@ -1,4 +1,4 @@
-/** Version 0: what the job's own initialisation program gives for its seed. */
+/** Version 0: what the job's own initialisation program gives for its seed, of what workers share. */
 import type { DecodedJob } from "@weft/protocol";
 import { decode, currentBackend, isResident, sizeOf, WeftError } from "@weft/tensor";
 import type { Manifest } from "@weft/vector";
@@ -11,17 +11,20 @@ import { CoordinatorOptionsError } from "../errors.ts";
 export async function initialWeights({ document, program }: DecodedJob, manifest: Manifest): Promise<Float32Array> {
   const initialize = decodeInitialize(program(document.programs.initialize));
   const types = initialize.outputs.length;
-  if (types !== manifest.entries.length) {
+  const { parameters } = document;
+  if (types !== parameters.length) {
     throw new CoordinatorOptionsError(
-      `the job lists ${manifest.entries.length} parameters, its initialisation makes ${types}; define the job again`,
+      `the job lists ${parameters.length} parameters, its initialisation makes ${types}; define the job again`,
     );
   }
   const executable = currentBackend().compile(initialize);
   const key = Uint32Array.of(document.seed % 2 ** 32, Math.floor(document.seed / 2 ** 32));
   const outputs = await executable.run([key]);
+  // What is a worker's own is not here, and control variates begin at 0.
   const flat = new Float32Array(manifest.size);
-  for (const [i, { name, shape, offset }] of manifest.entries.entries()) {
-    const output = outputs[i];
+  for (const { name, shape, offset, kind } of manifest.entries) {
+    if (kind === "control") continue;
+    const output = outputs[parameters.findIndex((parameter) => parameter.name === name)];
     const values = output === undefined || !isResident(output) ? output : output.read();
     if (!(values instanceof Float32Array) || values.length !== sizeOf(shape)) {
       throw new CoordinatorOptionsError(

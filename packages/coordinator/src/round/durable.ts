@@ -1,7 +1,8 @@
 /** What must survive a restart besides the model: stored with every round, and made into a state again. */
+import { examplesOf } from "./orders.ts";
 import type { RunPlan } from "./plan.ts";
-import { keepsRecords, type WorkerRecord } from "./record.ts";
 import { Roster } from "./roster.ts";
+import { keepsRecords, type WorkerRecord } from "./record.ts";
 import {
   type Best,
   type Changes,
@@ -22,6 +23,14 @@ export interface DurableProgress extends Progress {
   readonly best?: Best | undefined;
   /** Where cohorts depend on them, by identity. */
   readonly records?: Readonly<Record<string, WorkerRecord>> | undefined;
+  /** Where a correction is shared by all of them. */
+  readonly population?: Population | undefined;
+}
+
+/** Workers that the run knows, and the examples of all. */
+export interface Population {
+  readonly workers: number;
+  readonly examples: number;
 }
 
 export function durableProgress(state: RunState, after: Progress): DurableProgress {
@@ -42,7 +51,15 @@ export function durableProgress(state: RunState, after: Progress): DurableProgre
     ...(Object.keys(changes).length === 0 ? {} : { changes }),
     ...(best === undefined ? {} : { best }),
     ...(withRecords ? { records } : {}),
+    ...(isCorrected(state.plan) ? { population: populationOf(state) } : {}),
   };
+}
+
+const isCorrected = ({ work }: RunPlan) => work.kind === "local" && work.correction !== undefined;
+
+/** Those who are away or have gone keep their part of a correction. */
+function populationOf(state: RunState): Population {
+  return { workers: state.workers.size + state.remembered.size, examples: examplesOf(state) };
 }
 
 /** The plan under an operator's changes. */

@@ -1,5 +1,5 @@
 /** What each worker of a cohort is to do: a global batch cut in contiguous slices, or epochs on its own share. */
-import type { WorkOrder } from "@weft/protocol";
+import type { LocalJobWork, WorkOrder } from "@weft/protocol";
 import { bufferedPace } from "./plan.ts";
 import { hashOf, orderSeed, streamSeed } from "./random.ts";
 import type { Progress, RunState, WorkerState } from "./state.ts";
@@ -16,19 +16,31 @@ export function makeOrders(state: RunState, cohort: readonly WorkerState[]): Ord
   return work.kind === "local" ? localOrders(state, cohort, work) : gradientOrders(state, cohort, work.batchSize);
 }
 
-function localOrders(
-  state: RunState,
-  cohort: readonly WorkerState[],
-  work: { readonly epochs: number; readonly batchSize: number },
-): Orders {
+function localOrders(state: RunState, cohort: readonly WorkerState[], work: LocalJobWork): Orders {
   const { plan, version, progress } = state;
   const orders = new Map<string, WorkOrder>();
   for (const worker of cohort) {
     const seed = orderSeed(plan.seed, version + 1, worker.partition?.index ?? worker.slot);
-    orders.set(worker.id, { kind: "local", epochs: work.epochs, batchSize: work.batchSize, seed });
+    orders.set(worker.id, localOrder(work, seed));
   }
-  const share = cohort.length / state.workers.present;
-  return { orders, after: { ...progress, epochs: progress.epochs + work.epochs * share } };
+  const { epochs, steps = 0, batchSize } = work;
+  const done =
+    epochs === undefined
+      ? (cohort.length * steps * batchSize) / Math.max(1, examplesOf(state))
+      : (epochs * cohort.length) / state.workers.present;
+  return { orders, after: { ...progress, epochs: progress.epochs + done } };
+}
+
+function localOrder({ epochs, steps, batchSize }: LocalJobWork, seed: number): WorkOrder {
+  const length = epochs === undefined ? { steps } : { epochs };
+  return { kind: "local", ...length, batchSize, seed };
+}
+
+/** Examples that the run trains on: the coordinator's, and what workers bring. */
+export function examplesOf({ plan, workers }: Pick<RunState, "plan" | "workers">): number {
+  let total = plan.examples;
+  for (const { ownExamples = 0 } of workers.values()) total += ownExamples;
+  return total;
 }
 
 /**
@@ -78,9 +90,7 @@ export function makeOrder(
   const { plan, progress, version, attempt } = state;
   const seed = hashOf(plan.seed, 5, version + 1, attempt);
   const { work } = plan;
-  if (work.kind === "local") {
-    return { order: { kind: "local", epochs: work.epochs, batchSize: work.batchSize, seed }, after: progress };
-  }
+  if (work.kind === "local") return { order: localOrder(work, seed), after: progress };
   const whole = Math.ceil(work.batchSize / (bufferedPace(plan)?.size ?? 1));
   const isServed = worker.ownExamples === undefined;
   const count = isServed ? Math.min(whole, plan.examples - progress.start) : whole;

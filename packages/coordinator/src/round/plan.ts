@@ -48,7 +48,7 @@ function roundsOfEpochs(plan: RunPlan, epochs: number): number | undefined {
   if (bufferedPace(plan) !== undefined) return undefined;
   if (work.kind === "local") {
     const everyone = "fraction" in cohort && cohort.fraction === 1;
-    return everyone ? Math.ceil(epochs / work.epochs - tolerance) : undefined;
+    return everyone && work.epochs !== undefined ? Math.ceil(epochs / work.epochs - tolerance) : undefined;
   }
   if (examples === 0) return undefined;
   const whole = Math.floor(epochs);

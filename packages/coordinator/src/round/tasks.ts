@@ -12,6 +12,7 @@ import {
   sendVerdict,
 } from "./draft.ts";
 import { remembered } from "./deadline.ts";
+import { examplesOf } from "./orders.ts";
 import { bufferedPace } from "./plan.ts";
 import { type Report, withReport } from "./record.ts";
 import type { RunEvent } from "./runEvent.ts";
@@ -114,8 +115,13 @@ export function noteDelivery(
   putWorker(draft, { ...worker, position: worker.position + drawn, misses: 0, benchedUntil: 0, record });
 }
 
-function epochsOf({ plan, workers }: RunState, { order }: Task): number {
-  if (order.kind === "local") return order.epochs / Math.max(1, workers.size);
+function epochsOf(state: RunState, { order }: Task): number {
+  const { plan, workers } = state;
+  if (order.kind === "local") {
+    const { epochs, steps = 0, batchSize } = order;
+    if (epochs === undefined) return (steps * batchSize) / Math.max(1, examplesOf(state));
+    return epochs / Math.max(1, workers.size);
+  }
   if (order.kind !== "gradient") return 0;
   let own = 0;
   for (const { ownExamples = 0 } of workers.values()) own += ownExamples;

@@ -3,6 +3,7 @@ import type { JobDocument } from "@weft/protocol";
 import type { VectorCodec } from "@weft/vector";
 import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
+import { shareOf } from "../model/share.ts";
 import type { RunEffect } from "../round/runEvent.ts";
 import type { Changes } from "../round/state.ts";
 import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
@@ -67,6 +68,8 @@ export class Committer {
   async commit(effect: CommitEffect, traffic: () => RoundTraffic): Promise<RoundRecord> {
     const { model, uploads, store, document, codec } = this.#parts;
     const { round, attempt, cohort, progress, learningRate } = effect;
+    const { weighting } = document.round;
+    const updates = effect.uploads.length;
     if (learningRate !== undefined) model.setLearningRate(learningRate);
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
     uploads.close(effect.uploads);
@@ -75,7 +78,7 @@ export class Committer {
       (block, out) => {
         uploads.combine(block, out);
       },
-      (update) => store?.logUpdate(update),
+      { sink: (update) => store?.logUpdate(update), share: shareOf({ updates, examples, progress }, weighting) },
     );
     const broadcast = await encodeBroadcastInTurns(round, model.weights, codec);
     const record: RoundRecord = {
@@ -84,7 +87,7 @@ export class Committer {
       attempt,
       time: Date.now(),
       cohort,
-      updates: effect.uploads.length,
+      updates,
       examples,
       metrics,
       hash: broadcast.hash,

@@ -103,6 +103,7 @@ const progressSchema = z.object({
   changes: changesSchema.optional(),
   best: z.object({ value: z.number(), version: z.int(), since: z.int() }).optional(),
   records: z.record(z.string(), recordSchema).optional(),
+  population: z.object({ workers: z.int(), examples: z.int() }).optional(),
 });
 const roundRow = z.object({
   round: z.int(),

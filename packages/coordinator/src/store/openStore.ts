@@ -1,5 +1,6 @@
 /** The store of a run that begins, or of one that goes on. */
 import { readFileSync } from "node:fs";
+import type { JobWeighting } from "@weft/protocol";
 import type { Manifest } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
 import type { ServerModel } from "../model/serverModel.ts";
@@ -35,12 +36,13 @@ export async function openStore(
     readonly name: string;
     readonly job: Uint8Array;
     readonly manifest: Manifest;
+    readonly weighting: JobWeighting;
     readonly hash: () => string;
   },
 ): Promise<OpenedStore> {
-  const { resume, manifest, hash } = about;
+  const { resume, manifest, weighting, hash } = about;
   if (resume !== undefined) {
-    const resumed = await resumeRun(settings, { run: resume, manifest, model, hash });
+    const resumed = await resumeRun(settings, { run: resume, manifest, model, weighting, hash });
     return { store: resumed.store, resumed };
   }
   const store = await explained(settings.directory, () => createRun(settings, { ...about, run: newRunId() }));

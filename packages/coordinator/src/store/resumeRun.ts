@@ -4,8 +4,10 @@
  */
 import { readdirSync } from "node:fs";
 import { blockElements, type Manifest } from "@weft/vector";
+import type { JobWeighting } from "@weft/protocol";
 import { StoreError } from "../errors.ts";
-import type { ServerModel } from "../model/serverModel.ts";
+import type { ServerModel, UpdateSource } from "../model/serverModel.ts";
+import { shareOf } from "../model/share.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { StoreSettings } from "./createRun.ts";
 import { openDatabase, type RoundRecord, type RunDatabase, type StoredWorker } from "./database.ts";
@@ -20,6 +22,7 @@ export interface ResumeOptions {
   readonly run: string;
   readonly manifest: Manifest;
   readonly model: ServerModel;
+  readonly weighting: JobWeighting;
   /** Hash of the model's present version, as `RoundRecord.hash`. */
   readonly hash: () => string;
 }
@@ -98,10 +101,10 @@ async function replay(
   base: Checkpoint,
   context: ResumeOptions & { database: RunDatabase; warnings: string[] },
 ): Promise<number> {
-  const { model, database, warnings, hash, manifest } = context;
+  const { model, database, warnings, hash, manifest, weighting } = context;
   model.restore(base.weights, base.state);
   let { version } = base;
-  const committed = new Map(database.rounds(version).map((round) => [round.version, round.hash]));
+  const committed = new Map(database.rounds(version).map((round) => [round.version, round]));
   const bases = readdirSync(directory)
     .flatMap((file) => baseOfLog(file) ?? [])
     .filter((start) => start >= version)
@@ -112,10 +115,12 @@ async function replay(
     for await (const record of readLog(at(directory, logFile(start)), manifest.size)) {
       // The round at the end of a log may have been cut off before its commit, and then run again in another way.
       if (record.version !== version + 1 || record.version > next) break;
-      if (committed.get(record.version) !== record.hash) break;
-      await model.step((block, out) => {
+      const round = committed.get(record.version);
+      if (round?.hash !== record.hash) break;
+      const logged: UpdateSource = (block, out) => {
         out.set(record.update.subarray(block * blockElements, block * blockElements + out.length));
-      });
+      };
+      await model.step(logged, { share: shareOf(round, weighting) });
       version = record.version;
       if (hash() === record.hash) continue;
       warnings.push(`round ${version}, replayed, differs in its last bits: another backend or machine than before?`);

@@ -1,6 +1,6 @@
 /** Stored runs, as those who list, evaluate and export them see them; reading disturbs no run under way. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { decodeJob } from "@weft/protocol";
+import { decodeJob, sharedParameters } from "@weft/protocol";
 import { createManifest } from "@weft/vector";
 import { RunError } from "../errors.ts";
 import { readWeights } from "./checkpoint.ts";
@@ -86,7 +86,8 @@ export async function loadVersion(directory: string, run: string, version?: numb
     const kept = checkpoints.map((candidate) => candidate.version).join(", ");
     throw new RunError(`run ${id} keeps versions ${kept || "(none)"}; ${version ?? "none"} is not among them`);
   }
-  const manifest = createManifest(decodeJob(new Uint8Array(readFileSync(at(path, jobFile)))).document.parameters);
+  const { document } = decodeJob(new Uint8Array(readFileSync(at(path, jobFile))));
+  const manifest = createManifest(sharedParameters(document));
   const file = at(path, versionFile(record.version));
   return {
     run: id,

@@ -1,12 +1,13 @@
 /** The updates of the open round: which are arriving, what they bring, and their combination. */
 import { setImmediate } from "node:timers/promises";
 import { type Combination, meanRule } from "@weft/aggregate";
-import type { JobDocument, MessageOf } from "@weft/protocol";
+import type { JobDocument, JobRound, MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
 import { blockElements, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import { KeepBudget } from "./keep.ts";
 import { Upload, type UploadKind } from "./upload.ts";
+import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
 
 export type UpdateMessage = MessageOf<"update">;
 
@@ -38,6 +39,7 @@ const segmentsAtOnce = 16;
 
 export class Uploads {
   readonly #kind: UploadKind;
+  readonly #round: JobRound;
   readonly #isUniform: boolean;
   /** Whether discounts shrink the step, instead of only shifting weight between updates. */
   readonly #isBuffered: boolean;
@@ -50,14 +52,17 @@ export class Uploads {
   #unit = 1;
   /** What the sums are divided by, where that is not their own weight. */
   #divisor: number | undefined;
+  /** What the mean is multiplied by. */
+  #scale = 1;
   #last = 0;
 
   /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
   constructor({ round }: JobDocument, codec: VectorCodec, budgetBytes = keepBytes) {
-    const { normBound, weighting, pace } = round;
+    const { normBound, pace } = round;
     const scratch = new Float32Array(Math.min(codec.size, blockElements));
     this.#kind = { codec, normBound, scratch, budget: new KeepBudget(budgetBytes) };
-    this.#isUniform = weighting === "uniform";
+    this.#round = round;
+    this.#isUniform = isUniform(round);
     this.#isBuffered = pace?.kind === "buffered";
     meanRule.open({ size: 0, contributions: 2, bound: normBound, maxWeight: 1 });
   }
@@ -69,6 +74,7 @@ export class Uploads {
     this.#unit = discounts ? Math.min(finest, 2 ** Math.floor(Math.log2(largestWeight / most))) : 1;
     this.#maxExamples = examples;
     this.#divisor = undefined;
+    this.#scale = 1;
     const room = `${contributions} ${most * this.#unit}`;
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
     else {
@@ -221,14 +227,16 @@ export class Uploads {
     if (!Number.isInteger(weight) || weight < 1 || weight > maxWeight) {
       return { code: "weight", text: `a weight of 1 to ${maxWeight} whole examples expected, got ${weight}` };
     }
-    return undefined;
+    return figuresProblem(this.#round, message);
   }
 
   /** The sums hold these updates and no other: what they are divided by is fixed. */
   close(ids: readonly number[]): void {
+    const arrivals = ids.flatMap((id) => this.#arrivals.get(id) ?? []);
+    const messages = arrivals.map(({ message }) => message);
+    this.#scale = scaleOf(this.#round, messages);
     if (!this.#isBuffered) return;
     // FedBuff divides by the updates' number (here: examples), so that a buffer of old updates makes a smaller step.
-    const arrivals = ids.flatMap((id) => this.#arrivals.get(id) ?? []);
     this.#divisor = arrivals.reduce((sum, arrival) => sum + this.#weightOf(arrival, 1), 0);
   }
 
@@ -236,6 +244,7 @@ export class Uploads {
   combine(block: number, out: Float32Array): void {
     if (this.#combination === undefined) throw new Error("no round was opened");
     this.#combination.result(block, out, this.#divisor);
+    if (this.#scale !== 1) for (const [i, value] of out.entries()) out[i] = value * this.#scale;
   }
 
   /** Examples behind these updates, and the means of what they report over those examples. */
