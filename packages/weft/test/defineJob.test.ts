@@ -145,5 +145,7 @@ test("the knobs of paces, sampling and evaluation travel as they are given", asy
   const free = { ...definition, round: asynchronous({ batchSize: 32, optimizer, maxStaleness: 4 }) };
   const built = decodeJob(buildJob(defineJob(free), data)).document.round;
   expect(built.pace).toEqual({ kind: "buffered", size: 1, maxStaleness: 4, staleness: { kind: "constant" } });
+  // Every order of a buffered pace has the same part of the batch, but at an epoch's end.
+  expect(decodeJob(buildJob(defineJob(free), data)).document.programs.loss.map(({ batch }) => batch)).toEqual([32]);
   expect(Object.keys(decodeJob(buildJob(defineJob(definition), data)).document.round)).not.toContain("pace");
 });

@@ -8,7 +8,7 @@ import { WeftError, encode, valueTypes } from "@weft/tensor";
 import { JobError } from "../errors.ts";
 import { jobCodec } from "./codec.ts";
 import type { Job, JobDefinition } from "./defineJob.ts";
-import { wireRound } from "./round.ts";
+import { type RoundRule, wireRound } from "./round.ts";
 import { tracePrograms } from "./programs.ts";
 import { wireStop } from "./stop.ts";
 
@@ -50,7 +50,7 @@ export function buildJob(
     const packed = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
     const programs: JobPrograms = {
       initialize: packed(0, traced.initialize),
-      loss: (options.lossBatches ?? lossBatches(definition.round.work, size)).map((batch) =>
+      loss: (options.lossBatches ?? orderBatches(definition.round, size)).map((batch) =>
         packed(batch, traced.loss(batch)),
       ),
       evaluate: packed(evaluationBatch, traced.evaluate(evaluationBatch)),
@@ -96,6 +96,12 @@ function checkClasses({ name, loss, metrics = {} }: JobDefinition, { fields }: D
   throw new JobError(
     `job ${name}: the data has classes 0 to ${highest}, but the model gives ${classes} logits; its last layer should have features: ${highest + 1}`,
   );
+}
+
+/** Batch sizes of the loss programs of a job: an order of a buffered pace always has its fixed part of the batch. */
+function orderBatches({ work, pace }: RoundRule, examples: number): number[] {
+  if (work.kind === "local" || pace?.kind !== "buffered") return lossBatches(work, examples);
+  return [Math.min(Math.ceil(work.batchSize / pace.size), Math.max(1, examples))];
 }
 
 /** Batch sizes a worker may be asked for, ascending: the shares of a batch among 1, 2, 3… workers. */
