@@ -153,4 +153,6 @@ export const f32x4 = {
   convertI32x4U: unary(0xfb),
   /** x·y + z: fused where the machine does that, and only where `features.ts` finds relaxed SIMD. */
   relaxedMadd: ternary(0x105),
+  /** z - x·y, likewise. */
+  relaxedNmadd: ternary(0x106),
 } as const;

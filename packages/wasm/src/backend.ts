@@ -13,8 +13,8 @@ import { PlanCache } from "./planCache.ts";
 
 export interface WasmBackendOptions {
   /**
-   * Fused multiply-add in dot and conv: faster, and its rounding may differ between machines. By default used where the
-   * engine has it; false gives the same bits everywhere.
+   * Fused multiply-add in dot, conv, exp and the like: faster, and its rounding may differ between machines. By default used
+   * where the engine has it; false gives the same bits everywhere.
    */
   readonly relaxed?: boolean;
   /**

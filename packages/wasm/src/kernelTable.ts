@@ -1,7 +1,7 @@
 /** The primitives that have kernels of their own. Others are fused loops, or the host's plain loops where they are rare. */
-import type { Primitive } from "@weft/tensor";
+import type { Loop, Primitive } from "@weft/tensor";
 import { nativeKernels } from "#native";
-import type { Kernel, KernelFactory } from "./kernel.ts";
+import type { Kernel, KernelFactory, KernelSource } from "./kernel.ts";
 import type { KernelSequence } from "./kernelSequence.ts";
 import { convInputGradientKernel, convKernel } from "./kernels/conv.ts";
 import { convKernelGradientKernel } from "./kernels/convKernelGradient.ts";
@@ -11,11 +11,14 @@ import type { NativeOptions } from "./kernels/dotNative.ts";
 import { gatherKernel, scatterAddKernel } from "./kernels/gather.ts";
 import { randomBitsKernel } from "./kernels/randomBits.ts";
 import { windowKernels } from "./kernels/windows.ts";
+import { reductionKernels } from "./loops/splitReduction.ts";
 import type { NativeKernel } from "./native/products.ts";
 
 type AnyFactory<P extends Primitive> = KernelFactory<P, Kernel | KernelSequence>;
 
 export interface KernelTable {
+  /** Of fused loops. */
+  readonly loop: (loop: Loop) => KernelSource | KernelSequence;
   readonly dot: AnyFactory<"dot">;
   readonly conv: AnyFactory<"conv">;
   readonly convInputGradient: AnyFactory<"convInputGradient">;
@@ -37,6 +40,7 @@ export interface TableOptions extends KernelOptions {
 export function kernelTable({ native: nativeOptions, ...options }: TableOptions): KernelTable {
   const native = nativeOptions && nativeKernels(nativeOptions);
   return {
+    loop: (loop) => reductionKernels(loop, options),
     dot: preferring(native?.dot, dotKernel(options)),
     conv: preferring(native?.conv, convKernel(options)),
     convInputGradient: preferring(native?.convInputGradient, convInputGradientKernel(options)),

@@ -7,13 +7,12 @@ import type { Kernel, KernelFactory } from "./kernel.ts";
 import type { KernelSequence } from "./kernelSequence.ts";
 import type { KernelTable } from "./kernelTable.ts";
 import type { BytePlace, LowerContext, OpenStep, PlacedPrimitive } from "./openStep.ts";
-import { reductionKernels } from "./loops/splitReduction.ts";
 import { lowerScan } from "./lowerScan.ts";
 
 export function lowerStep(step: Step, { buffers: specs }: Schedule, context: LowerContext): OpenStep[] {
   if (step.kind === "loop") {
     const operands = { reads: step.reads.map((buffer) => ({ buffer, offset: 0 })), writes: step.writes, context };
-    const source = reductionKernels(step.loop);
+    const source = context.kernels.loop(step.loop);
     const open = "kernels" in source ? sequenceStep(source, operands) : kernelStep(source, operands);
     return [{ ...open, inPlace: inPlacePairs(step), follows: { reads: true, writes: true } }];
   }
@@ -37,7 +36,7 @@ function sourceOf(
   kernels: KernelTable,
 ): Kernel | KernelSequence | undefined {
   const factory = Object.hasOwn(kernels, instruction.primitive)
-    ? kernels[instruction.primitive as keyof KernelTable]
+    ? kernels[instruction.primitive as Exclude<keyof KernelTable, "loop">]
     : undefined;
   // Each factory takes the params of its own primitive, which is the instruction's.
   return (factory as KernelFactory<Primitive, Kernel | KernelSequence> | undefined)?.(inputs, instruction.params);

@@ -1,6 +1,6 @@
 /** Activation functions, in forms that neither overflow nor lose their gradient. */
 import type { Tensor } from "../graph.ts";
-import { abs, add, div, erf, exp, expm1, log1p, mul, neg, sub, tanh } from "./arithmetic.ts";
+import { abs, add, div, erf, exp, expm1, log1p, mul, neg, reciprocal, sub, tanh } from "./arithmetic.ts";
 import { clip, greater, lessEqual, where } from "./compare.ts";
 import { inF32 } from "./inF32.ts";
 import type { ReduceOptions } from "./reduce.ts";
@@ -50,7 +50,8 @@ export function gelu(x: Tensor, options: { readonly approximate?: "none" | "tanh
 export function softmax(x: Tensor, axis: ReduceOptions["axis"] = -1): Tensor {
   return inF32(x, (wide) => {
     const weights = exp(sub(wide, stableShift(wide, { axis })));
-    return div(weights, sum(weights, { axis, keepDims: true }));
+    // One division for each sum, which is at least 1, instead of one for every element.
+    return mul(weights, reciprocal(sum(weights, { axis, keepDims: true })));
   });
 }
 

@@ -4,6 +4,9 @@ import type { SequenceBuilder } from "../kernelSequence.ts";
 import { loopKernel } from "../loops/loopKernel.ts";
 import { rowMajorStrides } from "./axes.ts";
 
+/** Copying knows no elementary functions. */
+const plain = { relaxed: false };
+
 /** Row and column counts of images [batch, row, column, channel]. */
 export interface PaddedImages {
   readonly batch: number;
@@ -20,14 +23,14 @@ export function padImages(sequence: SequenceBuilder, from: number, images: Padde
   if (source.every((count, axis) => count === size[axis] && low[axis] === 0)) return from;
   const total = batch * size[0] * size[1] * channels;
   const to = sequence.temporary(4 * total);
-  sequence.add(loopKernel(fillLoop(total)), [to]);
+  sequence.add(loopKernel(fillLoop(total), plain), [to]);
   const first = low.map((zeros) => Math.max(0, -zeros)) as [number, number];
   const counts = source.map((count, axis) => Math.min(count, size[axis]! - low[axis]!) - first[axis]!);
   if (counts.some((count) => count <= 0)) return to;
   const sizes = [batch, ...counts, channels];
   const read = { sizes: [batch, ...source, channels], start: [0, ...first, 0] };
   const write = { sizes: [batch, ...size, channels], start: [0, ...low.map((zeros) => Math.max(0, zeros)), 0] };
-  sequence.add(loopKernel(copyLoop(sizes, read, write)), [from, to]);
+  sequence.add(loopKernel(copyLoop(sizes, read, write), plain), [from, to]);
   return to;
 }
 
@@ -39,7 +42,7 @@ export function trimImages(
 ): void {
   const sizes = [batch, ...source, channels];
   const read = { sizes: [batch, ...size, channels], start: [0, ...low, 0] };
-  sequence.add(loopKernel(copyLoop(sizes, read, { sizes, start: [0, 0, 0, 0] })), [from, to]);
+  sequence.add(loopKernel(copyLoop(sizes, read, { sizes, start: [0, 0, 0, 0] }), plain), [from, to]);
 }
 
 /** A block of an array: the array's sizes, and the block's first index. */

@@ -30,8 +30,9 @@ const lowest = -87.5;
 export function exp(s: VectorScope, x: V128): V128 {
   const clamped = s.keep(f32x4.pmin(f32x4.pmax(x, s.float(lowest)), s.float(89)));
   // 2^n may overflow where the result does not.
-  const { tail, power } = reduced(s, clamped, { less: 1 });
-  const half = s.keep(f32x4.mul(f32x4.add(tail, s.float(1)), power));
+  const { tail, power: unkept } = reduced(s, clamped, { less: 1 });
+  const power = s.keep(unkept);
+  const half = s.keep(s.multiplyAdd(tail, power, power));
   return s.keep(f32x4.add(half, half));
 }
 
@@ -43,7 +44,7 @@ export function expm1(s: VectorScope, x: V128): V128 {
   const [low, high] = [powerOfTwo(s, i32x4.sub(whole, half)), powerOfTwo(s, half)];
   // 2^n·(e^r - 1) + 2^n - 1, with 2^n in two factors because it may overflow by itself.
   const inverse = powerOfTwo(s, i32x4.neg(half));
-  const sum = f32x4.add(f32x4.mul(tail, low), f32x4.sub(low, inverse));
+  const sum = s.multiplyAdd(tail, low, f32x4.sub(low, inverse));
   return s.keep(f32x4.mul(sum, high));
 }
 
@@ -59,10 +60,11 @@ interface Reduced {
 /** x = n ln 2 + r. The shift that rounds brings n - less + 127 to where it needs but one more shift to be an exponent. */
 function reduced(s: VectorScope, x: V128, { less }: { readonly less: number }): Reduced {
   const shift = s.float(roundingShift + exponentBias - less);
-  const shifted = s.keep(f32x4.add(f32x4.mul(x, s.float(log2e)), shift));
+  const shifted = s.keep(s.multiplyAdd(x, s.float(log2e), shift));
   const n = s.keep(f32x4.sub(shifted, shift));
-  const r = s.keep(f32x4.sub(f32x4.sub(x, f32x4.mul(n, s.float(ln2High))), f32x4.mul(n, s.float(ln2Low))));
-  const tail = s.keep(f32x4.add(f32x4.mul(s.polynomial(r, expTail), f32x4.mul(r, r)), r));
+  const near = s.multiplySubtract(n, s.float(ln2High), x);
+  const r = s.keep(s.multiplySubtract(n, s.float(ln2Low), near));
+  const tail = s.keep(s.multiplyAdd(s.polynomial(r, expTail), f32x4.mul(r, r), r));
   return { tail, power: i32x4.shl(shifted, 23), shifted };
 }
 
@@ -104,7 +106,7 @@ export function tanh(s: VectorScope, x: V128): V128 {
   // t = e^2|x| - 1, whose power of two neither overflows nor underflows.
   const { tail, power: unkept } = reduced(s, s.keep(f32x4.add(magnitude, magnitude)), { less: 0 });
   const power = s.keep(unkept);
-  const t = s.keep(f32x4.add(f32x4.mul(tail, power), f32x4.sub(power, s.float(1))));
+  const t = s.keep(s.multiplyAdd(tail, power, f32x4.sub(power, s.float(1))));
   const ratio = f32x4.div(t, f32x4.add(t, s.float(2)));
   return withSignOf(s, ratio, x);
 }

@@ -15,13 +15,18 @@ import { writeMap } from "./vectorLoop.ts";
 import { writeColumns, writeRows } from "./reduction.ts";
 import { VectorScope } from "./vectorScope.ts";
 
-export function loopKernel(loop: Loop): KernelSource {
+export interface LoopOptions {
+  /** Fused multiply-add inside of elementary functions. */
+  readonly relaxed: boolean;
+}
+
+export function loopKernel(loop: Loop, options: LoopOptions): KernelSource {
   const nest = planNest(loop);
   return {
-    key: `loop ${loopKey(loop)}`,
+    key: `loop ${options.relaxed ? "relaxed" : "plain"} ${loopKey(loop)}`,
     tiles: nest.tiles,
     scratchBytes: 0,
-    build: () => writeModule(nest),
+    build: () => writeModule(nest, options),
   };
 }
 
@@ -33,13 +38,13 @@ function loopKey(loop: Loop): string {
   return JSON.stringify(loop) + constants.join();
 }
 
-function writeModule(nest: Nest): ModuleBuilder {
+function writeModule(nest: Nest, options: LoopOptions): ModuleBuilder {
   const module = new ModuleBuilder();
   const pointers = nest.streams.flatMap(({ pointer }) => (pointer === undefined ? [] : (["i32"] as const)));
   module.function(
     ["i32", "i32", "i32", ...pointers],
     (f, [from, to, , ...params]) => {
-      const s = new VectorScope(f);
+      const s = new VectorScope(f, options);
       f.for({ from, to }, (tile) => {
         writeTile({ s, nest, body: new LoopBody(s, nest), params, tile });
       });

@@ -7,6 +7,7 @@ import { bytesPerElement } from "@weft/tensor";
 import type { KernelSource } from "../kernel.ts";
 import type { KernelSequence } from "../kernelSequence.ts";
 import { SequenceBuilder } from "../kernelSequence.ts";
+import type { LoopOptions } from "./loopKernel.ts";
 import { loopKernel } from "./loopKernel.ts";
 import { planNest, tileWork, workOf } from "./nest.ts";
 
@@ -15,9 +16,9 @@ const enoughTiles = 8;
 const mostParts = 16;
 
 /** The kernel of a loop, or two where that makes more tiles. */
-export function reductionKernels(loop: Loop): KernelSource | KernelSequence {
+export function reductionKernels(loop: Loop, options: LoopOptions): KernelSource | KernelSequence {
   const parts = partsOf(loop);
-  if (!parts) return loopKernel(loop);
+  if (!parts) return loopKernel(loop, options);
   const reduced = loop.results.flatMap(({ reduce }, result) => (reduce === undefined ? [] : [result]));
   const sequence = new SequenceBuilder(loop.operands.length + loop.results.length);
   const size = product(loop.sizes.slice(0, loop.kept)) * parts.count;
@@ -26,11 +27,11 @@ export function reductionKernels(loop: Loop): KernelSource | KernelSequence {
   );
   const operands = loop.operands.map((_, operand) => operand);
   const given = loop.results.map((_, result) => operands.length + result);
-  sequence.add(loopKernel(partialLoop(loop, parts)), [
+  sequence.add(loopKernel(partialLoop(loop, parts), options), [
     ...operands,
     ...given.map((buffer, result) => partials.get(result) ?? buffer),
   ]);
-  sequence.add(loopKernel(totalLoop(loop, { reduced, count: parts.count })), [
+  sequence.add(loopKernel(totalLoop(loop, { reduced, count: parts.count }), options), [
     ...partials.values(),
     ...reduced.map((result) => given[result]!),
   ]);

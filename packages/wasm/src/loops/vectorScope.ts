@@ -4,10 +4,13 @@ import { f32x4, f64x2, i32x4 } from "@weft/emitter";
 
 export class VectorScope {
   readonly f: FunctionBuilder;
+  readonly #relaxed: boolean;
   readonly #constants = new Map<string, Local<"v128">>();
 
-  constructor(f: FunctionBuilder) {
+  /** `relaxed`: elementary functions may use fused multiply-add, whose rounding may differ between machines. */
+  constructor(f: FunctionBuilder, { relaxed }: { readonly relaxed: boolean }) {
     this.f = f;
+    this.#relaxed = relaxed;
   }
 
   /** Computes the expression now, once. */
@@ -34,11 +37,28 @@ export class VectorScope {
     return this.#constant(`lanes ${values.join()}`, () => i32x4.const(values));
   }
 
+  /** x · y + z, for elementary functions: what a Program multiplies and adds itself is rounded twice. */
+  multiplyAdd(x: V128, y: V128, z: V128): V128 {
+    return this.#relaxed ? f32x4.relaxedMadd(x, y, z) : f32x4.add(f32x4.mul(x, y), z);
+  }
+
+  /** z - x · y, likewise. */
+  multiplySubtract(x: V128, y: V128, z: V128): V128 {
+    return this.#relaxed ? f32x4.relaxedNmadd(x, y, z) : f32x4.sub(z, f32x4.mul(x, y));
+  }
+
   /**
-   * A polynomial, highest power first: Horner's rule in x² over pairs of coefficients, whose halves the processor computes side
-   * by side. Not fused, so that every machine gives the same bits.
+   * A polynomial, highest power first: by Horner's rule where steps are fused, else by the rule in x² over pairs of
+   * coefficients, whose halves the processor computes side by side.
    */
   polynomial(x: V128, coefficients: readonly number[]): V128 {
+    if (this.#relaxed) {
+      const [highest = 0, ...lower] = coefficients;
+      return lower.reduce(
+        (sum: V128, coefficient) => this.keep(f32x4.relaxedMadd(sum, x, this.float(coefficient))),
+        this.float(highest),
+      );
+    }
     const square = this.keep(f32x4.mul(x, x));
     const first = coefficients.length % 2;
     let sum: V128 | undefined = first === 1 ? this.float(coefficients[0]!) : undefined;
