@@ -1,42 +1,58 @@
-/** The coordinator: takes a job, gathers workers, runs its rounds to the end, and keeps what they made. */
+/** The coordinator of one run: takes a job, gathers workers, runs its rounds to the end, and keeps what they made. */
 import { hash } from "node:crypto";
-import { limitsFor } from "@weft/protocol";
+import { limitsFor, type PayloadLimits } from "@weft/protocol";
 import { type Clock, type Connection, systemClock } from "@weft/transport";
 import { type Logger, pino } from "pino";
 import { CoordinatorOptionsError } from "./errors.ts";
 import { createEvents } from "./eventLog.ts";
 import type { CoordinatorListener } from "./events.ts";
+import { type Admission, createAdmission } from "./http/admission.ts";
 import { initialWeights } from "./model/initialWeights.ts";
 import { layoutOf } from "./model/layout.ts";
 import { ServerModel } from "./model/serverModel.ts";
 import type { CoordinatorOptions } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
 import { planOf, type PreparedJob, prepareJob } from "./prepareJob.ts";
-import { resumedState } from "./round/durable.ts";
-import { initialState, type RunState } from "./round/state.ts";
+import { changedPlan, resumedState } from "./round/durable.ts";
+import { withMetrics } from "./round/ending.ts";
+import { isEvaluatedHere } from "./round/plan.ts";
+import { type Changes, initialState, type RunState } from "./round/state.ts";
+import { checkChanges } from "./changes.ts";
 import { step } from "./round/step.ts";
 import { Committer } from "./run/committer.ts";
 import { Run } from "./run/run.ts";
-import { type Server, startServer } from "./server.ts";
+import type { RunReport } from "./run/report.ts";
 import { encodeBroadcast } from "./session/broadcast.ts";
 import { serveExamples } from "./session/examples.ts";
 import { createIdentities } from "./session/identities.ts";
+import { Patience } from "./store/patience.ts";
 import { newRunId } from "./store/createRun.ts";
 import { type OpenedStore, openStore, storedJob } from "./store/openStore.ts";
 
 export interface Coordinator {
-  /** ws://host:port, undefined when it does not listen. */
+  /** ws://host:port or wss://host:port, undefined when it does not listen. */
   readonly url: string | undefined;
   readonly run: string;
+  /** The job's name. */
+  readonly name: string;
   /** The run's directory, where it is stored. */
   readonly directory: string | undefined;
   /** Called for every event from now on, in order; "listening" and "recovered" are given to each listener first. The result unsubscribes. */
   on(listener: CoordinatorListener): () => void;
   /** Takes a worker's connection that came another way, such as one half of a memory pair. */
   attach(connection: Connection): void;
+  /** Where the run stands. */
+  report(): RunReport;
   /** Opens no further round until `unpause`. */
   pause(): void;
   unpause(): void;
+  /**
+   * Changes rules of the run from its next version on (a deadline from the next round, a quorum at once); what is not named
+   * stays. Kept with the run, so that a coordinator that resumes it goes on under them.
+   *
+   * @throws {CoordinatorOptionsError} for a value that makes no sense, or a rule that this run does not have
+   */
+  change(changes: Changes): void;
   /**
    * Resolves when the run has ended (by its stop rule, `stop` or `abort`) and everything is closed. Rejects with a
    * WeftError when the run cannot go on, such as on a full disk.
@@ -48,60 +64,83 @@ export interface Coordinator {
   abort(): Promise<void>;
 }
 
-const heartbeatMs = 5000;
-const messagesPerSecond = 2000;
+export const heartbeatMs = 5000;
 
-/**
- * Starts a run, or goes on with a stored one.
- *
- * @throws {CoordinatorOptionsError} when the job asks for what is not supported, or the examples are not the job's
- * @throws {ListenError} when the address cannot, or must not, be listened on
- * @throws {RunError | StoreError} when a stored run is not there, in use, or damaged
- */
-export async function createCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const log = options.log ?? pino({ level: "silent" });
-  // Children by topic, so that an operator can ask for one of them alone.
-  const wireLog = log.child({ topic: "wire" });
+/** A run that has started, for those who bring it workers. */
+export interface StartedRun {
+  readonly coordinator: Coordinator;
+  readonly live: Run;
+  readonly limits: PayloadLimits;
+}
+
+/** Where a run is hosted. */
+export interface Hosting {
+  /** ws:// or wss:// address that its workers come to. */
+  readonly url: string | undefined;
+  readonly admission: Admission;
+  /** Called when its last connection is closed, before it is settled. */
+  readonly release: () => Promise<void>;
+}
+
+const nowhere: Hosting = { url: undefined, admission: createAdmission({}), release: () => Promise.resolve() };
+
+/** Starts a run, or goes on with a stored one; `options.listen` is for others to heed. */
+export async function startRun(options: CoordinatorOptions, hosting: Hosting = nowhere): Promise<StartedRun> {
+  const resume = options.store?.resume;
+  const stored = resume === undefined || !options.store ? undefined : storedJob(options.store.directory, resume);
+  const run = stored?.run ?? newRunId();
+  const log = (options.log ?? pino({ level: "silent" })).child({ run });
   const clock = options.run?.clock ?? systemClock;
+  // Children by topic, so that an operator can ask for one of them alone.
   const events = createEvents(log.child({ topic: "round" }));
-  const { run, opened, prepared, committer, live } = await assemble(options, {
-    log: wireLog,
+  const { opened, prepared, live } = await assemble(options, {
+    run,
+    stored: stored?.encoded,
+    log: log.child({ topic: "wire" }),
     clock,
     emit: events.emit,
+    hosting,
   });
   if (opened?.resumed !== undefined) {
     const { version, checkpoint, warnings } = opened.resumed;
     events.emit({ event: "recovered", run, version, checkpoint, warnings });
   }
-  let server: Server | undefined;
-  try {
-    server = await listen(options, { live, run, prepared, clock, log: wireLog });
-  } catch (error) {
-    await committer.close();
-    throw error;
-  }
-  if (server !== undefined) {
-    const { close } = server;
-    live.closeAlso(close);
-    events.emit({ event: "listening", url: server.url, run });
-  }
+  if (hosting.url !== undefined) events.emit({ event: "listening", url: hosting.url, run });
+  live.closeAlso(hosting.release);
   // Whoever called has the chance to listen before the first event.
   setImmediate(() => {
     live.dispatch({ kind: "tick" });
   });
+  const coordinator = control(live, { url: hosting.url, run, prepared, directory: opened?.store.directory, events });
+  return { coordinator, live, limits: limitsFor({ parameters: prepared.manifest.size }) };
+}
+
+interface Facts extends Pick<Coordinator, "url" | "run" | "directory"> {
+  readonly prepared: PreparedJob;
+  readonly events: ReturnType<typeof createEvents>;
+}
+
+function control(live: Run, { url, run, directory, prepared, events }: Facts): Coordinator {
+  const { name, round } = prepared.job.document;
   return {
-    url: server?.url,
+    url,
     run,
-    directory: opened?.store.directory,
+    name,
+    directory,
     on: events.on,
     attach: (connection) => {
       live.attach(connection);
     },
+    report: () => live.report(),
     pause: () => {
       live.dispatch({ kind: "pause" });
     },
     unpause: () => {
       live.dispatch({ kind: "unpause" });
+    },
+    change(changes) {
+      checkChanges(changes, round);
+      live.dispatch({ kind: "change", changes });
     },
     finished: live.finished,
     stop(reason) {
@@ -113,25 +152,33 @@ export async function createCoordinator(options: CoordinatorOptions): Promise<Co
 }
 
 interface Surroundings {
+  readonly run: string;
+  /** The job of a stored run. */
+  readonly stored: Uint8Array | undefined;
+  readonly hosting: Hosting;
   readonly log: Logger;
   readonly clock: Clock;
   readonly emit: (event: Parameters<CoordinatorListener>[0]) => void;
 }
 
-/** Everything but the server. */
-async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surroundings) {
-  const resume = options.store?.resume;
-  const stored = resume === undefined || !options.store ? undefined : storedJob(options.store.directory, resume);
-  const prepared = prepareJob(stored?.encoded ?? givenJob(options));
+async function assemble(
+  options: CoordinatorOptions,
+  { run, stored, log, clock, emit, hosting: { admission } }: Surroundings,
+) {
+  const prepared = prepareJob(stored ?? givenJob(options));
   const { encoded, job, manifest, codecs, uploads } = prepared;
   const { document } = job;
+  if (document.round.evaluation?.on === "coordinator" && options.evaluate === undefined) {
+    throw new CoordinatorOptionsError("the job wants versions evaluated on the coordinator; give `evaluate`");
+  }
   const examples = serveExamples(document, options);
   const layout = layoutOf(document, manifest);
   const model = await ServerModel.create(document.round.server, await initialWeights(job, manifest), layout);
   const opened =
     options.store &&
     (await openStore({ ...options.store, nowMs: () => clock.now() }, model, {
-      resume: stored?.run,
+      run,
+      resume: stored !== undefined,
       name: document.name,
       job: encoded,
       manifest,
@@ -139,15 +186,33 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
       hash: () => encodeBroadcast(0, model.weights, codecs.down).hash,
     }));
   const store = opened?.store;
-  const run = store?.run ?? newRunId();
   const { version = 0, last } = opened?.resumed ?? {};
   const { evaluate } = options;
   const metrics = last?.metrics ?? {};
-  const committer = new Committer({ document, codec: codecs.down, model, uploads, store, evaluate, version, metrics });
+  const patience = new Patience({
+    clock,
+    onWait: (reason, retryInMs) => {
+      emit({ event: "waitingForDisk", reason, retryInMs });
+    },
+    onBack: (waitedMs) => {
+      emit({ event: "diskIsBack", waitedMs });
+    },
+  });
+  const committer = new Committer({
+    ...{ document, codec: codecs.down, model, uploads, store, patience, evaluate, version, metrics },
+    onPostponed: (postponed, reason) => {
+      emit({ event: "checkpointPostponed", version: postponed, reason });
+    },
+  });
   const identities = createIdentities(store);
+  const starting = startingState(options, prepared, opened, clock.now());
+  // The round was committed, but what came of its evaluation died with the process.
+  const isMeasured = version > 0 && isEvaluatedHere(starting.plan, version);
+  const state = isMeasured ? withMetrics(starting, (await committer.evaluate()) ?? {}) : starting;
   const live = new Run({
     run,
-    state: startingState(options, prepared, opened, clock.now()),
+    name: document.name,
+    state,
     committer,
     uploads,
     decide: options.run?.decide ?? step,
@@ -157,7 +222,7 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
       jobHash: hash("sha256", encoded, "hex"),
       codecs: [document.codec.up.kind, document.codec.down.kind],
       servesExamples: document.examples > 0,
-      token: options.listen?.token,
+      admission,
       heartbeatMs,
       clock,
       identities,
@@ -166,7 +231,7 @@ async function assemble(options: CoordinatorOptions, { log, clock, emit }: Surro
     },
     emit,
   });
-  return { run, opened, prepared, committer, live };
+  return { opened, prepared, live };
 }
 
 function givenJob({ job }: CoordinatorOptions): Uint8Array {
@@ -182,34 +247,12 @@ function startingState(
 ): RunState {
   const plan = planOf(job.document, options.run);
   const { resumed } = opened ?? {};
-  if (resumed?.last === undefined) return initialState(plan, options.run?.expectedWorkers ?? 1);
-  const { version, workers, last } = resumed;
-  return resumedState(plan, { version, progress: last.progress, workers, nowMs });
-}
-
-async function listen(
-  { listen: options }: CoordinatorOptions,
-  { live, run, prepared, clock, log }: { live: Run; run: string; prepared: PreparedJob; clock: Clock; log: Logger },
-): Promise<Server | undefined> {
-  if (options === undefined) return undefined;
-  const limits = limitsFor({ parameters: prepared.manifest.size });
-  return startServer(options, {
-    log,
-    link: {
-      accepts: "worker",
-      limits: () => limits,
-      clock,
-      heartbeatMs,
-      maxMessagesPerSecond: messagesPerSecond,
-      onFault: ({ remote, code, reason, cause }) => {
-        // Only what is our own fault has more to say than its reason.
-        log.warn({ remote, code, reason, ...(code === 1011 ? { err: cause } : {}) }, "connection closed");
-      },
-    },
-    connect: (connection) => {
-      live.attach(connection);
-    },
-    connections: () => live.connections,
-    health: () => ({ run, version: live.version, workers: live.workers }),
-  });
+  const expected = options.run?.expectedWorkers ?? 1;
+  if (resumed === undefined) return initialState(plan, expected);
+  if (resumed.last === undefined) {
+    const { changes = {} } = resumed;
+    return { ...initialState(changedPlan(plan, changes), expected), changes };
+  }
+  const { version, workers, last, changes } = resumed;
+  return resumedState(plan, { version, progress: last.progress, changes, workers, nowMs });
 }

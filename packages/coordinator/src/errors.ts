@@ -14,6 +14,13 @@ export class ListenError extends WeftError {
 /** The disk refused, or what lies on it is not what was written. */
 export class StoreError extends WeftError {
   readonly code = "store";
+  /** Whether the same may succeed later: there was no room, or no leave to write. */
+  readonly passing: boolean;
+
+  constructor(message: string, { passing = false, ...options }: ErrorOptions & { readonly passing?: boolean } = {}) {
+    super(message, options);
+    this.passing = passing;
+  }
 }
 
 /** No stored run has this id, several have this prefix, or it is in use. */

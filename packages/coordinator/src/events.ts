@@ -1,6 +1,14 @@
 /** What a coordinator tells whoever watches it: one plain object per happening, named by `event`. */
 import type { Changes } from "./round/state.ts";
 
+/** Bytes of one kind of message, in one codec where it names one; "link" is what keeps connections going. */
+export interface KindTraffic {
+  readonly kind: string;
+  readonly codec: string;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
 /** The figures of one committed round. */
 export interface RoundFigures {
   /** Counts from 1; committing round r makes version r. */
@@ -23,6 +31,8 @@ export interface RoundFigures {
   /** Bytes received from and sent to workers since the round before. */
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** The same by kind of message and codec, the most first; the round's record has it by worker too. */
+  readonly traffic: readonly KindTraffic[];
   /** From opening the round to having it committed. */
   readonly ms: number;
 }
@@ -69,6 +79,12 @@ export type CoordinatorEvent =
       readonly code: string;
       readonly reason: string;
     }
+  /** A write failed for want of room, or of leave to write; rounds wait while it is tried again. */
+  | { readonly event: "waitingForDisk"; readonly reason: string; readonly retryInMs: number }
+  /** What waited is written. */
+  | { readonly event: "diskIsBack"; readonly waitedMs: number }
+  /** A version could not be written whole for such a reason; the log holds its round, and a later version will be. */
+  | { readonly event: "checkpointPostponed"; readonly version: number; readonly reason: string }
   | { readonly event: "checkpoint"; readonly version: number; readonly path: string; readonly ms: number }
   | {
       readonly event: "evaluated";

@@ -1,11 +1,14 @@
 /** The coordinator of a run: see README.md. */
-export { type Coordinator, createCoordinator } from "./coordinator.ts";
+export type { Coordinator } from "./coordinator.ts";
+export { createCoordinator } from "./createCoordinator.ts";
 export { CoordinatorOptionsError, ListenError, RunError, StoreError } from "./errors.ts";
 export * from "./events.ts";
+export { createHost, type Host, type HostOptions } from "./host/host.ts";
 export * from "./options.ts";
 export type { Outcome } from "./outcome.ts";
 export { type CountRule, countsForQuorum } from "./round/cohort.ts";
 export type { RunPlan } from "./round/plan.ts";
+export type { RunPhase, RunReport } from "./run/report.ts";
 export type { RunEffect, RunEvent } from "./round/runEvent.ts";
 export type { Member, OpenRound, RunState, WorkerState } from "./round/state.ts";
 export { step, type Stepped } from "./round/step.ts";

@@ -51,22 +51,39 @@ export interface PageResponse {
   readonly body: string | Uint8Array;
 }
 
-/** Answers pages beyond `/healthz`; undefined means 404. */
+/** Answers pages beyond the coordinator's own; undefined means 404. */
 export type PageHandler = (request: PageRequest) => PageResponse | undefined | Promise<PageResponse | undefined>;
 
+/** "worker" takes part in runs; "viewer" reads the HTTP API and metrics; "operator" does all, and steers runs. */
+export type Role = "worker" | "viewer" | "operator";
+
+/** Of one address; without a value, programs of this machine are not limited, others to 256, 50 and 50. */
+export interface AddressLimitOptions {
+  /** WebSockets at once. */
+  readonly connections?: number | undefined;
+  readonly connectionsPerSecond?: number | undefined;
+  /** Of plain HTTP. */
+  readonly requestsPerSecond?: number | undefined;
+}
+
 export interface ListenOptions {
-  /** Default "127.0.0.1". Anything beyond loopback needs `token` or `allowOpen`. */
+  /** Default "127.0.0.1". Anything beyond loopback needs a worker's token or `allowOpen`. */
   readonly host?: string | undefined;
   /** 0 takes a free port; default 7700. */
   readonly port?: number | undefined;
-  /** What workers must present in their hello. */
+  /** Certificate chain and key in PEM; then addresses are wss:// and https://. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /** What workers must present in their hello: short for one of `tokens`. */
   readonly token?: string | undefined;
+  /** Without one for an operator or viewer there is no HTTP API. */
+  readonly tokens?: readonly { readonly token: string; readonly role: Role }[] | undefined;
   /** Accept anyone from beyond this machine. */
   readonly allowOpen?: boolean | undefined;
   /** Browser origins allowed besides the coordinator's own. */
   readonly allowedOrigins?: readonly string[] | undefined;
-  /** Default 1024. */
+  /** WebSockets at once, over all addresses; default 1024. */
   readonly maxConnections?: number | undefined;
+  readonly perAddress?: AddressLimitOptions | undefined;
   readonly pages?: PageHandler | undefined;
 }
 

@@ -3,7 +3,15 @@ import type { Connection, IncomingPayload } from "@weft/transport";
 import { memoryPair, type Clock, type MemoryPair } from "@weft/transport";
 import { decodeJob, encodeJob, type JobDocument, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
 import { encode, trace, uniform } from "@weft/tensor";
-import { createManifest, decodeVector, encodeVector, openCodec, parseCodecSpec, type VectorCodec } from "@weft/vector";
+import {
+  applyDelta,
+  createManifest,
+  decodeVector,
+  encodeVector,
+  openCodec,
+  parseCodecSpec,
+  type VectorCodec,
+} from "@weft/vector";
 import { createCoordinator, type Coordinator, type CoordinatorEvent, type CoordinatorOptions } from "../src/index.ts";
 
 export interface JobOptions {
@@ -131,12 +139,16 @@ export interface FakeOptions {
   readonly script?: Script;
   readonly token?: string;
   readonly resume?: string;
+  /** The run it asks for. */
+  readonly run?: string;
   readonly protocol?: number;
   readonly ownExamples?: number;
   /** Answers orders by itself; default true. */
   readonly automatic?: boolean;
   /** Kinds it says it knows; by default all that the tests use. */
   readonly codecs?: readonly string[];
+  /** What it says it kept of an earlier connection. */
+  readonly holds?: MessageOf<"hello">["holds"];
 }
 
 export class FakeWorker {
@@ -150,6 +162,8 @@ export class FakeWorker {
   partition: Uint32Array | undefined;
   jobHash = "";
   readonly answers = new Map<number, Promise<Uint8Array>>();
+  /** Versions as they were sent, or as their deltas led to. */
+  readonly encoded = new Map<number, Uint8Array>();
   /** Weights that came with a `weights` message, by version. */
   readonly bases = new Map<number, Promise<Float32Array>>();
   readonly #options: FakeOptions;
@@ -173,10 +187,12 @@ export class FakeWorker {
         device: "test",
         threads: 1,
         memoryBytes: 1e9,
-        codecs: [...(options.codecs ?? ["f32", "f16", "int8", "int2", "topK"])],
+        codecs: [...(options.codecs ?? ["f32", "f16", "int8", "int4", "int2", "topK"])],
       },
       ...(options.token === undefined ? {} : { token: options.token }),
       ...(options.resume === undefined ? {} : { resume: options.resume }),
+      ...(options.run === undefined ? {} : { run: options.run }),
+      ...(options.holds === undefined ? {} : { holds: options.holds }),
     });
   }
 
@@ -205,8 +221,10 @@ export class FakeWorker {
         break;
       }
       case "weights": {
-        const decoded = payload!.collect().then((bytes) => {
+        const decoded = payload!.collect().then(async (received) => {
           const { down } = this.#codecs!;
+          const bytes = message.delta === undefined ? received : await this.#applied(received, message.delta.from);
+          this.encoded.set(message.version, bytes);
           const values = new Float32Array(down.size);
           decodeVector(down, bytes, values);
           return values;
@@ -228,6 +246,14 @@ export class FakeWorker {
     }
   }
 
+  async #applied(delta: Uint8Array, version: number): Promise<Uint8Array> {
+    await this.bases.get(version);
+    const { down } = this.#codecs!;
+    const to = new Uint8Array(down.encodedBytes);
+    Array.from(applyDelta(down, delta, { from: this.encoded.get(version)!, to }));
+    return to;
+  }
+
   async values(work: Work): Promise<Float32Array> {
     const base = await this.bases.get(work.version);
     if (base === undefined) throw new Error(`no base ${work.version}`);
@@ -235,6 +261,12 @@ export class FakeWorker {
   }
 
   async answer(work: Work): Promise<void> {
+    if (work.order.kind === "evaluate") {
+      const { run, round, attempt } = work;
+      const metrics = { loss: 8 / work.version, accuracy: 2 };
+      this.send({ kind: "evaluated", run, round, attempt, weight: 4, metrics, computeMs: 1 });
+      return;
+    }
     const values = await this.values(work);
     this.send(updateFor(work, { codec: this.#codecs!.up.text }), this.encode(values, work));
   }

@@ -53,6 +53,11 @@ const holdingsSchema = z.strictObject({
   job: hash.optional(),
   /** Versions of the model, whole. */
   versions: z.array(z.strictObject({ version: count, hash })).max(4),
+  /** Updates that this worker does not know the fate of; answered in `welcome`. */
+  updates: z
+    .array(z.strictObject({ round: count, attempt: count }))
+    .max(16)
+    .optional(),
   /** Jobs and versions that broke off: the first `bytes` of the payload that hashes to `hash`. */
   parts: z.array(z.strictObject({ hash, bytes: count })).max(4),
 });
@@ -140,6 +145,11 @@ export const coordinatorMessages = {
     heartbeatMs: z.int().positive(),
     /** The worker's own update that broke off: `bytes` of the transfer `id` are held, to be gone on with. */
     transfer: z.strictObject({ id: identifier, bytes: count }).optional(),
+    /** Those of `holds.updates` that were counted, and the versions that they went or will go into. */
+    counted: z
+      .array(z.strictObject({ round: count, attempt: count, version: count }))
+      .max(16)
+      .optional(),
   }),
   /** Sent instead of `welcome`, before closing. `retry` says whether coming back later can help. */
   refused: z.strictObject({ kind: z.literal("refused"), code: identifier, reason: text, retry: z.boolean() }),
@@ -149,13 +159,17 @@ export const coordinatorMessages = {
   partition: z.strictObject({ kind: z.literal("partition"), examples: count }),
   /** Payload: stored rows in the order asked, field after field. Answers `fetch`. */
   examples: z.strictObject({ kind: z.literal("examples"), request: count }),
-  /** Payload: the flat vector of a version in the job's codec for weights; `hash` is the SHA-256 of these payload bytes. */
+  /**
+   * Payload: the flat vector of a version in the job's codec for weights; `hash` is the SHA-256 of these bytes. Or, with
+   * `delta`, how they differ from those of another version that the worker holds; its `hash` is then of the payload.
+   */
   weights: z.strictObject({
     kind: z.literal("weights"),
     run: identifier,
     version: count,
     codec,
     hash,
+    delta: z.strictObject({ from: count, hash }).optional(),
     /** Where the payload begins in those bytes, when the worker holds what comes before. */
     offset: count.optional(),
   }),

@@ -20,6 +20,8 @@ export interface WorkerOptions {
   readonly threads: number;
   readonly policy: WorkerPolicy;
   readonly token?: string;
+  /** Which of the coordinator's runs to work for, by id or job's name; any that wants workers by default. */
+  readonly run?: string;
   /** Loads the worker's own data and checks it against the job's contract. */
   readonly data?: (contract: DataContract) => Promise<Dataset>;
   /** Loads a test set to measure versions on, where the job asks for that; default: examples held out of `data`. */

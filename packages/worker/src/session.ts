@@ -13,6 +13,9 @@ import { prepareJob } from "./preparedJobs.ts";
 import type { Trainer } from "./training.ts";
 import type { SessionContext } from "./options.ts";
 
+/** Updates of unknown fate that a hello has room for; more than two are not to be expected. */
+const maxOpenUpdates = 16;
+
 export type SessionEnd =
   | WorkerOutcome
   /** The link ended or the coordinator asked to come back: reconnect. */
@@ -34,6 +37,7 @@ export class Session {
   /** Until the run finishes, the coordinator turns us away, or the link is lost. Never rejects. */
   async run(): Promise<SessionEnd> {
     const { options, identity } = this.context;
+    const open = identity.state.open.slice(-maxOpenUpdates);
     this.connection.listen((message, payload) => {
       this.receive(message as CoordinatorMessage, payload).catch((error: unknown) => this.fail(error));
     });
@@ -53,10 +57,12 @@ export class Session {
       },
       ...(options.token === undefined ? {} : { token: options.token }),
       ...(identity.resume === undefined ? {} : { resume: identity.resume }),
+      ...(options.run === undefined ? {} : { run: options.run }),
       holds: {
         job: identity.job?.hash,
         versions: identity.versions.held(),
         parts: identity.downloads.held(),
+        ...(open.length === 0 ? {} : { updates: open }),
       },
     });
     const end = await this.ended.promise;
@@ -124,8 +130,9 @@ export class Session {
     const isSameRun = identity.run === run;
     identity.run = run;
     identity.versions.forget(isSameRun ? "awaited" : "all");
-    if (!isSameRun) identity.pending.drop();
-    identity.pending.welcomed(message);
+    if (!isSameRun) identity.state.clear();
+    identity.pending.welcomed(message, isSameRun);
+    identity.state.reconcile(message.counted ?? [], identity.pending.name);
     welcomed();
     emit({ event: "connected", url: this.connection.remote, worker, run });
     // The job is not sent to a worker that holds it.

@@ -7,9 +7,13 @@ import { shareOf } from "../model/share.ts";
 import type { RunEffect } from "../round/runEvent.ts";
 import type { Changes } from "../round/state.ts";
 import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
+import { EarlierVersions } from "../session/deltas.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
+import { isPassing, type Patience } from "../store/patience.ts";
 import type { RunStore } from "../store/runStore.ts";
 import type { Uploads } from "../uploads/uploads.ts";
+import { type CountedUpdate, CountedUpdates, rememberedVersions } from "./countedUpdates.ts";
+import type { RoundTrafficEntries } from "./traffic.ts";
 
 export type CommitEffect = Extract<RunEffect, { kind: "commit" }>;
 
@@ -20,17 +24,19 @@ export interface CommitterParts {
   readonly model: ServerModel;
   readonly uploads: Uploads;
   readonly store: RunStore | undefined;
+  readonly patience: Patience;
   readonly evaluate: Evaluate | undefined;
+  /** A checkpoint that was due could not be written, and will be later. */
+  readonly onPostponed: (version: number, reason: string) => void;
   /** Rounds committed before this process took over, and the training means of the last of them. */
   readonly version: number;
   readonly metrics: Readonly<Record<string, number>>;
 }
 
 /** What is known of a round only once it is over. */
-export interface RoundTraffic {
-  readonly bytesUp: number;
-  readonly bytesDown: number;
+export interface RoundTraffic extends RoundTrafficEntries {
   readonly ms: number;
+  readonly counted: readonly CountedUpdate[];
 }
 
 export interface Checkpointed {
@@ -40,6 +46,8 @@ export interface Checkpointed {
 
 export class Committer {
   readonly #parts: CommitterParts;
+  readonly #earlier: EarlierVersions;
+  readonly #counted = new CountedUpdates();
   #broadcast: Broadcast;
   /** Training means of the newest round. */
   #metrics: Readonly<Record<string, number>>;
@@ -49,6 +57,14 @@ export class Committer {
     this.#parts = parts;
     this.#metrics = parts.metrics;
     this.#broadcast = encodeBroadcast(parts.version, parts.model.weights, parts.codec);
+    this.#earlier = new EarlierVersions(parts.codec);
+    const recorded = parts.store?.rounds(Math.max(0, parts.version - rememberedVersions)) ?? [];
+    for (const { version, counted } of recorded) this.#counted.add(version, counted);
+  }
+
+  /** The version that an update went into; undefined for one that was not counted, or long ago. */
+  versionOf(update: CountedUpdate): number | undefined {
+    return this.#counted.versionOf(update);
   }
 
   /** The newest version as workers are sent it. */
@@ -64,9 +80,16 @@ export class Committer {
     return this.#parts.model.weights;
   }
 
-  /** Steps to the round's version and makes both durable; `traffic` is asked when the round is as good as over. */
-  async commit(effect: CommitEffect, traffic: () => RoundTraffic): Promise<RoundRecord> {
-    const { model, uploads, store, document, codec } = this.#parts;
+  /**
+   * Steps to the round's version and makes both durable; `traffic` is asked when the round is as good as over, `isHeld` whether
+   * some worker holds an earlier version.
+   */
+  async commit(
+    effect: CommitEffect,
+    traffic: () => RoundTraffic,
+    isHeld: (hash: string) => boolean,
+  ): Promise<RoundRecord> {
+    const { model, uploads, store, document, codec, patience } = this.#parts;
     const { round, attempt, cohort, progress, learningRate } = effect;
     const { weighting } = document.round;
     const updates = effect.uploads.length;
@@ -80,7 +103,9 @@ export class Committer {
       },
       { sink: (update) => store?.logUpdate(update), share: shareOf({ updates, examples, progress }, weighting) },
     );
-    const broadcast = await encodeBroadcastInTurns(round, model.weights, codec);
+    const encoded = await encodeBroadcastInTurns(round, model.weights, codec);
+    this.#earlier.keep(this.#broadcast);
+    const broadcast = { ...encoded, deltas: await this.#earlier.deltasTo(encoded, isHeld) };
     const record: RoundRecord = {
       round,
       version: round,
@@ -94,20 +119,32 @@ export class Committer {
       progress,
       ...traffic(),
     };
-    await store?.commitRound(record);
+    await patience.until(() =>
+      store?.commitRound(record, (block, out) => {
+        uploads.combine(block, out);
+      }),
+    );
     this.#broadcast = broadcast;
     this.#metrics = metrics;
+    this.#counted.add(round, record.counted);
     return record;
   }
 
-  /** Writes the version whole where that is due, or in any case. */
+  /** Writes the version whole: where that is due and can be done now, or in any case. */
   async checkpoint(when: "due" | "always"): Promise<Checkpointed | undefined> {
-    const { store, model } = this.#parts;
+    const { store, model, patience, onPostponed } = this.#parts;
     if (store === undefined || (when === "due" && !store.wantsCheckpoint)) return undefined;
     const startedMs = performance.now();
     const whole = { version: this.version, weights: model.weights, state: model.state() };
-    const path = await store.checkpoint(whole, { flush: when === "always" });
-    return { path, ms: performance.now() - startedMs };
+    const write = () => store.checkpoint(whole, { flush: when === "always" });
+    try {
+      const path = when === "always" ? await patience.until(write) : await write();
+      return { path, ms: performance.now() - startedMs };
+    } catch (error) {
+      if (when === "always" || !isPassing(error)) throw error;
+      onPostponed(this.version, error.message);
+      return undefined;
+    }
   }
 
   /** Whether the newest version has been evaluated already. */
@@ -142,9 +179,21 @@ export class Committer {
     return this.#evaluated?.version === this.version ? this.#evaluated.metrics : this.#metrics;
   }
 
-  saveMeta(changes: Pick<RunMeta, "status" | "detail">): void {
-    const { store } = this.#parts;
+  /** Resolves when it is written. */
+  async saveMeta(changes: Pick<RunMeta, "status" | "detail">): Promise<void> {
+    const { store, patience } = this.#parts;
     store?.saveMeta({ ...store.meta(), ...changes, metrics: this.metrics });
+    await patience.until(() => store?.writeOwed());
+  }
+
+  /** Why rounds wait for the disk; undefined when they do not. */
+  get waiting(): string | undefined {
+    return this.#parts.patience.waiting;
+  }
+
+  /** Waits for the disk no longer. */
+  giveUp(): void {
+    this.#parts.patience.giveUp();
   }
 
   async close(): Promise<void> {

@@ -8,19 +8,23 @@ import type { Outcome } from "../outcome.ts";
 import { totalRounds } from "../round/plan.ts";
 import type { RunEffect, RunEvent } from "../round/runEvent.ts";
 import type { RunState } from "../round/state.ts";
-import { suspendedUpload } from "../round/updates.ts";
+import { suspendedUpload, versionCounting } from "../round/updates.ts";
 import { type HeldTransfer, Session, type SessionContext, type SessionHost } from "../session/session.ts";
+import { countedUpdates, type CountedUpdate } from "./countedUpdates.ts";
 import type { Broadcast } from "../session/broadcast.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { Alarm } from "./alarm.ts";
 import { announcementOf } from "./announcement.ts";
 import type { CommitEffect, Committer } from "./committer.ts";
 import { roundFigures } from "./figures.ts";
+import { reportOf, type RunReport } from "./report.ts";
 import { Traffic } from "./traffic.ts";
 import { largestWeight, weightLimit } from "./weights.ts";
 
 export interface RunParts {
   readonly run: string;
+  /** The job's name. */
+  readonly name: string;
   readonly state: RunState;
   readonly committer: Committer;
   readonly uploads: Uploads;
@@ -46,6 +50,7 @@ export class Run implements SessionHost {
   #handling = false;
   /** Set once no event is handled any more. */
   #over = false;
+  #ended: Pick<Outcome, "reason" | "detail"> | undefined;
   #commit: Promise<void> = Promise.resolve();
   readonly #alarm: Alarm;
   #closeServer: () => Promise<void> = () => Promise.resolve();
@@ -61,16 +66,20 @@ export class Run implements SessionHost {
     this.finished.catch(() => undefined);
   }
 
-  get version(): number {
-    return this.#state.version;
-  }
-
-  get workers(): number {
+  get #workers(): number {
     return this.#state.workers.present;
   }
 
-  get connections(): number {
-    return this.#sessions.size;
+  /** Where it stands. */
+  report(): RunReport {
+    const { run, name, committer } = this.#parts;
+    const { metrics, waiting } = committer;
+    return reportOf(this.#state, { run, name, metrics, waiting, ended: this.#ended });
+  }
+
+  /** Whether a worker with this token has been here before. */
+  knows(resumeToken: string): boolean {
+    return this.#parts.session.identities.knows(resumeToken);
   }
 
   attach(connection: Connection): void {
@@ -78,8 +87,8 @@ export class Run implements SessionHost {
       connection.close(1001, "the run is over");
       return;
     }
-    this.#traffic.add(connection);
     const session = new Session(connection, { ...this.#parts.session, host: this });
+    this.#traffic.add(connection, () => session.worker);
     this.#sessions.add(session);
     void connection.closed.then(() => this.#sessions.delete(session));
   }
@@ -132,7 +141,7 @@ export class Run implements SessionHost {
       name: identity.name,
       device,
       resumed: identity.known,
-      workers: this.workers,
+      workers: this.#workers,
     });
   }
 
@@ -159,6 +168,10 @@ export class Run implements SessionHost {
     const { weight, computeMs, metrics } = message;
     this.dispatch({ kind: "updateArrived", worker, upload, report: { weight, computeMs, loss: metrics["loss"] } });
     uploads.seal(upload);
+  }
+
+  counted(update: CountedUpdate): number | undefined {
+    return this.#parts.committer.versionOf(update) ?? versionCounting(this.#state, update);
   }
 
   heldTransfer(session: Session): HeldTransfer | undefined {
@@ -190,7 +203,7 @@ export class Run implements SessionHost {
     if (!this.#joined.delete(session) || this.#over) return;
     this.dispatch({ kind: goodbye ? "left" : "disconnected", worker });
     const name = identity?.name ?? "";
-    this.#parts.emit({ event: "workerLeft", worker, name, reason, workers: this.workers });
+    this.#parts.emit({ event: "workerLeft", worker, name, reason, workers: this.#workers });
   }
 
   /** The run cannot go on: everything is closed, and `finished` rejects. */
@@ -310,16 +323,18 @@ export class Run implements SessionHost {
       session: { clock },
       emit,
     } = this.#parts;
-    const record = await committer.commit(effect, () => ({
-      ...this.#traffic.sinceLast(),
-      ms: clock.now() - effect.openedMs,
-    }));
+    const counted = countedUpdates(this.#state);
+    const record = await committer.commit(
+      effect,
+      () => ({ ...this.#traffic.sinceLast(), ms: clock.now() - effect.openedMs, counted }),
+      (hash) => [...this.#joined].some((session) => session.holds(hash)),
+    );
     // With every worker in this process nothing else would let timers and sockets have their turn.
     await setImmediate();
     if (this.#isOver()) return;
     emit({
       event: "round",
-      ...roundFigures(record, { totalRounds: totalRounds(this.#state.plan), workers: this.workers }),
+      ...roundFigures(record, { totalRounds: totalRounds(this.#state.plan), workers: this.#workers }),
     });
     for (const session of this.#joined) {
       const { round, version, metrics } = record;
@@ -353,7 +368,7 @@ export class Run implements SessionHost {
       await this.#evaluate();
       const checkpointed = await committer.checkpoint("always");
       const ended = reason === "stopped" || reason === "failed" ? reason : "finished";
-      committer.saveMeta({ status: ended, detail });
+      await committer.saveMeta({ status: ended, detail });
       for (const session of this.#joined) {
         void session.send({ kind: "finished", run, reason: detail, metrics: committer.metrics });
       }
@@ -369,6 +384,7 @@ export class Run implements SessionHost {
   #settle(reason: FinishReason, detail: string, path: string | undefined): void {
     const { committer, emit } = this.#parts;
     const { version, metrics, weights } = committer;
+    this.#ended = { reason, detail };
     emit({ event: "finished", reason, detail, metrics, rounds: version, version, path });
     this.#settled.resolve({ reason, detail, metrics, rounds: version, version, weights, path });
   }
@@ -379,6 +395,7 @@ export class Run implements SessionHost {
     for (const connection of connections) connection.close(code, reason);
     await Promise.all(connections.map(({ closed }) => closed));
     await this.#closeServer();
+    this.#parts.committer.giveUp();
     // A round under way finds its store open to the end.
     await this.#commit.catch(() => undefined);
     await this.#parts.committer.close();

@@ -37,6 +37,8 @@ export function createIdentities(store: IdentityStore = memoryIdentities()) {
       return { worker, slot: undefined, name, resumeToken: fresh, tokenHash: hashOfToken(fresh), known: false };
     },
 
+    knows: (resumeToken: string): boolean => store.findWorker(hashOfToken(resumeToken)) !== undefined,
+
     /** Notes the slot a worker was given. */
     save({ worker: id, name, tokenHash }: Identity, slot: number): void {
       store.saveWorker({ id, slot, name, tokenHash });

@@ -5,15 +5,20 @@
 import { type Message, type MessageOf, versionMismatch } from "@weft/protocol";
 import type { Clock, Connection, IncomingPayload, OutgoingPayload } from "@weft/transport";
 import type { Logger } from "pino";
+import type { Admission } from "../http/admission.ts";
 import type { Broadcast } from "./broadcast.ts";
 import type { ServedExamples } from "./examples.ts";
 import type { Identities, Identity } from "./identities.ts";
-import { sameToken } from "./token.ts";
 
 /** An update that broke off: how much of the transfer is held, for its worker to go on with. */
 export interface HeldTransfer {
   readonly id: string;
   readonly bytes: number;
+}
+
+export interface UpdateName {
+  readonly round: number;
+  readonly attempt: number;
 }
 
 export interface SessionContext {
@@ -24,7 +29,7 @@ export interface SessionContext {
   readonly codecs: readonly string[];
   /** Whether workers without data of their own can be served. */
   readonly servesExamples: boolean;
-  readonly token: string | undefined;
+  readonly admission: Admission;
   readonly heartbeatMs: number;
   readonly clock: Clock;
   readonly identities: Identities;
@@ -39,6 +44,8 @@ export interface SessionHost {
   welcomed(session: Session): void;
   /** What is held of the worker's update, if one broke off and still counts. */
   heldTransfer(session: Session): HeldTransfer | undefined;
+  /** The version that counts an update of this worker, gathered or committed. */
+  counted(update: { readonly worker: string } & UpdateName): number | undefined;
   /** The newest version, for a worker that is nearly done with an older one. */
   newest(): Broadcast;
   ready(session: Session): void;
@@ -73,6 +80,8 @@ export class Session {
   #goodbye: string | undefined;
   /** What the worker kept of earlier connections. */
   #holds: MessageOf<"hello">["holds"];
+  /** Hashes of the versions that the worker holds for certain. */
+  readonly #whole = new Set<string>();
   /** The version sent over this connection last, or held from before. */
   #heldVersion: number | undefined;
   /** Gives up sending a version; undefined when none is on its way. */
@@ -115,18 +124,35 @@ export class Session {
   }
 
   /** One version at a time: a newer one takes the place of one that is still on its way. */
-  #sendVersion({ version, codec, bytes, hash }: Broadcast): void {
+  #sendVersion({ version, codec, bytes, hash, deltas }: Broadcast): void {
     if (this.#heldVersion === version) return;
     this.#heldVersion = version;
     if (this.#holds?.versions.some((held) => held.version === version && held.hash === hash) === true) return;
     this.#sending?.abort();
     const sending = new AbortController();
     this.#sending = sending;
-    const offset = this.#heldPart(hash, bytes.length);
-    const message = { kind: "weights", run: this.#context.run, version, codec, hash, offset } as const;
-    void this.send(message, bytes.subarray(offset), sending.signal).then(() => {
+    const begun = this.#heldPart(hash, bytes.length);
+    // Of several ways, the one from the newest version that the worker holds.
+    const delta = begun === undefined ? [...deltas].find(([from]) => this.#whole.has(from))?.[1] : undefined;
+    const payload = delta?.bytes ?? bytes;
+    const offset = begun ?? (delta && this.#heldPart(delta.hash, delta.bytes.length));
+    const way = delta && { from: delta.from, hash: delta.hash };
+    const message = { kind: "weights", run: this.#context.run, version, codec, hash, offset, delta: way } as const;
+    void this.send(message, payload.subarray(offset), sending.signal).then((isSent) => {
       if (this.#sending === sending) this.#sending = undefined;
+      if (isSent) this.#keptBy(hash);
     });
+  }
+
+  /** The worker has a version whole, and lets go of all but the newest two. */
+  #keptBy(hash: string): void {
+    this.#whole.add(hash);
+    for (const oldest of this.#whole) if (this.#whole.size > 2) this.#whole.delete(oldest);
+  }
+
+  /** Whether the worker holds the version of that hash. */
+  holds(hash: string): boolean {
+    return this.#whole.has(hash);
   }
 
   /** Bytes of a payload that the worker said it holds of it; undefined for none. */
@@ -190,12 +216,12 @@ export class Session {
       return;
     }
     const mismatch = versionMismatch(hello.protocol);
-    const { token, codecs, identities, host, run, job, jobHash, heartbeatMs } = this.#context;
+    const { admission, codecs, identities, host, run, job, jobHash, heartbeatMs } = this.#context;
     if (mismatch !== undefined) {
       this.refuse("protocol", mismatch);
       return;
     }
-    if (token !== undefined && (hello.token === undefined || !sameToken(hello.token, token))) {
+    if (!admission.allows(hello.token, "worker")) {
       this.refuse(
         "token",
         `${hello.token === undefined ? "a token is needed" : "the token is wrong"}; ask who runs this`,
@@ -214,9 +240,14 @@ export class Session {
     this.#cancelDeadline = this.#deadline(readyMs, "the worker did not get ready");
     host.welcomed(this);
     this.#holds = hello.holds;
+    for (const { hash } of hello.holds?.versions ?? []) this.#whole.add(hash);
     const { worker, resumeToken } = this.identity;
     const transfer = host.heldTransfer(this);
-    void this.send({ kind: "welcome", worker, resume: resumeToken, run, jobHash, heartbeatMs, transfer });
+    const counted = hello.holds?.updates?.flatMap(({ round, attempt }) => {
+      const version = host.counted({ worker, round, attempt });
+      return version === undefined ? [] : [{ round, attempt, version }];
+    });
+    void this.send({ kind: "welcome", worker, resume: resumeToken, run, jobHash, heartbeatMs, transfer, counted });
     if (hello.holds?.job === jobHash) return;
     const offset = this.#heldPart(jobHash, job.length);
     void this.send({ kind: "job", hash: jobHash, offset }, job.subarray(offset));

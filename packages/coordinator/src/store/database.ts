@@ -4,6 +4,8 @@ import * as z from "zod";
 import { StoreError } from "../errors.ts";
 import type { DurableProgress } from "../round/durable.ts";
 import type { Changes } from "../round/state.ts";
+import type { CountedUpdate } from "../run/countedUpdates.ts";
+import type { TrafficEntry } from "../run/traffic.ts";
 import { at, databaseFile } from "./layout.ts";
 
 /** A committed round. */
@@ -25,6 +27,10 @@ export interface RoundRecord {
   /** SHA-256 of the version's flat vector in the job's codec for weights. */
   readonly hash: string;
   readonly progress: DurableProgress;
+  /** Where the bytes went; they add up to `bytesUp` and `bytesDown`. */
+  readonly traffic: readonly TrafficEntry[];
+  /** The updates in it. */
+  readonly counted: readonly CountedUpdate[];
 }
 
 /** A version and its optimiser state, whole on disk; the hashes are of the files. */
@@ -63,7 +69,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS rounds (
     round INTEGER PRIMARY KEY, version INTEGER NOT NULL, attempt INTEGER NOT NULL, time INTEGER NOT NULL, ms REAL NOT NULL,
     cohort TEXT NOT NULL, updates INTEGER NOT NULL, examples INTEGER NOT NULL, bytes_up INTEGER NOT NULL,
-    bytes_down INTEGER NOT NULL, metrics TEXT NOT NULL, hash TEXT NOT NULL, progress TEXT NOT NULL) STRICT;
+    bytes_down INTEGER NOT NULL, metrics TEXT NOT NULL, hash TEXT NOT NULL, progress TEXT NOT NULL,
+    traffic TEXT NOT NULL, counted TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS checkpoints (
     version INTEGER PRIMARY KEY, version_sha256 TEXT NOT NULL, state_sha256 TEXT NOT NULL, flushed INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS workers (
@@ -119,7 +126,13 @@ const roundRow = z.object({
   metrics: z.string(),
   hash: z.string(),
   progress: z.string(),
+  traffic: z.string(),
+  counted: z.string(),
 });
+const trafficSchema = z.array(
+  z.object({ worker: z.string(), kind: z.string(), codec: z.string(), bytesUp: z.int(), bytesDown: z.int() }),
+);
+const countedSchema = z.array(z.object({ worker: z.string(), round: z.int(), attempt: z.int() }));
 const checkpointRow = z.object({
   version: z.int(),
   version_sha256: z.string(),
@@ -167,17 +180,20 @@ export class RunDatabase {
 
   putRound(record: RoundRecord): void {
     const { round, version, attempt, time, ms, cohort, updates, examples, bytesUp, bytesDown } = record;
-    const json = [JSON.stringify(record.metrics), record.hash, JSON.stringify(record.progress)];
+    const json = [
+      JSON.stringify(record.metrics),
+      record.hash,
+      ...[record.progress, record.traffic, record.counted].map((value) => JSON.stringify(value)),
+    ];
     this.sql
-      .prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run(round, version, attempt, time, ms, JSON.stringify(cohort), updates, examples, bytesUp, bytesDown, ...json);
   }
 
-  /** In order; only those after version `after`. */
-  rounds(after = 0): RoundRecord[] {
-    return this.#rows("SELECT * FROM rounds WHERE version > ? ORDER BY round", roundRow, after).map((row) =>
-      this.#round(row),
-    );
+  /** In order; only those after version `after`, at most `limit` (-1 for all). */
+  rounds(after = 0, limit = -1): RoundRecord[] {
+    const query = "SELECT * FROM rounds WHERE version > ? ORDER BY round LIMIT ?";
+    return this.#rows(query, roundRow, after, limit).map((row) => this.#round(row));
   }
 
   lastRound(): RoundRecord | undefined {
@@ -193,6 +209,8 @@ export class RunDatabase {
       cohort: this.#parse(z.array(z.string()), row.cohort),
       metrics: this.#parse(figures, row.metrics),
       progress: this.#parse(progressSchema, row.progress),
+      traffic: this.#parse(trafficSchema, row.traffic),
+      counted: this.#parse(countedSchema, row.counted),
     };
   }
 

@@ -56,13 +56,14 @@ export const nodeDisk: Disk = {
   },
 
   transaction(database, work) {
-    database.exec("BEGIN IMMEDIATE");
     try {
+      database.exec("BEGIN IMMEDIATE");
       work();
       database.exec("COMMIT");
     } catch (error) {
-      database.exec("ROLLBACK");
-      throw error;
+      // Some failures have undone everything already.
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw explainedSqlite(error, database);
     }
   },
 };
@@ -74,14 +75,35 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): 
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full; make room and resume the run",
-  EDQUOT: "the disk quota is used up; make room and resume the run",
+  ENOSPC: "the disk is full; make room",
+  EDQUOT: "the disk quota is used up; make room",
   EACCES: "it may not be written; check the permissions of the runs directory",
   EPERM: "it may not be written; check the permissions of the runs directory",
   EROFS: "the file system is read-only; choose another runs directory",
   ENOENT: "the directory is not there; was the run removed while it went on?",
   EIO: "the device reports an error; check the disk",
 };
+
+/** What whoever runs the machine can mend while the run waits. */
+const passing = new Set(["ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS"]);
+
+/** SQLite's codes for a full disk, a read-only one, one that fails, and a file that cannot be opened. */
+const passingSqlite: Readonly<Record<number, string>> = {
+  13: "ENOSPC",
+  8: "EROFS",
+  10: "EIO",
+  14: "EACCES",
+};
+
+function explainedSqlite(error: unknown, database: DatabaseSync): unknown {
+  const { errcode } = error as { readonly errcode?: unknown };
+  const code = typeof errcode === "number" ? passingSqlite[errcode & 0xff] : undefined;
+  if (code === undefined) return error;
+  return new StoreError(`${database.location() ?? "the database"}: ${remedies[code] ?? code}`, {
+    cause: error,
+    passing: true,
+  });
+}
 
 /** Says in words what a failed file operation means. */
 export async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -90,6 +112,9 @@ export async function explained<T>(path: string, work: () => Promise<T>): Promis
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "";
     if (code === "") throw cause;
-    throw new StoreError(`${path}: ${remedies[code] ?? `the disk answered ${code}`}`, { cause });
+    throw new StoreError(`${path}: ${remedies[code] ?? `the disk answered ${code}`}`, {
+      cause,
+      passing: passing.has(code),
+    });
   }
 }

@@ -4,7 +4,7 @@ import type { JobWeighting } from "@weft/protocol";
 import type { Manifest } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
 import type { ServerModel } from "../model/serverModel.ts";
-import { createRun, newRunId, type StoreSettings } from "./createRun.ts";
+import { createRun, type StoreSettings } from "./createRun.ts";
 import { explained } from "./disk.ts";
 import { at, jobFile } from "./layout.ts";
 import { type ResumedRun, resumeRun } from "./resumeRun.ts";
@@ -31,8 +31,9 @@ export async function openStore(
   settings: StoreSettings,
   model: ServerModel,
   about: {
-    /** Full id of a run to go on with. */
-    readonly resume: string | undefined;
+    /** Full id; `resume` to go on with it. */
+    readonly run: string;
+    readonly resume: boolean;
     readonly name: string;
     readonly job: Uint8Array;
     readonly manifest: Manifest;
@@ -40,12 +41,12 @@ export async function openStore(
     readonly hash: () => string;
   },
 ): Promise<OpenedStore> {
-  const { resume, manifest, weighting, hash } = about;
-  if (resume !== undefined) {
-    const resumed = await resumeRun(settings, { run: resume, manifest, model, weighting, hash });
+  const { run, resume, manifest, weighting, hash } = about;
+  if (resume) {
+    const resumed = await resumeRun(settings, { run, manifest, model, weighting, hash });
     return { store: resumed.store, resumed };
   }
-  const store = await explained(settings.directory, () => createRun(settings, { ...about, run: newRunId() }));
+  const store = await explained(settings.directory, () => createRun(settings, about));
   try {
     await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
   } catch (error) {

@@ -11,6 +11,7 @@ import { shareOf } from "../model/share.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { StoreSettings } from "./createRun.ts";
 import { openDatabase, type RoundRecord, type RunDatabase, type StoredWorker } from "./database.ts";
+import type { Changes } from "../round/state.ts";
 import { nodeDisk } from "./disk.ts";
 import { at, baseOfLog, logFile } from "./layout.ts";
 import { lockRun } from "./lock.ts";
@@ -35,6 +36,8 @@ export interface ResumedRun {
   /** The last committed round; undefined when none is. */
   readonly last: RoundRecord | undefined;
   readonly workers: readonly StoredWorker[];
+  /** What an operator had changed when the run ended. */
+  readonly changes: Changes | undefined;
   /** What was found damaged. */
   readonly warnings: readonly string[];
 }
@@ -66,6 +69,7 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
       checkpoint: base.version,
       last: database.lastRound(),
       workers: database.workers(),
+      changes: database.meta().changes,
       warnings,
     };
   } catch (error) {
@@ -117,6 +121,8 @@ async function replay(
       if (record.version !== version + 1 || record.version > next) break;
       const round = committed.get(record.version);
       if (round?.hash !== record.hash) break;
+      const { learningRate } = round.progress.changes ?? {};
+      if (learningRate !== undefined) model.setLearningRate(learningRate);
       const logged: UpdateSource = (block, out) => {
         out.set(record.update.subarray(block * blockElements, block * blockElements + out.length));
       };

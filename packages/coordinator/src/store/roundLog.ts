@@ -21,6 +21,8 @@ export class LogWriter {
   readonly #file: LogFile;
   #crc = 0;
   #bytes = 0;
+  /** Where the record begins that was begun last. */
+  #start = 0;
   #underway: Promise<void>[] = [];
 
   constructor(file: LogFile) {
@@ -33,6 +35,7 @@ export class LogWriter {
     head.setUint32(4, version, true);
     head.setFloat64(8, elements, true);
     this.#crc = 0;
+    this.#start = this.#bytes;
     void this.#append(new Uint8Array(head.buffer));
   }
 
@@ -49,8 +52,15 @@ export class LogWriter {
     view.setUint32(0, crc32(tail.subarray(8), this.#crc), true);
     view.setUint32(4, tailMagic, true);
     await Promise.all(this.#underway.splice(0));
-    await this.#file.write(tail, this.#bytes);
+    const at = this.#bytes;
     this.#bytes += tail.length;
+    await this.#file.write(tail, at);
+  }
+
+  /** Goes back to before the record begun last, to write it anew. */
+  async rewind(): Promise<void> {
+    await Promise.allSettled(this.#underway.splice(0));
+    this.#bytes = this.#start;
   }
 
   flush(): Promise<void> {

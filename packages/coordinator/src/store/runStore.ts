@@ -3,13 +3,16 @@
  * its record goes into the database; that insert is the commit. Every so often the version and the optimiser state are
  * written whole, and a new log begins. See README.md for why this survives a kill at any instant.
  */
-import type { Manifest } from "@weft/vector";
+import { readdir } from "node:fs/promises";
+import { blockCount, blockElements, blockRange, type Manifest } from "@weft/vector";
+import type { UpdateSource } from "../model/serverModel.ts";
 import type { CheckpointOptions } from "../options.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { RoundRecord, RunDatabase, RunMeta, StoredWorker } from "./database.ts";
-import type { Disk, LogFile } from "./disk.ts";
-import { at, logFile, stateFile, versionFile } from "./layout.ts";
+import { type Disk, explained, type LogFile } from "./disk.ts";
+import { at, baseOfLog, logFile, stateFile, versionFile } from "./layout.ts";
 import type { RunLock } from "./lock.ts";
+import { isPassing } from "./patience.ts";
 import { LogWriter, recordBytes } from "./roundLog.ts";
 
 export interface StoreParts {
@@ -28,6 +31,8 @@ export interface StoreParts {
 const maxLogBytes = 256 * 1024 * 1024;
 /** Under "process" durability a checkpoint is still flushed to the device if the last one was this long ago. */
 const flushEveryMs = 10_000;
+/** Pause before a checkpoint that failed is tried again. */
+const retryCheckpointMs = 10_000;
 
 export class RunStore {
   readonly run: string;
@@ -35,6 +40,14 @@ export class RunStore {
   readonly #parts: StoreParts;
   #log: LogWriter | undefined;
   #logRounds = 0;
+  /** Whether the log holds the round that was begun last: not to its end yet, not for sure, or to the last byte. */
+  #record: "open" | "torn" | "whole" = "open";
+  /** A checkpoint was begun and has not been recorded. */
+  #checkpointOwed = false;
+  /** Writes to the database for which there was no room. */
+  #owed: ((database: RunDatabase) => void)[] = [];
+  readonly #owedWorkers = new Map<string, StoredWorker>();
+  #meta: RunMeta | undefined;
   #lastCheckpointMs: number;
   #lastFlushMs = -Infinity;
 
@@ -47,27 +60,51 @@ export class RunStore {
 
   /** Opens the record of the next round; the parts of its update follow through `logUpdate`. */
   beginRound(version: number): void {
+    this.#record = "open";
     this.#log?.begin(version, this.#parts.manifest.size);
   }
 
+  /** Resolves when the part may change again; whether it was written shows when the round is committed. */
   logUpdate(update: Float32Array): Promise<void> | undefined {
-    return this.#log?.part(update);
+    return this.#log?.part(update).catch(() => undefined);
   }
 
-  /** Commits the round whose update was logged. Once this resolves, no crash undoes it. */
-  async commitRound(record: RoundRecord): Promise<void> {
-    const { disk, database, durability } = this.#parts;
-    await this.#log?.end(record.hash);
-    if (durability === "power") await this.#log?.flush();
-    disk.transaction(database.sql, () => {
+  /**
+   * Commits the round whose update was logged. Once this resolves, no crash undoes it. After an error it may be called
+   * again: what is not whole in the log is then written anew from `update`.
+   */
+  async commitRound(record: RoundRecord, update: UpdateSource): Promise<void> {
+    const { database } = this.#parts;
+    if (this.#log !== undefined) await this.#completeRecord(this.#log, record, update);
+    this.#transact(() => {
       database.putRound(record);
     });
     this.#logRounds += 1;
   }
 
+  async #completeRecord(log: LogWriter, { version, hash }: RoundRecord, update: UpdateSource): Promise<void> {
+    const { manifest, durability } = this.#parts;
+    if (this.#record === "whole") return;
+    if (this.#record === "torn") {
+      await log.rewind();
+      log.begin(version, manifest.size);
+      const part = new Float32Array(Math.min(blockElements, manifest.size));
+      for (let block = 0; block < blockCount(manifest.size); block++) {
+        const { start, end } = blockRange(manifest.size, block);
+        update(block, part.subarray(0, end - start));
+        await log.part(part.subarray(0, end - start));
+      }
+    }
+    this.#record = "torn";
+    await log.end(hash);
+    if (durability === "power") await log.flush();
+    this.#record = "whole";
+  }
+
   /** Whether the log has grown enough to be closed by a checkpoint. */
   get wantsCheckpoint(): boolean {
     const { everyRounds = 20, everySeconds = 60 } = this.#parts.checkpoint;
+    if (this.#checkpointOwed) return this.#parts.nowMs() - this.#lastCheckpointMs >= retryCheckpointMs;
     if (this.#logRounds === 0) return false;
     return (
       this.#logRounds >= everyRounds ||
@@ -78,26 +115,33 @@ export class RunStore {
 
   /** Writes a version whole, starts a new log, lets go of old ones. Returns the path of the version's file. */
   async checkpoint(checkpoint: Checkpoint, options: { readonly flush?: boolean } = {}): Promise<string> {
-    const { disk, database, durability, nowMs } = this.#parts;
+    const { database, durability, nowMs } = this.#parts;
     const due = nowMs() - this.#lastFlushMs >= flushEveryMs;
     const flush = durability === "power" || due || options.flush === true;
+    // Until it is recorded; the pause before the next try counts from here.
+    this.#checkpointOwed = true;
+    this.#lastCheckpointMs = nowMs();
     const record = await writeCheckpoint(this.directory, checkpoint, { ...this.#parts, flush });
-    disk.transaction(database.sql, () => {
+    // Before the record: logs lead on from one another, whether or not a checkpoint lies between them.
+    await this.#startLog(checkpoint.version);
+    this.#transact(() => {
       database.putCheckpoint(record);
     });
+    this.#checkpointOwed = false;
     if (flush) this.#lastFlushMs = nowMs();
-    this.#lastCheckpointMs = nowMs();
-    await this.#startLog(checkpoint.version);
-    await this.#prune();
+    await this.#prune().catch((error: unknown) => {
+      // What may go has time until the next checkpoint.
+      if (!isPassing(error)) throw error;
+    });
     return at(this.directory, versionFile(checkpoint.version));
   }
 
   async #startLog(base: number): Promise<void> {
-    await this.#log?.close();
-    this.#log = undefined;
     const file: LogFile = await this.#parts.disk.createLog(at(this.directory, logFile(base)));
+    const before = this.#log;
     this.#log = new LogWriter(file);
     this.#logRounds = 0;
+    await before?.close();
   }
 
   /** Keeps the newest checkpoints, the newest that was flushed, and the logs that lead on from the newest two. */
@@ -106,10 +150,12 @@ export class RunStore {
     const known = database.checkpoints();
     const flushed = known.find((candidate) => candidate.flushed)?.version;
     const kept = Math.max(1, checkpoint.keep ?? 3);
+    const oldest = known[1]?.version ?? 0;
+    for (const file of await explained(this.directory, () => readdir(this.directory))) {
+      if ((baseOfLog(file) ?? oldest) < oldest) await disk.remove(at(this.directory, file));
+    }
     for (const [index, { version }] of known.entries()) {
-      const keep = index < kept || version === flushed;
-      if (!keep || index >= 2) await disk.remove(at(this.directory, logFile(version)));
-      if (keep) continue;
+      if (index < kept || version === flushed) continue;
       disk.transaction(database.sql, () => {
         database.dropCheckpoint(version);
       });
@@ -118,33 +164,64 @@ export class RunStore {
     }
   }
 
+  /** This and what follows is written at once, or, if the disk has no room, with the next write that succeeds. */
+  /** Committed rounds after a version. */
+  rounds(after: number): RoundRecord[] {
+    return this.#parts.database.rounds(after);
+  }
+
   saveWorker(worker: StoredWorker): void {
-    const { disk, database } = this.#parts;
-    disk.transaction(database.sql, () => {
+    this.#owedWorkers.set(worker.tokenHash, worker);
+    this.#note((database) => {
       database.putWorker(worker);
     });
   }
 
   forgetWorkers(ids: readonly string[]): void {
-    const { disk, database } = this.#parts;
-    disk.transaction(database.sql, () => {
+    for (const [tokenHash, { id }] of this.#owedWorkers) if (ids.includes(id)) this.#owedWorkers.delete(tokenHash);
+    this.#note((database) => {
       for (const id of ids) database.dropWorker(id);
     });
   }
 
   findWorker(tokenHash: string): StoredWorker | undefined {
-    return this.#parts.database.worker(tokenHash);
+    return this.#owedWorkers.get(tokenHash) ?? this.#parts.database.worker(tokenHash);
   }
 
   saveMeta(meta: RunMeta): void {
-    const { disk, database } = this.#parts;
-    disk.transaction(database.sql, () => {
+    this.#meta = meta;
+    this.#note((database) => {
       database.putMeta(meta);
     });
   }
 
   meta(): RunMeta {
-    return this.#parts.database.meta();
+    return this.#meta ?? this.#parts.database.meta();
+  }
+
+  /** @throws {StoreError} while there is no room for what is owed */
+  writeOwed(): void {
+    if (this.#owed.length > 0) this.#transact(() => undefined);
+  }
+
+  #note(write: (database: RunDatabase) => void): void {
+    this.#owed.push(write);
+    try {
+      this.writeOwed();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
+  }
+
+  /** Together with everything owed, in one transaction. */
+  #transact(work: () => void): void {
+    const { disk, database } = this.#parts;
+    disk.transaction(database.sql, () => {
+      for (const write of this.#owed) write(database);
+      work();
+    });
+    this.#owed = [];
+    this.#owedWorkers.clear();
   }
 
   async close(): Promise<void> {

@@ -97,6 +97,16 @@ export async function loadVersion(directory: string, run: string, version?: numb
   };
 }
 
+/** Rounds of the run in a directory, in order: those after round `after`, at most `limit`. */
+export function storedRounds(directory: string, { after, limit }: { after: number; limit: number }): RoundRecord[] {
+  const database = openDatabase(directory, "read");
+  try {
+    return database.rounds(after, limit);
+  } finally {
+    database.close();
+  }
+}
+
 /** The full id of the one run that begins with `prefix`. */
 export function findRun(directory: string, prefix: string): string {
   const matches = runIds(directory).filter((run) => run.startsWith(prefix));

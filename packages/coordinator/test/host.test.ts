@@ -1,0 +1,270 @@
+/** Several runs behind one port, and the API through which they are seen and steered. */
+import { readFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { connectWebSocket } from "@weft/transport";
+import { afterEach, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { createHost, type Host, type ListenOptions } from "../src/index.ts";
+import { examples, FakeWorker, makeJob, until } from "./harness.ts";
+
+const open: Host[] = [];
+afterEach(async () => {
+  for (const host of open.splice(0)) await host.close();
+});
+
+const tokens = [
+  { token: "watching", role: "viewer" },
+  { token: "steering", role: "operator" },
+] as const;
+
+async function host(listen: ListenOptions = {}): Promise<Host & { http: string }> {
+  const created = await createHost({ listen: { port: 0, tokens, ...listen } });
+  open.push(created);
+  return Object.assign(Object.create(created) as Host, { http: created.url.replace(/^ws/, "http") });
+}
+
+const job = (size: number, rounds = 1000) => makeJob({ size, stop: { rounds } });
+
+const join = async (url: string, run?: string, token?: string) =>
+  new FakeWorker(await connectWebSocket(url, { accepts: "coordinator" }), {
+    ...(run === undefined ? {} : { run }),
+    ...(token === undefined ? {} : { token }),
+  });
+
+interface Answer {
+  readonly status: number;
+  readonly body: {
+    readonly runs?: { readonly run: string }[];
+    readonly error?: { readonly code: string; readonly message: string };
+    readonly [field: string]: unknown;
+  };
+}
+
+async function call(url: string, options: { token?: string; method?: string; body?: string } = {}): Promise<Answer> {
+  const { token = "steering", method = "GET", body } = options;
+  const response = await fetch(url, {
+    method,
+    ...(body === undefined ? {} : { body }),
+    headers: token === "" ? {} : { authorization: `Bearer ${token}` },
+  });
+  return { status: response.status, body: (await response.json()) as Answer["body"] };
+}
+
+describe("runs behind one port", () => {
+  it("get the workers that ask for them, and the others by need", async () => {
+    const { add, url } = await host();
+    const first = await add({ job: job(4), examples, run: { expectedWorkers: 2 } });
+    const second = await add({ job: job(5), examples });
+    const asking = await join(url, second.run);
+    await until(() => asking.run === second.run);
+    await until(() => second.report().workers === 1);
+    const others = [await join(url), await join(url)];
+    await until(() => first.report().workers === 2);
+    expect(others.map(({ run }) => run)).toEqual([first.run, first.run]);
+    await until(() => first.report().version > 1 && second.report().version > 1);
+  });
+
+  it("a worker that comes back goes to its run, though another has more need of it", async () => {
+    const { add, url } = await host();
+    const first = await add({ job: job(4), examples });
+    const worker = await join(url);
+    await until(() => first.report().workers === 1);
+    const second = await add({ job: job(5), examples, run: { expectedWorkers: 5 } });
+    worker.connection.close(1011, "gone for a moment");
+    const again = new FakeWorker(await connectWebSocket(url, { accepts: "coordinator" }), { resume: worker.resume });
+    await until(() => again.run !== "");
+    expect([again.run, again.worker]).toEqual([first.run, worker.worker]);
+    expect(second.report()).toMatchObject({ phase: "gathering", workers: 0, expectedWorkers: 5 });
+  });
+
+  it("end one by one; the port stays, and says when there is nothing to do", async () => {
+    const { add, url, http } = await host();
+    expect((await call(`${http}/readyz`)).status).toBe(503);
+    const run = await add({ job: job(4, 2), examples });
+    expect((await call(`${http}/readyz`)).status).toBe(200);
+    await join(url);
+    await run.finished;
+    const late = await join(url);
+    await until(() => late.of("refused").length === 1);
+    expect(late.of("refused")).toMatchObject([{ code: "no-run", retry: true }]);
+    const asking = await join(url, "nothing");
+    await until(() => asking.of("refused").length === 1);
+    expect(asking.of("refused")).toMatchObject([{ code: "run", retry: false }]);
+    expect((await call(`${http}/readyz`)).body).toEqual({ ready: false, reason: "no run is under way" });
+    expect((await call(`${http}/api/runs`)).body.runs).toMatchObject([{ run: run.run, phase: "ended", version: 2 }]);
+  });
+
+  it("strangers that say nothing, or anything but hello, are sent away", async () => {
+    const { url } = await host();
+    const rude = await connectWebSocket(url, { accepts: "coordinator" });
+    void rude.send({ kind: "prefetch" });
+    expect(await rude.closed).toMatchObject({ code: 1008, reason: "prefetch before hello" });
+  });
+
+  it("are told to nobody without the token", async () => {
+    const { add, url } = await host({ token: "secret" });
+    await add({ job: job(4), examples });
+    const wrong = await join(url, "no such run", "guess");
+    await until(() => wrong.of("refused").length === 1);
+    expect(wrong.of("refused")).toMatchObject([{ code: "token" }]);
+    const right = await join(url, undefined, "secret");
+    await until(() => right.run !== "");
+    const operator = await join(url, undefined, "steering");
+    await until(() => operator.run !== "");
+  });
+});
+
+describe("the API", () => {
+  it("pauses, unpauses, changes and aborts runs, by id or name", async () => {
+    const { add, url, http } = await host();
+    const run = await add({ job: job(4), examples });
+    await join(url);
+    await until(() => run.report().version > 1);
+    const at = `${http}/api/runs/${run.run}`;
+    await call(`${at}/pause`, { method: "POST" });
+    await until(() => run.report().detail === "");
+    const { version } = run.report();
+    expect((await call(at)).body).toMatchObject({ phase: "paused", version, name: "test", workers: 1 });
+    const changed = await call(at, { method: "PATCH", body: '{"learningRate":0.5,"quorum":{"fraction":0.5}}' });
+    expect(changed.body).toMatchObject({ changes: { learningRate: 0.5, quorum: { fraction: 0.5 } } });
+    expect(run.report().version).toBe(version);
+    expect((await call(`${http}/api/runs/test/unpause`, { method: "POST" })).status).toBe(200);
+    await until(() => run.report().version > version);
+    expect((await call(`${at}/abort`, { method: "POST" })).status).toBe(202);
+    expect(await run.finished).toMatchObject({ reason: "stopped", detail: "aborted by an operator" });
+    const late = await call(`${at}/pause`, { method: "POST" });
+    expect([late.status, late.body.error?.code]).toEqual([409, "ended"]);
+  });
+
+  it("is for those with a token of the role: viewers look, operators steer, workers do neither", async () => {
+    const { add, http } = await host({ token: "working" });
+    const run = await add({ job: job(4), examples });
+    const at = `${http}/api/runs/${run.run}`;
+    const status = async (token: string, method = "GET", path = at) => (await call(path, { token, method })).status;
+    expect([await status(""), await status("working"), await status("watching")]).toEqual([401, 403, 200]);
+    const pause = `${at}/pause`;
+    const steering = [await status("", "POST", pause), await status("watching", "POST", pause)];
+    expect(steering).toEqual([401, 403]);
+    expect(run.report().phase).toBe("gathering");
+    expect(await status("steering", "POST", pause)).toBe(200);
+    // What there is is told to nobody without leave to look.
+    expect([
+      await status("", "GET", `${http}/api/nothing`),
+      await status("watching", "GET", `${http}/api/nothing`),
+    ]).toEqual([401, 404]);
+    expect([await status("", "GET", `${http}/metrics`), await status("watching", "DELETE")]).toEqual([401, 405]);
+  });
+
+  it("is closed where nobody was given a token", async () => {
+    const { http } = await host({ tokens: [] });
+    expect(await call(`${http}/api/runs`, { token: "" })).toMatchObject({
+      status: 403,
+      body: { error: { code: "closed" } },
+    });
+  });
+
+  it.each([
+    ["{", 400, /JSON object/],
+    ['{"quorum":3}', 400, /quorum.*fraction/],
+    ['{"speed":3}', 400, /learningRate, quorum, deadlineMs/],
+    ["{}", 400, /nothing to change/],
+    ['{"learningRate":-1}', 422, /learningRate.*above zero/],
+    [`{"learningRate":${" ".repeat(70_000)}1}`, 413, /65536/],
+  ])("answers %.20s with a code and a reason", async (body, status, reason) => {
+    const { add, http } = await host();
+    const run = await add({ job: job(4), examples });
+    const answer = await call(`${http}/api/runs/${run.run}`, { method: "PATCH", body });
+    expect(answer.status).toBe(status);
+    expect(answer.body.error?.message).toMatch(reason);
+    expect(run.report().changes).toEqual({});
+  });
+
+  it("shows metrics to programs of this machine, in Prometheus' format, and not to pages whose name points here", async () => {
+    const { add, url, http } = await host({ tokens: [tokens[1]] });
+    const run = await add({ job: job(4, 3), examples });
+    await join(url);
+    await run.finished;
+    const response = await fetch(`${http}/metrics`);
+    expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0.0.4/);
+    const text = await response.text();
+    const of = `run="${run.run}",job="test"`;
+    expect(text).toContain(`# TYPE weft_rounds_total counter\nweft_rounds_total{${of}} 3\n`);
+    expect(text).toContain(`weft_updates_total{${of},outcome="accepted"} 3\n`);
+    expect(text).toContain(`weft_round_seconds_bucket{${of},le="+Inf"} 3\n`);
+    expect(text).toMatch(/weft_event_loop_delay_seconds\{quantile="0.99"\} [0-9.e-]+\n/);
+    expect(text).toMatch(new RegExp(`weft_bytes_total\\{${of},direction="up"\\} [1-9]`));
+    for (const line of text.trimEnd().split("\n")) {
+      expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|[a-z_]+(\{(\w+="[^"\n]*",?)+\})? [-+0-9.eInfNa]+)$/);
+    }
+    const status = await new Promise((resolve, reject) => {
+      const asked = httpRequest(`${http}/metrics`, { headers: { host: "evil.example" } }, (answer) => {
+        resolve(answer.statusCode);
+        answer.resume();
+      });
+      asked.once("error", reject).end();
+    });
+    expect(status).toBe(401);
+  });
+});
+
+describe("limits", () => {
+  it("of one address: connections at once, connections and requests a second", async () => {
+    const { url } = await host({ perAddress: { connections: 1 } });
+    const held = await connectWebSocket(url, { accepts: "coordinator" });
+    await expect(connectWebSocket(url, { accepts: "coordinator" })).rejects.toMatchObject({
+      code: "busy",
+      retry: true,
+    });
+    held.close(1000, "");
+    await held.closed;
+    const fast = await host({ perAddress: { connectionsPerSecond: 2, requestsPerSecond: 3 } });
+    const outcomes = await Promise.allSettled(
+      [1, 2, 3].map(() => connectWebSocket(fast.url, { accepts: "coordinator" })),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
+    const statuses = await Promise.all([1, 2, 3, 4].map(async () => (await fetch(`${fast.http}/healthz`)).status));
+    expect(statuses.sort()).toEqual([200, 200, 200, 429]);
+  });
+
+  it("a wrong bearer token ends the handshake with 401", async () => {
+    const { url } = await host({ token: "secret" });
+    const status = await new Promise((resolve, reject) => {
+      const socket = new WebSocket(url, { headers: { authorization: "Bearer guess" } });
+      socket.once("unexpected-response", (_request, answer) => resolve(answer.statusCode));
+      socket.once("error", reject);
+    });
+    expect(status).toBe(401);
+  });
+});
+
+describe("over TLS", () => {
+  const pem = (name: string) =>
+    readFileSync(new URL(`../../../test/support/localhost.${name}.pem`, import.meta.url), "utf8");
+  const tls = { cert: pem("cert"), key: pem("key") };
+
+  it("workers and API come by wss:// and https://, if they trust the certificate", async () => {
+    const { add, url, http } = await host({ tls });
+    expect(url).toMatch(/^wss:\/\/127\.0\.0\.1:/);
+    const run = await add({ job: job(4, 2), examples });
+    await expect(connectWebSocket(url, { accepts: "coordinator" })).rejects.toMatchObject({
+      code: "tls",
+      retry: false,
+    });
+    const status = await new Promise((resolve, reject) => {
+      httpsRequest(`${http}/healthz`, { ca: tls.cert }, (answer) => {
+        resolve(answer.statusCode);
+        answer.resume();
+      })
+        .once("error", reject)
+        .end();
+    });
+    expect(status).toBe(200);
+    new FakeWorker(await connectWebSocket(url, { accepts: "coordinator", ca: tls.cert }));
+    expect((await run.finished).rounds).toBe(2);
+  });
+
+  it("a key that is not the certificate's is an error that says so", async () => {
+    await expect(host({ tls: { ...tls, key: "none" } })).rejects.toThrow(/certificate and its key cannot be used/);
+  });
+});
