@@ -1,5 +1,5 @@
 /** Why a run opens no further round: its stop rule, its metrics, its operator, or updates that are all refused. */
-import { change, type Draft } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { bufferedPace, tolerance } from "./plan.ts";
 import type { Best, Ending, RunState } from "./state.ts";
 
@@ -22,22 +22,33 @@ export function endOf(state: RunState): Ending | undefined {
 }
 
 /** Looks at an evaluation of a version: the target may be reached, or patience be at its end. */
-export function noteMetrics(draft: Draft, version: number, metrics: Readonly<Record<string, number>>): void {
+export function noteMetrics(
+  draft: Pick<Draft, "state">,
+  version: number,
+  metrics: Readonly<Record<string, number>>,
+): void {
   const { target, patience } = draft.state.plan.stop;
   const reached = target === undefined ? undefined : metrics[target.metric];
   if (target !== undefined && reached !== undefined && !isBetter(target.metric, target.value, reached)) {
     const detail = `${target.metric} reached ${reached} in round ${version}`;
-    change(draft, { ending: { reason: "target", detail } });
+    draft.state = { ...draft.state, ending: { reason: "target", detail } };
     return;
   }
   const value = patience === undefined ? undefined : metrics[patience.metric];
   if (patience === undefined || value === undefined) return;
   const { metric, evaluations, minDelta = 0 } = patience;
   const best = nextBest(draft.state.best, { metric, value, version, minDelta });
-  change(draft, { best });
+  draft.state = { ...draft.state, best };
   if (best.since < evaluations) return;
   const detail = `${metric} has not been better than ${best.value} of round ${best.version} for ${evaluations} evaluations`;
-  change(draft, { ending: { reason: "patience", detail } });
+  draft.state = { ...draft.state, ending: { reason: "patience", detail } };
+}
+
+/** A state that knows the metrics of its version, such as one that a restart kept from hearing of them. */
+export function withMetrics(state: RunState, metrics: Readonly<Record<string, number>>): RunState {
+  const draft = { state };
+  noteMetrics(draft, state.version, metrics);
+  return draft.state;
 }
 
 function nextBest(
