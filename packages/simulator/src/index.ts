@@ -3,3 +3,6 @@ export { prove, shorten, type Failure, type Proof } from "./proof/prove.ts";
 export { drawSchedule, scheduleText, type Schedule } from "./proof/schedule.ts";
 export { play, rightRules, type Played, type Rules } from "./proof/world.ts";
 export type { Fault, FaultName, Lie } from "./proof/faults.ts";
+export { simulate, type SimulatedRound, type Simulation, type SimulationOptions } from "./research/simulate.ts";
+export { usualMachines, type MachineModel } from "./research/machines.ts";
+export { plotCurves, type Curve, type CurvePoint, type PlotOptions } from "./research/plot.ts";

@@ -3,18 +3,9 @@ export type { BatchMean, Job, JobDefinition, Precision } from "./job/defineJob.t
 export type { StopRule } from "./job/stop.ts";
 export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
-export type { AsynchronousKnobs, DataParallelKnobs, FederatedKnobs, PartitionRule, RoundRule } from "./job/round.ts";
-export {
-  adaptive,
-  asynchronous,
-  buffered,
-  constant,
-  dataParallel,
-  federated,
-  iid,
-  polynomial,
-  shards,
-} from "./job/round.ts";
+export { byKey, dirichlet, iid, type PartitionRule, shards, unequalSizes } from "./job/partition.ts";
+export type { AsynchronousKnobs, DataParallelKnobs, FederatedKnobs, RoundRule } from "./job/round.ts";
+export { adaptive, asynchronous, buffered, constant, dataParallel, federated, polynomial } from "./job/round.ts";
 export { JobError, ModelFileError, UsageError } from "./errors.ts";
 export type { Run, TrainOptions } from "./run/train.ts";
 export { train } from "./run/train.ts";

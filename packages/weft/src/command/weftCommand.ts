@@ -9,6 +9,7 @@ import { joinCommand } from "./join.ts";
 import { resumeCommand } from "./resume.ts";
 import { runsCommand } from "./runs.ts";
 import { serveCommand } from "./serve.ts";
+import { simulateCommand } from "./simulate.ts";
 import { trainCommand } from "./train.ts";
 
 /** Runs one command line; never throws. */
@@ -18,6 +19,7 @@ export async function weftCommand(args: readonly string[]): Promise<number> {
   const subcommands = [
     trainCommand,
     fitCommand,
+    simulateCommand,
     serveCommand,
     joinCommand,
     runsCommand,

@@ -9,12 +9,7 @@ import type {
   StalenessRule,
   WorkerShare,
 } from "@weft/protocol";
-
-/** How the coordinator's examples are shared out for local work. */
-export type PartitionRule =
-  | { readonly kind: "iid" }
-  /** Sorted by label and dealt in shards, as in the FedAvg paper (McMahan et al. 2017). */
-  | { readonly kind: "shards"; readonly shardsPerWorker: number };
+import { iid, type PartitionRule } from "./partition.ts";
 
 export type RoundRule = JobRound & { readonly partition: PartitionRule };
 
@@ -48,9 +43,6 @@ export function buffered(options: {
 export const polynomial = (exponent: number): StalenessRule => ({ kind: "polynomial", exponent });
 /** Weighs old updates as fresh ones. */
 export const constant = (): StalenessRule => ({ kind: "constant" });
-
-export const iid = (): PartitionRule => ({ kind: "iid" });
-export const shards = (shardsPerWorker: number): PartitionRule => ({ kind: "shards", shardsPerWorker });
 
 interface SharedKnobs {
   /**

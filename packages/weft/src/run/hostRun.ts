@@ -2,15 +2,17 @@
 import type { Coordinator, ExampleStore, ListenOptions } from "@weft/coordinator";
 import { createCoordinator, openRun } from "@weft/coordinator";
 import type { Dataset } from "@weft/data";
-import { checkContract, partitionIid, partitionShards, selectRows } from "@weft/data";
+import { checkContract, selectRows } from "@weft/data";
 import type { CheckedJob, Trainer } from "@weft/worker";
 import { checkJob, createTrainer } from "@weft/worker";
 import type { Logger } from "pino";
 import { buildJob } from "../job/buildJob.ts";
 import type { Job } from "../job/defineJob.ts";
+import { partitionOf } from "../job/partition.ts";
 import type { JoinPageFacts } from "../page/joinHtml.ts";
 import { joinPages } from "../page/joinPages.ts";
 import { useEngine } from "./engine.ts";
+import { evaluator } from "./evaluator.ts";
 
 export interface HostOptions {
   /** Rounds start when so many workers are ready; default 1. */
@@ -43,7 +45,7 @@ export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun
     job: encoded,
     examples: exampleStore(data.train),
     partition: partitionRule(job, data.train),
-    evaluate: (weights) => trainer.evaluate(weights, data.test),
+    evaluate: evaluator(trainer, data.test),
     run: { expectedWorkers: options.expectedWorkers },
     listen: options.listen && { ...options.listen, pages: joinPages(pageFacts(trainer.job)) },
     store: options.runs === undefined ? undefined : { directory: options.runs, resume: options.resume },
@@ -58,15 +60,7 @@ function exampleStore(dataset: Dataset): ExampleStore {
 
 function partitionRule(job: Job, train: Dataset): (slots: number) => Uint32Array[] {
   const { seed = 0, round } = job.definition;
-  const { partition } = round;
-  return (slots) =>
-    partition.kind === "iid"
-      ? partitionIid(train.size, slots, seed)
-      : partitionShards(train.columns.at(-1) ?? [], {
-          workers: slots,
-          shardsPerWorker: partition.shardsPerWorker,
-          seed,
-        });
+  return (workers) => partitionOf(round.partition, train, { workers, seed });
 }
 
 function pageFacts({ document, manifest }: CheckedJob): JoinPageFacts {
