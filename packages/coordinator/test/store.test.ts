@@ -47,6 +47,8 @@ async function runRound(store: RunStore, model: ServerModel, version: number): P
     updates: 1,
     examples: 12,
     bytesUp: 1,
+    traffic: [{ worker: "a", kind: "update", codec: "int8", bytesUp: 1, bytesDown: 1 }],
+    counted: [{ worker: "a", round: version, attempt: 0 }],
     bytesDown: 1,
     metrics: { loss: 1 / version },
     hash: hashOf(model),

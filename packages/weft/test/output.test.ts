@@ -25,6 +25,7 @@ const round = (changes: object = {}) =>
     workers: 2,
     bytesUp: 1.1e9,
     bytesDown: 1.1e9,
+    traffic: [],
     ms: 17,
     ...changes,
   }) as const;

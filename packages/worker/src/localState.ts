@@ -36,7 +36,10 @@ export class LocalState {
   /** Notes what the state becomes if this update counts; the vectors are kept and must not change any more. */
   stage(update: UpdateName, vectors: StateVectors): void {
     const { round, attempt } = update;
-    this.#staged = [...this.#staged.filter((staged) => !same(staged, update)), { round, attempt, vectors }];
+    const others = this.#staged.filter((staged) => !same(staged, update));
+    // An update that leaves nothing behind need not be asked about.
+    const isEmpty = Object.keys(vectors).length === 0;
+    this.#staged = isEmpty ? others : [...others, { round, attempt, vectors }];
   }
 
   /**
@@ -47,7 +50,9 @@ export class LocalState {
   verdict(update: UpdateName, accepted: boolean, version = update.round): void {
     this.#staged = this.#staged.flatMap((staged) => {
       if (!same(staged, update)) return [staged];
-      return accepted ? [{ ...staged, version }] : [];
+      if (accepted) return [{ ...staged, version }];
+      // What was counted once is not undone by a second copy that came too late.
+      return staged.version === undefined ? [] : [staged];
     });
   }
 

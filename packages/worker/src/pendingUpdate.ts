@@ -4,6 +4,7 @@
  */
 import type { MessageOf } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
+import type { UpdateName } from "./localState.ts";
 
 export interface Computed {
   /** The order that it answers. */
@@ -42,9 +43,16 @@ export class PendingUpdate {
     this.#settled = Promise.withResolvers();
   }
 
-  /** A connection begins. */
-  welcomed({ transfer }: MessageOf<"welcome">): void {
+  /** A connection begins; an update that was counted need not be sent again, and one of another run is of no use. */
+  welcomed({ transfer, counted = [] }: MessageOf<"welcome">, isSameRun: boolean): void {
     this.#held = transfer;
+    const isCounted = this.name.some((update) => counted.some((other) => same(update, other)));
+    if (isCounted || !isSameRun) this.drop();
+  }
+
+  /** The round and attempt of the update that waits for its answer, if any. */
+  get name(): UpdateName[] {
+    return this.#computed === undefined ? [] : [this.#computed.message];
   }
 
   /** Sends what the coordinator does not hold of it. Rejects when that ends before time. */
@@ -92,6 +100,8 @@ function sameIndices(a: Uint32Array | undefined, b: Uint32Array | undefined): bo
   if (a === b || a === undefined || b === undefined) return a === b;
   return a.length === b.length && a.every((index, i) => index === b[i]);
 }
+
+const same = (a: UpdateName, b: UpdateName) => a.round === b.round && a.attempt === b.attempt;
 
 /** What follows the first `offset` bytes. */
 function rest(parts: readonly Uint8Array[], offset: number): Uint8Array[] {

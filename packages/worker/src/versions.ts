@@ -2,7 +2,8 @@
 import type { MessageOf } from "@weft/protocol";
 import type { IncomingPayload } from "@weft/transport";
 import type { VectorCodec } from "@weft/vector";
-import { allFinite } from "@weft/vector";
+import { allFinite, applyDelta, DeltaError } from "@weft/vector";
+import { createDigest } from "#digest";
 import { AlteredError, type Downloads } from "./downloads.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import type { Turns } from "./turns.ts";
@@ -10,6 +11,8 @@ import type { Turns } from "./turns.ts";
 export interface Version {
   readonly hash: string;
   readonly values: Float32Array;
+  /** As it was sent, where others may come as differences from it. */
+  readonly encoded: Uint8Array | undefined;
 }
 
 export class Versions {
@@ -57,7 +60,7 @@ export class Versions {
   }
 
   async #receive(
-    { version, codec: codecText, hash, offset }: MessageOf<"weights">,
+    { version, codec: codecText, hash, delta, offset }: MessageOf<"weights">,
     payload: IncomingPayload,
     { codec, turns }: Decoding,
   ): Promise<Version> {
@@ -66,12 +69,38 @@ export class Versions {
       throw new OrderDeclinedError("base-codec", `weights as ${codecText}; the job's codec is ${codec.text}`);
     }
     try {
-      const bytes = await this.#downloads.collect(hash, payload, offset);
-      return { hash, values: await decodeInTurns(codec, bytes, turns) };
+      const payloadHash = delta?.hash ?? hash;
+      const received = await this.#downloads.collect(payloadHash, payload, offset);
+      const bytes =
+        delta === undefined ? received : await this.#applied(received, { ...delta, to: hash, codec, turns });
+      const values = await decodeInTurns(codec, bytes, turns);
+      return { hash, values, encoded: codec.spec.kind === "f32" ? undefined : bytes };
     } catch (error) {
       if (!(error instanceof AlteredError)) throw error;
       throw new OrderDeclinedError("base-hash", `version ${version}: ${error.message}`);
     }
+  }
+
+  /** The version that a delta leads to. */
+  async #applied(
+    delta: Uint8Array,
+    { from, to: hash, codec, turns }: Decoding & { readonly from: number; readonly to: string },
+  ): Promise<Uint8Array> {
+    const base = this.#whole.get(from)?.encoded;
+    if (base === undefined) throw new AlteredError(`it is a difference from version ${from}, which is not here`);
+    const to = new Uint8Array(codec.encodedBytes);
+    try {
+      const segments = applyDelta(codec, delta, { from: base, to });
+      while (segments.next().done !== true) await turns.take();
+    } catch (error) {
+      if (error instanceof DeltaError) throw new AlteredError(error.message);
+      throw error;
+    }
+    const digest = createDigest();
+    digest.update(to);
+    const actual = digest.hex();
+    if (actual !== hash) throw new AlteredError(`it leads to ${actual}, ${hash} was announced`);
+    return to;
   }
 }
 

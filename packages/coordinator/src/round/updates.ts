@@ -79,7 +79,10 @@ function refusalOf(state: RunState, event: Begun, { round, member, task }: Expec
 }
 
 /** The version that counts an update of this name already, of the open and the last one. */
-function versionCounting(state: RunState, { worker, round, attempt }: Begun): number | undefined {
+export function versionCounting(
+  state: RunState,
+  { worker, round, attempt }: { readonly worker: string; readonly round: number; readonly attempt: number },
+): number | undefined {
   const { closed, phase } = state;
   const open = phase.kind === "open" ? phase.round : undefined;
   const inOpen = open?.round === round && open.attempt === attempt && open.members.get(worker)?.status === "delivered";

@@ -1,12 +1,13 @@
 /** A committed round as those who watch are told of it. */
 import type { RoundFigures } from "../events.ts";
 import type { RoundRecord } from "../store/database.ts";
+import { trafficByKind } from "./traffic.ts";
 
 export function roundFigures(
   record: RoundRecord,
   run: { readonly totalRounds: number | undefined; readonly workers: number },
 ): RoundFigures {
-  const { round, version, updates, examples, bytesUp, bytesDown, ms } = record;
+  const { round, version, updates, examples, bytesUp, bytesDown, traffic, ms } = record;
   const { loss = NaN, ...metrics } = record.metrics;
   return {
     round,
@@ -21,6 +22,7 @@ export function roundFigures(
     workers: run.workers,
     bytesUp,
     bytesDown,
+    traffic: trafficByKind(traffic),
     ms,
   };
 }

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { VectorCodec } from "@weft/vector";
+import type { Delta } from "./deltas.ts";
 
 export interface Broadcast {
   readonly version: number;
@@ -10,6 +11,8 @@ export interface Broadcast {
   readonly bytes: Uint8Array;
   /** SHA-256 of the bytes: names the version to workers and in the run's record. */
   readonly hash: string;
+  /** Shorter ways to it, by the hash of the version that they lead on from. */
+  readonly deltas: ReadonlyMap<string, Delta>;
 }
 
 /** Encoded and hashed at once between two turns of the event loop: some 5 ms. */
@@ -53,7 +56,7 @@ function* encoding(version: number, weights: Float32Array, codec: VectorCodec): 
     if (hashedBytes < bytes.length) yield undefined;
   }
   hash.update(bytes.subarray(hashedBytes));
-  return { version, codec: codec.text, bytes, hash: hash.digest("hex") };
+  return { version, codec: codec.text, bytes, hash: hash.digest("hex"), deltas: new Map() };
 }
 
 /** Every engine that Weft runs on is little-endian, as the wire is. */

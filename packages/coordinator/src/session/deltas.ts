@@ -1,0 +1,69 @@
+/** Versions as differences from those that workers hold: made once for all of them, and only where that saves bytes. */
+import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import { encodeDelta, type VectorCodec } from "@weft/vector";
+
+/** A version encoded. */
+export interface EncodedVersion {
+  readonly version: number;
+  readonly bytes: Uint8Array;
+  readonly hash: string;
+}
+
+export interface Delta {
+  /** The version it leads on from. */
+  readonly from: number;
+  readonly bytes: Uint8Array;
+  /** SHA-256 of these bytes. */
+  readonly hash: string;
+}
+
+/** Earlier versions are kept as far as they fit in this, and no more than so many. */
+const keptBytes = 32 * 1024 * 1024;
+const keptVersions = 4;
+/** A delta that saves less than this share is not worth its arithmetic on both sides. */
+const largestShare = 0.9;
+/** Some milliseconds' worth. */
+const segmentsInTurn = 4;
+
+export class EarlierVersions {
+  readonly #codec: VectorCodec;
+  #versions: EncodedVersion[] = [];
+
+  constructor(codec: VectorCodec) {
+    this.#codec = codec;
+  }
+
+  /** Keeps a version that is about to be followed by another. Full precision is for where bytes do not matter. */
+  keep({ version, bytes, hash }: EncodedVersion): void {
+    if (this.#codec.spec.kind === "f32") return;
+    this.#versions.unshift({ version, bytes, hash });
+    const fitting = Math.floor(keptBytes / Math.max(1, bytes.length));
+    this.#versions.length = Math.min(this.#versions.length, keptVersions, fitting);
+  }
+
+  /** Deltas to a version from the earlier ones that somebody holds, by the hash of the earlier one; others have their turn meanwhile. */
+  async deltasTo(to: EncodedVersion, isHeld: (hash: string) => boolean): Promise<ReadonlyMap<string, Delta>> {
+    const deltas = new Map<string, Delta>();
+    for (const from of this.#versions) {
+      if (!isHeld(from.hash)) continue;
+      const bytes = await this.#delta(from.bytes, to.bytes);
+      if (bytes === undefined) continue;
+      const hash = createHash("sha256").update(bytes).digest("hex");
+      deltas.set(from.hash, { from: from.version, bytes, hash });
+    }
+    return deltas;
+  }
+
+  /** Undefined when it grows too long to be of use. */
+  async #delta(from: Uint8Array, to: Uint8Array): Promise<Uint8Array | undefined> {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (const part of encodeDelta(this.#codec, from, to)) {
+      bytes += part.length;
+      if (bytes > largestShare * to.length) return undefined;
+      if (parts.push(part) % segmentsInTurn === 0) await setImmediate();
+    }
+    return Buffer.concat(parts);
+  }
+}
