@@ -30,7 +30,7 @@ export async function* codecs({ filter, rounds = 5 }: BenchOptions): AsyncIterab
     const taken = { encode: [] as number[], decode: [] as number[], copy: [] as number[] };
     for (let round = 0; round < rounds + 1; round++) {
       const copy = timed(() => copied.set(values));
-      let bytes = new Uint8Array();
+      let bytes: Uint8Array = new Uint8Array();
       const encode = timed(() => (bytes = encodeVector(codec, values, { seed: round }).bytes));
       const decode = timed(() => decodeVector(codec, bytes, copied));
       // The first is for compiling.
