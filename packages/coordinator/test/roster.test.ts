@@ -1,7 +1,10 @@
 /** The roster against a plain map, and the cost of its steps. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { resumedState } from "../src/round/durable.ts";
 import { Roster, type Rostered } from "../src/round/roster.ts";
+import { step } from "../src/round/step.ts";
+import { plan } from "./simulateRound.ts";
 
 interface Change {
   readonly worker: number;
@@ -90,4 +93,17 @@ test("a slot belongs to one worker", () => {
   expect(() => roster.with({ id: "b", slot: 3, awaySinceMs: undefined })).toThrow("slot 3 is worker a's, not b's");
   const moved = roster.with({ id: "a", slot: 1, awaySinceMs: undefined });
   expect([moved.size, moved.get("a")?.slot, moved.freeSlot(3)]).toEqual([1, 1, 3]);
+});
+
+test("a run goes on although two workers have held the same slot: it is the last one's", () => {
+  const progress = { epoch: 0, start: 0, epochs: 0, expected: 2, positions: { first: 12, second: 5 } };
+  const workers = [
+    { id: "first", slot: 0 },
+    { id: "second", slot: 0 },
+    { id: "third", slot: 1 },
+  ];
+  const state = resumedState(plan, { version: 3, progress, workers, nowMs: 0 });
+  expect([...state.workers.keys()]).toEqual(["second", "third"]);
+  const back = step(state, { kind: "joined", worker: "first", slot: 0, ownExamples: 20, nowMs: 1 }).state;
+  expect(back.workers.get("first")).toMatchObject({ slot: 2, position: 12 });
 });

@@ -75,6 +75,7 @@ export function resumedState(
     readonly progress: DurableProgress;
     /** Changes made since the last round; default those of its progress. */
     readonly changes?: Changes | undefined;
+    /** Of those with the same slot, the one that was given it last comes last. */
     readonly workers: readonly { readonly id: string; readonly slot: number }[];
     readonly nowMs: number;
   },
@@ -82,10 +83,14 @@ export function resumedState(
   const { epoch, start, epochs, expected, positions, best, records = {} } = stored.progress;
   const changes = stored.changes ?? stored.progress.changes ?? {};
   let workers = Roster.empty<WorkerState>();
+  const remembered = new Map<string, Remembered>();
+  // A slot that was given to another since is the other's.
+  const holders = new Map(stored.workers.map(({ id, slot }) => [slot, id]));
   for (const { id, slot } of stored.workers) {
     const fresh = newWorker(id, slot);
-    const record = records[id] ?? fresh.record;
-    workers = workers.with({ ...fresh, position: positions[id] ?? 0, record, awaySinceMs: stored.nowMs });
+    const kept = { position: positions[id] ?? 0, record: records[id] ?? fresh.record };
+    if (holders.get(slot) === id) workers = workers.with({ ...fresh, ...kept, awaySinceMs: stored.nowMs });
+    else remembered.set(id, { ...kept, strikes: 0, version: stored.version });
   }
   return {
     ...initialState(changedPlan(plan, changes), expected),
@@ -94,5 +99,6 @@ export function resumedState(
     progress: { epoch, start, epochs },
     best,
     workers,
+    remembered,
   };
 }

@@ -251,8 +251,9 @@ export class RunDatabase {
     return this.#workers("SELECT * FROM workers WHERE token_hash = ?", tokenHash)[0];
   }
 
+  /** By slot; of those that have had the same one, the last holder last. */
   workers(): StoredWorker[] {
-    return this.#workers("SELECT * FROM workers ORDER BY slot");
+    return this.#workers("SELECT * FROM workers ORDER BY slot, rowid");
   }
 
   #workers(query: string, ...values: string[]): StoredWorker[] {
