@@ -11,7 +11,8 @@ export interface InProcessRun {
   readonly job: Uint8Array;
   readonly train: Dataset;
   readonly workers: number;
-  readonly worker?: Partial<WorkerOptions>;
+  /** Of each worker, by its place. */
+  readonly worker?: Partial<WorkerOptions> | ((place: number) => Partial<WorkerOptions>);
   readonly coordinator?: Partial<CoordinatorOptions>;
   readonly onEvent?: (event: CoordinatorEvent) => void;
 }
@@ -43,7 +44,7 @@ export async function runInProcess({
       threads: 1,
       policy: defaultPolicy,
       unreachableMs: 0,
-      ...worker,
+      ...(typeof worker === "function" ? worker(i) : worker),
     }),
   );
   const outcome = await coordinator.finished;

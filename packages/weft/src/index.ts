@@ -4,8 +4,19 @@ export type { StopRule } from "./job/stop.ts";
 export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
 export { byKey, dirichlet, iid, type PartitionRule, shards, unequalSizes } from "./job/partition.ts";
-export type { AsynchronousKnobs, DataParallelKnobs, FederatedKnobs, RoundRule } from "./job/round.ts";
-export { adaptive, asynchronous, buffered, constant, dataParallel, federated, polynomial } from "./job/round.ts";
+export { fair, fedDyn, type LocalKnobs, normalized, scaffold } from "./job/localWork.ts";
+export type { AsynchronousKnobs, DataParallelKnobs, FederatedKnobs, LocalStepKnobs, RoundRule } from "./job/round.ts";
+export {
+  adaptive,
+  asynchronous,
+  buffered,
+  constant,
+  dataParallel,
+  diloco,
+  federated,
+  localSgd,
+  polynomial,
+} from "./job/round.ts";
 export { JobError, ModelFileError, UsageError } from "./errors.ts";
 export type { Run, TrainOptions } from "./run/train.ts";
 export { train } from "./run/train.ts";

@@ -122,6 +122,6 @@ async function putStatistics(
   for (const [i, place] of of.places.entries()) {
     const offset = of.job.manifest.entries[place]?.offset ?? 0;
     const now = (await of.measured[i]?.data()) ?? [];
-    for (const [j, value] of now.entries()) gradient[offset + j] = (of.base[offset + j] ?? 0) - Number(value);
+    for (const [j, value] of now.entries()) gradient[offset + j] = (of.base[offset + j] ?? 0) - value;
   }
 }

@@ -24,7 +24,7 @@ export async function localAnswer(trainer: Trainer, order: LocalOrder, context: 
   const share = await examples.share();
   const steps = order.steps ?? (order.epochs ?? 0) * Math.ceil(share.rows.length / order.batchSize);
   const onStep = begin?.({ steps, batch: Math.min(order.batchSize, share.rows.length) });
-  const base = await wholeBase(trainer, travelled, read);
+  const base = await wholeModel(trainer, travelled, read);
   const correction = correctionOf(work, job, { travelled, read });
   const trained = await trainer.train(base, share, {
     ...order,
@@ -46,7 +46,11 @@ export async function localAnswer(trainer: Trainer, order: LocalOrder, context: 
 }
 
 /** All parameters of a version: the worker's own are as its last counted update left them, or as the job begins them. */
-export async function wholeBase(trainer: Trainer, travelled: Float32Array, read: Read): Promise<Float32Array> {
+export async function wholeModel(
+  trainer: Trainer,
+  travelled: Float32Array,
+  read: Read = () => undefined,
+): Promise<Float32Array> {
   const { job } = trainer;
   if (!hasOwn(job)) return wholeVector(job, travelled);
   const begun = read(own) ?? ownVector(job, await trainer.initialize(job.document.seed));

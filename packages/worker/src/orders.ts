@@ -10,7 +10,7 @@ import { ExampleStore, allRows } from "./exampleStore.ts";
 import { programFor } from "./gradientStep.ts";
 import { divideRows } from "./heldOut.ts";
 import { stepCost } from "./job.ts";
-import { wholeBase } from "./localAnswer.ts";
+import { wholeModel } from "./localAnswer.ts";
 import type { SessionContext } from "./options.ts";
 import type { Computed } from "./pendingUpdate.ts";
 import type { ExampleRows, Trainer } from "./training.ts";
@@ -163,7 +163,7 @@ export class Orders {
     const startedAt = this.#context.clock.now();
     const { versions, state } = this.#context.identity;
     const travelled = await versions.of(work.version, work.versionHash);
-    const base = await wholeBase(this.#trainer, travelled, (name) => state.read(name));
+    const base = await wholeModel(this.#trainer, travelled, (name) => state.read(name));
     const examples = await this.#heldOut(this.#trainer);
     const means = await this.#trainer.evaluate(base, examples);
     const broken = Object.entries(means).find(([, value]) => !Number.isFinite(value));

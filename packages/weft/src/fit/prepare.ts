@@ -1,4 +1,5 @@
 /** From a job and options to what a fit runs on: the data, the job's programs at the batch sizes that occur, the first weights. */
+import type { LocalJobWork } from "@weft/protocol";
 import { checkContract, isStreamSource, splitDataset } from "@weft/data";
 import type { DataContract, Dataset } from "@weft/data";
 import type { Parameters } from "@weft/nn";
@@ -138,8 +139,8 @@ function occurringBatches(sizes: readonly number[], batchSize: number, examples:
 }
 
 /**
- * Where a model measures running statistics, such as those of batchNorm, the steps carry them along. The programs that travel
- * do not; and no row of filling may be measured, so the last batch has its own size.
+ * Where a model measures running statistics, such as those of batchNorm, no row of filling may be measured, so the last batch has its
+ * own size.
  */
 function withStatistics(
   job: CheckedJob,
@@ -152,9 +153,9 @@ function withStatistics(
       `job ${definition.name}: its model measures running statistics, for which the last batch must be known; give the stream's size`,
     );
   }
-  const { statistics, lossWithStatistics } = tracePrograms(definition, contract);
+  const { statistics, loss } = tracePrograms(definition, contract);
   const batches = occurringBatches([], definition.round.work.batchSize, size);
-  return { ...job, loss: batches.map((batch) => ({ batch, program: lossWithStatistics(batch), statistics })) };
+  return { ...job, loss: batches.map((batch) => ({ batch, program: loss(batch), statistics })) };
 }
 
 /**
@@ -173,8 +174,9 @@ function limitsOf(
   const { work } = definition.round;
   const { epochs = Infinity, rounds = Infinity } = definition.stop;
   const isTold = options.epochs !== undefined || options.steps !== undefined;
-  const byRounds = work.kind === "local" ? { epochs: rounds * work.epochs } : { steps: rounds };
-  const told = isTold ? options : { ...byRounds, epochs: Math.min(epochs, byRounds.epochs ?? Infinity) };
+  const { epochs: passes, steps: each = 1 }: Partial<LocalJobWork> = work.kind === "local" ? work : {};
+  const byRounds = passes === undefined ? { steps: rounds * each } : { epochs: rounds * passes };
+  const told: FitOptions = isTold ? options : { ...byRounds, epochs: Math.min(epochs, byRounds.epochs ?? Infinity) };
   const limits: Limits = { epochs: told.epochs ?? Infinity, steps: told.steps ?? Infinity };
   if (size === undefined || batches === undefined) {
     if (limits.epochs === Infinity || Number.isInteger(limits.epochs)) return limits;

@@ -47,6 +47,8 @@ export function buildJob(
   try {
     const traced = tracePrograms(definition, contract);
     checkClasses(definition, contract, traced.predict(1));
+    const { personal = [] } = definition.round;
+    checkPatterns(definition.name, personal, traced.parameters);
     const packed = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
     const programs: JobPrograms = {
       initialize: packed(0, traced.initialize),
@@ -61,7 +63,8 @@ export function buildJob(
       name: definition.name,
       parameters: traced.parameters.map(({ name, shape }, i) => {
         const kind = traced.statistics.includes(i) ? "statistic" : "weight";
-        return { name, shape: [...shape], kind };
+        const own = personal.some((pattern) => matches(name, pattern)) ? { local: true } : {};
+        return { name, shape: [...shape], kind, ...own };
       }),
       data: {
         fields: contract.fields.map(({ shape, range, ...field }) => ({
@@ -98,6 +101,35 @@ function checkClasses({ name, loss, metrics = {} }: JobDefinition, { fields }: D
   );
 }
 
+/** A misspelt pattern would send what was to stay. */
+function checkPatterns(
+  job: string,
+  patterns: readonly string[],
+  parameters: readonly { readonly name: string }[],
+): void {
+  const idle = patterns.find((pattern) => !parameters.some(({ name }) => matches(name, pattern)));
+  if (idle === undefined) return;
+  const names = parameters.map(({ name }) => name).join(", ");
+  throw new JobError(
+    `job ${job}: personal names ${JSON.stringify(idle)}, which is no parameter's name; there are ${names}`,
+  );
+}
+
+/** A name by a pattern in which * stands for anything. */
+function matches(name: string, pattern: string): boolean {
+  const [first = "", ...rest] = pattern.split("*");
+  if (rest.length === 0) return name === pattern;
+  if (!name.startsWith(first)) return false;
+  const last = rest.pop() ?? "";
+  let at = first.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - last.length >= at && name.endsWith(last);
+}
+
 /** Batch sizes of the loss programs of a job: an order of a buffered pace always has its fixed part of the batch. */
 function orderBatches({ work, pace }: RoundRule, examples: number): number[] {
   if (work.kind === "local" || pace?.kind !== "buffered") return lossBatches(work, examples);
@@ -108,6 +140,9 @@ function orderBatches({ work, pace }: RoundRule, examples: number): number[] {
 export function lossBatches(work: JobDocument["round"]["work"], examples: number): number[] {
   const batch = Math.min(work.batchSize, Math.max(1, examples));
   if (work.kind === "local") return [batch];
-  const shares = Array.from({ length: Math.min(tracedShares, batch) }, (_, i) => Math.ceil(batch / (i + 1)));
+  const most = work.microBatch ?? batch;
+  const shares = Array.from({ length: Math.min(tracedShares, batch) }, (_, i) => Math.ceil(batch / (i + 1))).map(
+    (share) => Math.min(share, most),
+  );
   return [...new Set(shares)].toSorted((a, b) => a - b);
 }

@@ -15,9 +15,8 @@ export interface TracedPrograms {
   /** Places among the parameters of those that are running statistics. */
   readonly statistics: readonly number[];
   readonly initialize: Program;
+  /** The statistics as the batch leaves them come after the metrics. */
   readonly loss: (batch: number) => Program;
-  /** As `loss`, with the updated statistics after the metrics. */
-  readonly lossWithStatistics: (batch: number) => Program;
   readonly evaluate: (batch: number) => Program;
   readonly predict: (batch: number) => Program;
 }
@@ -48,7 +47,7 @@ export function tracePrograms(definition: JobDefinition, contract: DataContract)
 
   const statisticNames = new Set(statisticsOf(model, only(inputTypes(1))));
   const statistics = parameters.flatMap(({ name }, i) => (statisticNames.has(name) ? [i] : []));
-  const traceLoss = (batch: number, wanted: readonly number[]) =>
+  const traceLoss = (batch: number) =>
     trace(
       (...values: Tensor[]) => {
         const [key = missing("key"), weights = missing("weights"), ...fields] = values.slice(count);
@@ -58,7 +57,7 @@ export function tracePrograms(definition: JobDefinition, contract: DataContract)
           fields,
           weights,
         });
-        const updated = wanted.map((i) => applied.statistics[parameters[i]?.name ?? ""] ?? missing("statistic"));
+        const updated = statistics.map((i) => applied.statistics[parameters[i]?.name ?? ""] ?? missing("statistic"));
         // A batch of padding alone has loss 0, not 0/0.
         return [loss.div(maximum(weights.sum(), 1)), ...metrics, ...updated];
       },
@@ -69,8 +68,7 @@ export function tracePrograms(definition: JobDefinition, contract: DataContract)
     parameters,
     statistics,
     initialize: initializer,
-    loss: (batch) => traceLoss(batch, []),
-    lossWithStatistics: (batch) => traceLoss(batch, statistics),
+    loss: traceLoss,
     evaluate: (batch) =>
       trace(
         (...values: Tensor[]) => {

@@ -1,23 +1,31 @@
-/** The knobs of a round, named as the field names them: `dataParallel` and `federated` fill the same structure. */
-import type { Optimizer } from "@weft/optim";
+/** The knobs of a round, named as the field names them: `dataParallel`, `federated` and their kin fill the same structure. */
+import { type Optimizer, sgd } from "@weft/optim";
 import type {
   CohortRule,
   DeadlineRule,
   JobEvaluation,
   JobPace,
   JobRound,
+  JobWeighting,
   StalenessRule,
   WorkerShare,
 } from "@weft/protocol";
+import { type LocalKnobs, localWork, specOf } from "./localWork.ts";
 import { iid, type PartitionRule } from "./partition.ts";
 
-export type RoundRule = JobRound & { readonly partition: PartitionRule };
+export interface RoundRule extends JobRound {
+  readonly partition: PartitionRule;
+  /** Patterns of the names of parameters that stay on their workers. */
+  readonly personal?: readonly string[];
+}
 
-/** What goes over the wire: how the coordinator shares out its examples is its own affair. */
+/**
+ * What goes over the wire in one piece: how the coordinator shares out its examples is its own affair, and the parameters say themselves
+ * whether they travel.
+ */
 export function wireRound(rule: RoundRule): JobRound {
-  const round: JobRound & { partition?: PartitionRule } = { ...rule };
-  delete round.partition;
-  return round;
+  const kept = Object.entries(rule).filter(([knob]) => knob !== "partition" && knob !== "personal");
+  return Object.fromEntries(kept) as unknown as JobRound;
 }
 
 /** Waits as long as recent rounds suggest: median + `deviations` · MAD of their durations; default 10 of them. */
@@ -71,6 +79,11 @@ interface SharedKnobs {
 export interface DataParallelKnobs extends SharedKnobs {
   /** Examples of one round, divided among its workers: the result does not depend on how many there are. */
   readonly batchSize: number;
+  /**
+   * Examples that a worker looks at once: it adds up the gradients of as many such parts as its share of the batch takes, so that a batch may
+   * be larger than its memory allows. Statistics, such as batchNorm's, are of each part.
+   */
+  readonly microBatch?: number;
   /** Steps the model on the coordinator with the mean gradient. */
   readonly optimizer: Optimizer;
   /** Workers at work at once, and how they are drawn; default everyone. */
@@ -80,9 +93,10 @@ export interface DataParallelKnobs extends SharedKnobs {
 }
 
 /** Data-parallel training: one gradient from every worker, every round. */
-export function dataParallel({ batchSize, optimizer, cohort, balance, ...shared }: DataParallelKnobs): RoundRule {
+export function dataParallel(knobsOf: DataParallelKnobs): RoundRule {
+  const { batchSize, microBatch, optimizer, cohort, balance, ...shared } = knobsOf;
   return {
-    work: { kind: "gradient", batchSize },
+    work: { kind: "gradient", batchSize, ...given({ microBatch }) },
     cohort: cohort ?? { fraction: 1 },
     ...given({ balance }),
     weighting: "examples",
@@ -116,25 +130,69 @@ export interface FederatedKnobs extends SharedKnobs {
    * In a buffered pace: those at work at once.
    */
   readonly cohort?: CohortRule;
-  readonly local: { readonly epochs: number; readonly batchSize: number; readonly optimizer: Optimizer };
-  /** Steps the model along the mean change; sgd({ learningRate: 1 }) is FedAvg. */
+  readonly local: LocalKnobs;
+  /**
+   * Steps the model along the mean change: sgd({ learningRate: 1 }) is FedAvg; with momentum it is FedAvgM (Hsu et al. 2019), which calms
+   * rounds of few or uneven workers; adam, yogi and adagrad are FedAdam, FedYogi and FedAdagrad (Reddi et al. 2021), for models that want an
+   * adaptive step, such as those of text. Momentum is the server's alone: no bytes, nothing kept by workers.
+   */
   readonly server: Optimizer;
-  /** Weight of an update in the mean: the examples behind it (FedAvg) or the same for all. */
-  readonly weighting?: "examples" | "uniform";
+  /**
+   * Weight of an update in the mean: the examples behind it ("examples", FedAvg; the default), the same for all ("uniform"), or
+   * `normalized()` or `fair(…)`.
+   */
+  readonly weighting?: JobWeighting;
+  /**
+   * Parameters that stay on their worker, by patterns of their names: ["head/*"] keeps a classifier's head (FedPer, Arivazhagan et al. 2019),
+   * ["*norm*"] its normalisation (FedBN, Li et al. 2021). Each worker begins them from the job's seed and trains its own; they are on no
+   * wire and in no version. For workers who want a model of their own and can share most of it; they evaluate it themselves.
+   */
+  readonly personal?: readonly string[];
   /** How the coordinator's examples are shared out to workers that bring none; default iid(). */
   readonly partition?: PartitionRule;
 }
 
 /** Federated averaging (McMahan et al. 2017) and its server-optimiser variants (Reddi et al. 2021). */
-export function federated({ cohort, local, server, weighting, partition, ...shared }: FederatedKnobs): RoundRule {
+export function federated(knobsOf: FederatedKnobs): RoundRule {
+  const { cohort, local, server, weighting, partition, personal, ...shared } = knobsOf;
   return {
-    work: { kind: "local", epochs: local.epochs, batchSize: local.batchSize, optimizer: specOf(local.optimizer) },
+    work: localWork(local),
     cohort: cohort ?? { fraction: 1 },
     weighting: weighting ?? "examples",
     server: specOf(server),
     partition: partition ?? iid(),
+    ...given({ personal }),
     ...knobs(shared),
   };
+}
+
+export interface LocalStepKnobs extends Omit<FederatedKnobs, "local" | "server" | "weighting"> {
+  /** Steps between two rounds, the H of the papers. */
+  readonly steps: number;
+  /** Of each worker. */
+  readonly batchSize: number;
+  readonly optimizer: Optimizer;
+  readonly server?: Optimizer;
+}
+
+/**
+ * Local SGD (Stich 2019): workers take `steps` steps each and the mean of their models goes on. Training as by a batch of all workers with
+ * `steps` times fewer bytes; for one data set on machines with a slow link. With 1 step and sgd it is data-parallel sgd.
+ */
+export function localSgd({ steps, batchSize, optimizer, server, ...shared }: LocalStepKnobs): RoundRule {
+  const step = server ?? sgd({ learningRate: 1 });
+  return federated({ ...shared, local: { steps, batchSize, optimizer }, server: step, weighting: "uniform" });
+}
+
+/**
+ * DiLoCo (Douillard et al. 2023): as `localSgd`, but with an inner optimiser (adamw in the paper) whose state workers keep from
+ * round to round, and an outer one, by default the paper's Nesterov sgd, over the mean change. For large models on machines far apart:
+ * `steps` of 50 to 500 cost little quality. Workers should stay; one that comes anew begins with a fresh inner state.
+ */
+export function diloco({ steps, batchSize, optimizer, server, ...shared }: LocalStepKnobs): RoundRule {
+  const outer = server ?? sgd({ learningRate: 0.7, momentum: 0.9, nesterov: true });
+  const local = { steps, batchSize, optimizer, keepOptimizer: true } as const;
+  return federated({ ...shared, local, server: outer, weighting: "uniform" });
 }
 
 const knobs = ({ quorum, deadline, normBound, pace, late, evaluation }: SharedKnobs) => ({
@@ -148,6 +206,3 @@ const knobs = ({ quorum, deadline, normBound, pace, late, evaluation }: SharedKn
 function given<T extends object>(fields: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
-
-/** A specification is plain JSON data: the form in which optimisers travel. */
-const specOf = ({ spec }: Optimizer): JobRound["server"] => ({ ...spec }) as unknown as JobRound["server"];

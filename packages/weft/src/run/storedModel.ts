@@ -2,7 +2,7 @@
 import { loadVersion, openRun } from "@weft/coordinator";
 import { encodeSafetensors, parameterViews } from "@weft/vector";
 import type { Trainer } from "@weft/worker";
-import { checkJob, createTrainer } from "@weft/worker";
+import { checkJob, createTrainer, wholeModel } from "@weft/worker";
 import { useEngine } from "./engine.ts";
 
 export interface StoredModel {
@@ -17,7 +17,8 @@ export async function openModel(runs: string, run: string, version?: number): Pr
   useEngine({ threads: "auto" });
   const trainer = createTrainer(checkJob(openRun(runs, run).job));
   const loaded = await loadVersion(runs, run, version);
-  return { run: loaded.run, version: loaded.version, weights: loaded.weights, trainer };
+  const weights = await wholeModel(trainer, loaded.weights);
+  return { run: loaded.run, version: loaded.version, weights, trainer };
 }
 
 /** The weights by parameter name, with the job's name as metadata. */

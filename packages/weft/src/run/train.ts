@@ -1,5 +1,6 @@
 /** Trains a job on this machine from a program: a coordinator here, workers in processes of their own. */
 import type { CoordinatorEvent, Outcome } from "@weft/coordinator";
+import { wholeModel } from "@weft/worker";
 import type { Job } from "../job/defineJob.ts";
 import { hostRun } from "./hostRun.ts";
 import type { TrainedModel } from "./trainedModel.ts";
@@ -45,5 +46,6 @@ export async function train(job: Job, options: TrainOptions = {}): Promise<Run> 
   );
   const outcome = await coordinator.finished;
   await children.exited;
-  return { outcome, ...trainedModel(hosted, outcome.weights) };
+  const weights = await wholeModel(hosted.trainer, outcome.weights);
+  return { outcome, ...trainedModel(hosted, weights) };
 }
