@@ -108,6 +108,8 @@ export type CoordinatorEvent =
       readonly rounds: number;
       readonly version: number;
       readonly path: string | undefined;
+      /** Bytes of all rounds by kind of message and codec, restarts included, the most first. */
+      readonly traffic: readonly KindTraffic[];
     };
 
 export type CoordinatorListener = (event: CoordinatorEvent) => void;

@@ -1,5 +1,5 @@
 /** How a run ended. */
-import type { FinishReason } from "./events.ts";
+import type { FinishReason, KindTraffic } from "./events.ts";
 
 export interface Outcome {
   readonly reason: FinishReason;
@@ -14,4 +14,6 @@ export interface Outcome {
   readonly weights: Float32Array;
   /** Its safetensors file, where the run is stored. */
   readonly path: string | undefined;
+  /** Bytes of all rounds by kind of message and codec, restarts included, the most first. */
+  readonly traffic: readonly KindTraffic[];
 }

@@ -1,6 +1,7 @@
 /** Makes rounds final: combines, steps the model, writes, encodes for the next round, evaluates. Knows no workers. */
 import type { JobDocument } from "@weft/protocol";
 import type { VectorCodec } from "@weft/vector";
+import type { KindTraffic } from "../events.ts";
 import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
@@ -12,8 +13,8 @@ import type { RoundRecord, RunMeta } from "../store/database.ts";
 import { isPassing, type Patience } from "../store/patience.ts";
 import type { RunStore } from "../store/runStore.ts";
 import type { Uploads } from "../uploads/uploads.ts";
-import { type CountedUpdate, CountedUpdates, rememberedVersions } from "./countedUpdates.ts";
-import type { RoundTrafficEntries } from "./traffic.ts";
+import { type CountedUpdate, CountedUpdates } from "./countedUpdates.ts";
+import { type RoundTrafficEntries, trafficByKind } from "./traffic.ts";
 
 export type CommitEffect = Extract<RunEffect, { kind: "commit" }>;
 
@@ -48,6 +49,7 @@ export class Committer {
   readonly #parts: CommitterParts;
   readonly #earlier: EarlierVersions;
   readonly #counted = new CountedUpdates();
+  #traffic: readonly KindTraffic[] = [];
   #broadcast: Broadcast;
   /** Training means of the newest round. */
   #metrics: Readonly<Record<string, number>>;
@@ -58,8 +60,17 @@ export class Committer {
     this.#metrics = parts.metrics;
     this.#broadcast = encodeBroadcast(parts.version, parts.model.weights, parts.codec);
     this.#earlier = new EarlierVersions(parts.codec);
-    const recorded = parts.store?.rounds(Math.max(0, parts.version - rememberedVersions)) ?? [];
-    for (const { version, counted } of recorded) this.#counted.add(version, counted);
+    for (const record of parts.store?.rounds() ?? []) this.#note(record);
+  }
+
+  #note({ version, counted, traffic }: RoundRecord): void {
+    this.#counted.add(version, counted);
+    this.#traffic = trafficByKind([...this.#traffic, ...traffic]);
+  }
+
+  /** Bytes of all rounds so far, the most first. */
+  get traffic(): readonly KindTraffic[] {
+    return this.#traffic;
   }
 
   /** The version that an update went into; undefined for one that was not counted, or long ago. */
@@ -126,7 +137,7 @@ export class Committer {
     );
     this.#broadcast = broadcast;
     this.#metrics = metrics;
-    this.#counted.add(round, record.counted);
+    this.#note(record);
     return record;
   }
 

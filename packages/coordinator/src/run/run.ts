@@ -318,16 +318,12 @@ export class Run implements SessionHost {
   }
 
   async #commitRound(effect: CommitEffect): Promise<void> {
-    const {
-      committer,
-      session: { clock },
-      emit,
-    } = this.#parts;
+    const { committer, session, emit } = this.#parts;
     const counted = countedUpdates(this.#state);
     const record = await committer.commit(
       effect,
-      () => ({ ...this.#traffic.sinceLast(), ms: clock.now() - effect.openedMs, counted }),
-      (hash) => [...this.#joined].some((session) => session.holds(hash)),
+      () => ({ ...this.#traffic.sinceLast(), ms: session.clock.now() - effect.openedMs, counted }),
+      (hash) => [...this.#joined].some((joined) => joined.holds(hash)),
     );
     // With every worker in this process nothing else would let timers and sockets have their turn.
     await setImmediate();
@@ -336,9 +332,9 @@ export class Run implements SessionHost {
       event: "round",
       ...roundFigures(record, { totalRounds: totalRounds(this.#state.plan), workers: this.#workers }),
     });
-    for (const session of this.#joined) {
+    for (const joined of this.#joined) {
       const { round, version, metrics } = record;
-      void session.send({ kind: "committed", round, version, metrics });
+      void joined.send({ kind: "committed", round, version, metrics });
     }
     const checkpointed = await committer.checkpoint("due");
     if (checkpointed !== undefined) emit({ event: "checkpoint", version: record.version, ...checkpointed });
@@ -383,10 +379,11 @@ export class Run implements SessionHost {
 
   #settle(reason: FinishReason, detail: string, path: string | undefined): void {
     const { committer, emit } = this.#parts;
-    const { version, metrics, weights } = committer;
-    this.#ended = { reason, detail };
-    emit({ event: "finished", reason, detail, metrics, rounds: version, version, path });
-    this.#settled.resolve({ reason, detail, metrics, rounds: version, version, weights, path });
+    const { version, metrics, weights, traffic } = committer;
+    const outcome = { reason, detail, metrics, rounds: version, version, path, traffic };
+    this.#ended = outcome;
+    emit({ event: "finished", ...outcome });
+    this.#settled.resolve({ ...outcome, weights });
   }
 
   async #shutDown(code: number, reason: string): Promise<void> {

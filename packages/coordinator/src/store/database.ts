@@ -214,6 +214,13 @@ export class RunDatabase {
     };
   }
 
+  /** Of all rounds. */
+  bytes(): { readonly bytesUp: number; readonly bytesDown: number } {
+    const query = "SELECT TOTAL(bytes_up) AS bytesUp, TOTAL(bytes_down) AS bytesDown FROM rounds";
+    const [sums] = this.#rows(query, z.object({ bytesUp: z.number(), bytesDown: z.number() }));
+    return sums ?? { bytesUp: 0, bytesDown: 0 };
+  }
+
   dropRoundsAfter(version: number): void {
     this.sql.prepare("DELETE FROM rounds WHERE version > ?").run(version);
     this.sql.prepare("DELETE FROM checkpoints WHERE version > ?").run(version);

@@ -23,6 +23,9 @@ export interface RunSummary {
   readonly rounds: number;
   /** Newest version whole on disk; undefined before the first. */
   readonly version: number | undefined;
+  /** Received from and sent to workers over all rounds. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
   /** Of the last evaluation, or the last round's training means. */
   readonly metrics: Readonly<Record<string, number>>;
 }
@@ -151,5 +154,6 @@ function summarize(database: RunDatabase, run: string, directory: string): RunSu
     rounds: last?.round ?? 0,
     version: database.checkpoints()[0]?.version,
     metrics: Object.keys(metrics).length > 0 ? metrics : (last?.metrics ?? {}),
+    ...database.bytes(),
   };
 }

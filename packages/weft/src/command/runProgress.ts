@@ -1,21 +1,27 @@
 /** Shows a coordinator's events: the header, the live line, and the closing words. */
-import type { CoordinatorEvent } from "@weft/coordinator";
+import type { CoordinatorEvent, KindTraffic } from "@weft/coordinator";
 import { bytes, count, duration, figure, metric } from "./format.ts";
 import type { Output, Segment } from "./output.ts";
 
 /** Workers beyond so many are counted, not named, as they join. */
 const namedWorkers = 8;
 
-/** A listener for `coordinator.on`. */
-export function runProgress(output: Output): (event: CoordinatorEvent) => void {
+/**
+ * A listener for `coordinator.on`.
+ *
+ * @param prefix says which run is meant, where there are several
+ */
+export function runProgress(output: Output, prefix = ""): (event: CoordinatorEvent) => void {
   const progress = new Progress();
+  const line = (text: string) => {
+    output.line(prefix + text);
+  };
   return (event) => {
-    output.event(event);
     const text = lineOf(event);
     const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
-    if (crowd) output.progress([{ rank: 0, text: `${event.workers} workers connected` }]);
-    else if (text !== undefined) output.line(text);
-    if (event.event === "round") output.progress(progress.segments(event));
+    if (crowd) output.progress([{ rank: 0, text: `${prefix}${event.workers} workers connected` }]);
+    else if (text !== undefined) line(text);
+    if (event.event === "round") output.progress(progress.segments(event, prefix));
   };
 }
 
@@ -46,18 +52,41 @@ function lineOf(event: CoordinatorEvent): string | undefined {
       return `changed: ${Object.entries(event.changes)
         .map(([rule, value]) => `${rule} ${JSON.stringify(value)}`)
         .join(", ")}`;
+    case "waitingForDisk":
+      return `waiting for the disk: ${event.reason}; trying again in ${(event.retryInMs / 1000).toFixed(1)} s`;
+    case "diskIsBack":
+      return `the disk takes writes again, after ${(event.waitedMs / 1000).toFixed(1)} s`;
+    case "checkpointPostponed":
+      return `version ${event.version} is not written whole yet: ${event.reason}`;
     case "finished":
       return [
         `finished (${event.reason}) after ${count(event.rounds)} rounds: test ${metricsText(event.metrics)}`,
         event.path,
       ]
         .filter((part) => part !== undefined)
-        .join(" · ");
+        .join(" · ")
+        .concat(trafficText(event.traffic));
     case "round":
     case "checkpoint":
       return undefined;
   }
 }
+
+/** What it took: bytes up and down, then the kinds of messages that took most of them. */
+function trafficText(traffic: readonly KindTraffic[]): string {
+  const total = { bytesUp: 0, bytesDown: 0 };
+  for (const { bytesUp, bytesDown } of traffic) {
+    total.bytesUp += bytesUp;
+    total.bytesDown += bytesDown;
+  }
+  if (total.bytesUp + total.bytesDown === 0) return "";
+  const row = (name: string, { bytesUp, bytesDown }: typeof total) =>
+    `\n  ${name.padEnd(24)} ↑ ${bytes(bytesUp).padEnd(8)} ↓ ${bytes(bytesDown)}`;
+  const kinds = traffic.slice(0, shownKinds).map((entry) => row(`${entry.kind} ${entry.codec}`.trim(), entry));
+  return [row("bytes in all", total), ...kinds].join("");
+}
+
+const shownKinds = 5;
 
 export const metricsText = (metrics: Readonly<Record<string, number>>) =>
   Object.entries(metrics)
@@ -72,7 +101,7 @@ class Progress {
   private msPerRound: number | undefined;
   private examplesPerSecond: number | undefined;
 
-  segments(round: Extract<CoordinatorEvent, { event: "round" }>): Segment[] {
+  segments(round: Extract<CoordinatorEvent, { event: "round" }>, prefix: string): Segment[] {
     this.bytesUp += round.bytesUp;
     this.bytesDown += round.bytesDown;
     this.msPerRound = smooth(this.msPerRound, round.ms);
@@ -80,7 +109,7 @@ class Progress {
     const { totalRounds } = round;
     const left = totalRounds === undefined ? undefined : ((totalRounds - round.round) * this.msPerRound) / 1000;
     return [
-      { rank: 0, text: `round ${round.round}${totalRounds === undefined ? "" : `/${totalRounds}`}` },
+      { rank: 0, text: `${prefix}round ${round.round}${totalRounds === undefined ? "" : `/${totalRounds}`}` },
       { rank: 1, text: `loss ${figure(round.loss)}` },
       ...Object.entries(round.metrics).map(([name, value]) => ({ rank: 2, text: metric(name, value) })),
       { rank: 4, text: `${count(this.examplesPerSecond)} examples/s` },

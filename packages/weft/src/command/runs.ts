@@ -4,7 +4,7 @@ import { listRuns } from "@weft/coordinator";
 import { Command } from "commander";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { count } from "./format.ts";
+import { bytes, count } from "./format.ts";
 import { jsonOption, runsOption } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { metricsText } from "./runProgress.ts";
@@ -27,9 +27,12 @@ export function runsCommand(finish: Finish): Command {
 }
 
 /** One line of at most 80 columns for names of usual length. */
-function rowOf({ run, name, status, rounds, updatedAt, metrics }: RunSummary): string {
+function rowOf(summary: RunSummary): string {
+  const { run, name, status, rounds, updatedAt, metrics, bytesUp, bytesDown } = summary;
   const when = new Date(updatedAt).toISOString().slice(0, 16).replace("T", " ");
   const { loss, ...others } = metrics;
   const shown = Object.keys(others).length > 0 || loss === undefined ? others : { loss };
-  return [run, when, status.padEnd(11), name, `${count(rounds)} rounds`, metricsText(shown)].filter(Boolean).join("  ");
+  const moved = bytesUp + bytesDown === 0 ? "" : `↑ ${bytes(bytesUp)} ↓ ${bytes(bytesDown)}`;
+  const parts = [run, when, status.padEnd(11), name, `${count(rounds)} rounds`, metricsText(shown), moved];
+  return parts.filter(Boolean).join("  ");
 }
