@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { openRun } from "../src/index.ts";
+import { listRuns, openRun } from "../src/index.ts";
 import { type FakeWorker, makeJob, startRun, type TestRun, until, updateFor } from "./harness.ts";
 
 const root = mkdtempSync(join(tmpdir(), "weft-codecs-"));
@@ -119,6 +119,10 @@ describe("the ledger of bytes", () => {
         expect(update!.bytesUp).toBeLessThan(size * 1.05);
       }
     }
+    const { traffic } = await run.coordinator.finished;
+    const total = (way: "bytesUp" | "bytesDown") => rounds.reduce((sum, record) => sum + record[way], 0);
+    expect(traffic.reduce((sum, entry) => sum + entry.bytesUp, 0)).toBe(total("bytesUp"));
+    expect(listRuns(directory)).toMatchObject([{ bytesUp: total("bytesUp"), bytesDown: total("bytesDown") }]);
     const [first] = run.of("round");
     expect(first!.traffic.slice(0, 2).map(({ kind, codec }) => `${kind} ${codec}`)).toEqual([
       "update int8",

@@ -30,6 +30,34 @@ const round = (changes: object = {}) =>
     ...changes,
   }) as const;
 
+test("the end says how many bytes it took, and for what", () => {
+  const { written, stream: to } = stream({});
+  runProgress(createOutput({ json: false, stream: to }))({
+    event: "finished",
+    reason: "target",
+    detail: "accuracy reached 0.97",
+    metrics: { accuracy: 0.9703 },
+    rounds: 49,
+    version: 49,
+    path: undefined,
+    traffic: [
+      { kind: "weights", codec: "int4", bytesUp: 0, bytesDown: 51_900_000 },
+      { kind: "update", codec: "int2", bytesUp: 25_900_000, bytesDown: 0 },
+      { kind: "link", codec: "", bytesUp: 100_000, bytesDown: 90_000 },
+    ],
+  });
+  expect(written.join("")).toBe(
+    [
+      "finished (target) after 49 rounds: test accuracy 97.0 %",
+      "  bytes in all             ↑ 26 MB    ↓ 52 MB",
+      "  weights int4             ↑ 0 B      ↓ 52 MB",
+      "  update int2              ↑ 26 MB    ↓ 0 B",
+      "  link                     ↑ 100 kB   ↓ 90 kB",
+      "",
+    ].join("\n"),
+  );
+});
+
 describe("a live line", () => {
   test("on a wide terminal shows everything", () => {
     const { written, stream: to } = stream({ isTTY: true, columns: 120 });

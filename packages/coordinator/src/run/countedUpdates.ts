@@ -9,7 +9,7 @@ export interface CountedUpdate {
 }
 
 /** Versions that are remembered; a worker that was away for longer takes its update to be lost. */
-export const rememberedVersions = 256;
+const rememberedVersions = 256;
 
 export class CountedUpdates {
   readonly #versions = new Map<number, ReadonlySet<string>>();

@@ -165,9 +165,9 @@ export class RunStore {
   }
 
   /** This and what follows is written at once, or, if the disk has no room, with the next write that succeeds. */
-  /** Committed rounds after a version. */
-  rounds(after: number): RoundRecord[] {
-    return this.#parts.database.rounds(after);
+  /** The committed rounds. */
+  rounds(): RoundRecord[] {
+    return this.#parts.database.rounds();
   }
 
   saveWorker(worker: StoredWorker): void {
