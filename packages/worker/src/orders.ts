@@ -26,6 +26,8 @@ export class Orders {
   readonly #context: SessionContext;
   readonly #requests = new Map<number, PromiseWithResolvers<Uint8Array>>();
   #nextRequest = 0;
+  /** Resolves once the share sent last is there. */
+  #sharing: Promise<void> = Promise.resolve();
   #latest: Work | undefined;
   #trainer: Trainer | undefined;
   /** The newest version there is, as far as this worker was told, and how long the last one took to arrive. */
@@ -67,9 +69,12 @@ export class Orders {
     await this.#context.identity.pending.answered();
   }
 
-  /** This worker's share of the coordinator's examples. */
-  partition(indices: Uint32Array): void {
-    this.#context.identity.partition = indices;
+  /** This worker's share of the coordinator's examples is on its way; orders that come after it wait for it. */
+  partition(payload: IncomingPayload): Promise<void> {
+    this.#sharing = payload.collect().then((bytes) => {
+      this.#context.identity.partition = new Uint32Array(bytes.slice().buffer);
+    });
+    return this.#sharing;
   }
 
   examples(request: number, payload: Uint8Array): void {
@@ -86,6 +91,7 @@ export class Orders {
     if (order.kind !== "evaluate") this.#latest = work;
     this.#underway += 1;
     try {
+      await this.#sharing;
       if (order.kind === "evaluate") await this.#sendEvaluation(work);
       else await this.#sendUpdate(work);
     } catch (error) {

@@ -92,11 +92,9 @@ export class Session {
       case "weights":
         this.orders.weights(message, present(payload));
         return;
-      case "partition": {
-        const bytes = await present(payload).collect();
-        this.orders.partition(new Uint32Array(bytes.slice().buffer));
+      case "partition":
+        await this.orders.partition(present(payload));
         return;
-      }
       case "examples":
         this.orders.examples(message.request, await present(payload).collect());
         return;
