@@ -26,7 +26,7 @@ function changeAfterTwo(run: TestRun): void {
 }
 
 const rounds = 6;
-const job = (learningRate = adam.learningRate) =>
+const job = (learningRate: number = adam.learningRate) =>
   makeJob({ size: 40, stop: { rounds }, round: { server: { name: "adam", learningRate } } });
 
 async function undisturbed(changes: boolean): Promise<Float32Array> {
