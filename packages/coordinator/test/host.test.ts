@@ -193,7 +193,7 @@ describe("the API", () => {
     expect(text).toContain(`weft_updates_total{${of},outcome="accepted"} 3\n`);
     expect(text).toContain(`weft_round_seconds_bucket{${of},le="+Inf"} 3\n`);
     expect(text).toMatch(/weft_event_loop_delay_seconds\{quantile="0.99"\} [0-9.e-]+\n/);
-    expect(text).toMatch(new RegExp(`weft_bytes_total\\{${of},direction="up"\\} [1-9]`));
+    expect(text).toMatch(new RegExp(`weft_bytes_total\\{${of},direction="up",kind="update",codec="f32"\\} [1-9]`));
     for (const line of text.trimEnd().split("\n")) {
       expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|[a-z_]+(\{(\w+="[^"\n]*",?)+\})? [-+0-9.eInfNa]+)$/);
     }

@@ -15,3 +15,8 @@ export class UsageError extends WeftError {
 export class ModelFileError extends WeftError {
   readonly code = "model-file";
 }
+
+/** A coordinator's API does not let this token do that. */
+export class AccessError extends WeftError {
+  readonly code = "access";
+}

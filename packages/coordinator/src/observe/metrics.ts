@@ -51,7 +51,10 @@ function familiesOf(registry: Registry) {
     seconds: registry.histogram("weft_round_seconds", "From opening a round to having it committed.", roundSeconds),
     updates: counter("updates_total", "Updates that ended, by what became of them; accepted ones are in the model."),
     examples: counter("examples_total", "Examples that the accepted updates stand for."),
-    bytes: counter("bytes_total", "Bytes on connections of workers by direction, counted at every round."),
+    bytes: counter(
+      "bytes_total",
+      "Bytes on connections of workers by direction, kind of message and codec, counted at every round.",
+    ),
     joined: counter("workers_joined_total", "Workers that became ready, those that came back included."),
     left: counter("workers_left_total", "Workers whose connection ended."),
     refused: counter("workers_refused_total", "Workers turned away, by code."),
@@ -81,8 +84,10 @@ function note(
       families.seconds.observe(event.ms / 1000, of);
       families.updates.add(event.updates, { ...of, outcome: "accepted" });
       families.examples.add(event.examples, of);
-      families.bytes.add(event.bytesUp, { ...of, direction: "up" });
-      families.bytes.add(event.bytesDown, { ...of, direction: "down" });
+      for (const { kind, codec, bytesUp, bytesDown } of event.traffic) {
+        if (bytesUp > 0) families.bytes.add(bytesUp, { ...of, direction: "up", kind, codec });
+        if (bytesDown > 0) families.bytes.add(bytesDown, { ...of, direction: "down", kind, codec });
+      }
       return;
     case "reopened":
       families.reopened.add(1, of);

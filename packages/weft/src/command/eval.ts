@@ -5,7 +5,7 @@ import { openModel } from "../run/storedModel.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { count } from "./format.ts";
-import { readSource } from "./hostCommand.ts";
+import { readSource } from "./runSource.ts";
 import { loadJob } from "./loadJob.ts";
 import { jsonOption, runsOption, wholeNumber } from "./options.ts";
 import { createOutput } from "./output.ts";

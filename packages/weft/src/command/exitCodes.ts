@@ -19,6 +19,7 @@ export type Finish = (exitCode: number) => void;
 const codeOfName: Readonly<Record<string, number>> = {
   UsageError: exitCodes.usage,
   JobRefusedError: exitCodes.refused,
+  AccessError: exitCodes.refused,
   ConnectionError: exitCodes.network,
   ListenError: exitCodes.network,
   StoreError: exitCodes.store,

@@ -7,9 +7,11 @@ import { defaultPolicy, startWorker } from "@weft/worker";
 import type { WasmBackend } from "@weft/wasm";
 import { Command, Option } from "commander";
 import { useEngine } from "../run/engine.ts";
+import { stateFile } from "../run/stateFile.ts";
+import { caOption, readPem } from "./control.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { count, figure } from "./format.ts";
-import { jsonOption, threadsOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
+import { collected, jsonOption, threadsOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { createOutput } from "./output.ts";
 import type { Finish } from "./exitCodes.ts";
@@ -17,6 +19,8 @@ import type { Finish } from "./exitCodes.ts";
 interface JoinFlags {
   readonly data?: string;
   readonly token?: string;
+  readonly ca?: string;
+  readonly run?: string;
   readonly name: string;
   readonly workers: number;
   readonly threads?: number;
@@ -24,6 +28,7 @@ interface JoinFlags {
   readonly maxCompute?: number;
   readonly job?: readonly string[];
   readonly patience?: number;
+  readonly state?: string;
   readonly json: boolean;
   readonly child?: boolean;
 }
@@ -34,6 +39,8 @@ export function joinCommand(finish: Finish): Command {
     .argument("<url>", "its address: ws://HOST:PORT or wss://HOST:PORT")
     .option("--data <path>", "train on your own data: IDX, CSV, a folder of images, or a module; it stays here")
     .addOption(tokenOption())
+    .addOption(caOption())
+    .option("--run <run>", "work for this run, by id or its job's name; default: any that wants workers")
     .option("--name <name>", "how the operator sees this worker", hostname())
     .addOption(workersOption("workers to host in this process").default(1))
     .addOption(threadsOption())
@@ -41,6 +48,7 @@ export function joinCommand(finish: Finish): Command {
     .option("--max-compute <GFLOP>", "decline orders that take more", wholeNumber(1, 1e12))
     .option("--job <name or hash>", "work for this job only; may be given several times", collected)
     .option("--patience <seconds>", "give up after so long without a coordinator; default: never", wholeNumber(0, 1e9))
+    .option("--state <dir>", "keep who this worker is, and what it keeps between rounds, over restarts of this process")
     .addOption(jsonOption())
     .addOption(new Option("--child", "end when the process that started this one ends").hideHelp())
     .addHelpText(
@@ -48,7 +56,8 @@ export function joinCommand(finish: Finish): Command {
       `
 Examples:
   $ weft join ws://192.0.2.7:7700 --token 5ecret
-  $ weft join ws://localhost:7700 --data ./scans`,
+  $ weft join ws://localhost:7700 --data ./scans
+  $ weft join wss://example.org:7700 --ca certificate.pem --run mnist`,
     )
     .action(async (url: string, flags: JoinFlags) => {
       const engine = useEngine({ threads: flags.threads ?? "auto" });
@@ -69,9 +78,10 @@ interface Hosting {
 
 function startOne(url: string, flags: JoinFlags, { index, engine, output }: Hosting): WorkerHandle {
   const name = flags.workers === 1 ? flags.name : `${flags.name}#${index + 1}`;
-  const { data, token } = flags;
+  const { data, token, run } = flags;
+  const trust = flags.ca === undefined ? {} : { ca: readPem(flags.ca) };
   return startWorker({
-    connect: () => connectWebSocket(url, { accepts: "coordinator" }),
+    connect: () => connectWebSocket(url, { accepts: "coordinator", ...trust }),
     name,
     device: `cpu (${engine.name}), ${engine.threads} of ${availableParallelism()} cores`,
     threads: engine.threads,
@@ -83,6 +93,8 @@ function startOne(url: string, flags: JoinFlags, { index, engine, output }: Host
     },
     ...(flags.patience === undefined ? {} : { unreachableMs: flags.patience * 1000 }),
     ...(token === undefined ? {} : { token }),
+    ...(run === undefined ? {} : { run }),
+    ...(flags.state === undefined ? {} : { stateStore: stateFile(flags.state, name) }),
     ...(data === undefined ? {} : { data: (contract) => loadPath(data, contract) }),
     onEvent: (event) => show(event, flags.workers === 1 ? undefined : name, output),
   });
@@ -117,6 +129,8 @@ function lineOf(event: Exclude<WorkerEvent, { event: "update" }>): string | unde
       return undefined;
     case "evaluated":
       return `version ${event.round} on ${count(event.examples)} held-out examples: loss ${figure(event.loss)}`;
+    case "stateProblem":
+      return event.reason;
     case "disconnected":
       return `no coordinator: ${event.reason}; trying again in ${(event.retryInMs / 1000).toFixed(1)} s`;
     case "ended":
@@ -160,8 +174,6 @@ function stopWithSignals(workers: readonly WorkerHandle[], how: { readonly child
   process.on("SIGTERM", drain);
   if (how.child) process.on("disconnect", () => stop("the parent process ended"));
 }
-
-const collected = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** The worst of the workers' fates. */
 function exitCodeOf(outcomes: readonly WorkerOutcome[]): number {

@@ -1,7 +1,10 @@
 /** Options that commands share, and the parsing of their values. */
+import { randomBytes } from "node:crypto";
 import type { ListenOptions } from "@weft/coordinator";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { operatorTokenOption, readPem } from "./control.ts";
 
 export const runsOption = () => new Option("--runs <dir>", "where runs are kept").default("runs");
 export const jsonOption = () => new Option("--json", "one JSON object a line, for programs").default(false);
@@ -26,6 +29,12 @@ export function addHostOptions(command: Command, { defaultPort }: { defaultPort:
     .addOption(hostOption())
     .addOption(tokenOption())
     .addOption(openOption())
+    .addOption(operatorTokenOption("what may steer the runs (default: one is made)"))
+    .addOption(new Option("--viewer-token <token>", "what may look at runs and metrics").env("WEFT_VIEWER_TOKEN"))
+    .option("--tls-cert <file>", "certificate chain in PEM: wss:// and https:// instead of ws:// and http://")
+    .option("--tls-key <file>", "its key in PEM")
+    .option("--allow-origin <origin>", "pages of this origin may connect; may be given several times", collected)
+    .option("--max-connections <count>", "WebSockets at once (default: 1024)", wholeNumber(1, 1e6))
     .addOption(jsonOption());
 }
 
@@ -36,8 +45,18 @@ export interface HostFlags {
   readonly port: number;
   readonly token?: string;
   readonly open: boolean;
+  readonly operatorToken?: string;
+  readonly viewerToken?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly allowOrigin?: readonly string[];
+  readonly maxConnections?: number;
   readonly json: boolean;
 }
+
+/** For an option that may be given several times. */
+export const collected = (value: string, before: readonly string[] = []) => [...before, value];
+
 export const threadsOption = () =>
   new Option("--threads <count>", "threads that compute (default: one for each core)").argParser(wholeNumber(1, 256));
 
@@ -52,6 +71,32 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
-export function listenOptions({ host, port, token, open }: HostFlags): ListenOptions {
-  return { host, port, token, allowOpen: open };
+/** How a command listens: the coordinator's options, and what it tells others of them. */
+export interface Listening {
+  readonly options: ListenOptions;
+  readonly operatorToken: string;
+  /** Certificate file that workers started here are to trust. */
+  readonly ca: string | undefined;
+}
+
+/** @throws {UsageError} for a certificate without its key, or files that cannot be read */
+export function listening(flags: HostFlags): Listening {
+  const { host, port, token, open, viewerToken, tlsCert, tlsKey, allowOrigin, maxConnections } = flags;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new UsageError("--tls-cert and --tls-key belong together; give both, or neither");
+  }
+  const operatorToken = flags.operatorToken ?? randomBytes(16).toString("hex");
+  const viewer = viewerToken === undefined ? [] : [{ token: viewerToken, role: "viewer" as const }];
+  const tls =
+    tlsCert === undefined || tlsKey === undefined ? undefined : { cert: readPem(tlsCert), key: readPem(tlsKey) };
+  return {
+    operatorToken,
+    ca: tlsCert,
+    options: {
+      ...{ host, port, token, tls, maxConnections },
+      allowOpen: open,
+      tokens: [{ token: operatorToken, role: "operator" }, ...viewer],
+      allowedOrigins: allowOrigin,
+    },
+  };
 }

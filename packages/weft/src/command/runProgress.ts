@@ -9,14 +9,19 @@ const namedWorkers = 8;
 /**
  * A listener for `coordinator.on`.
  *
- * @param prefix says which run is meant, where there are several
+ * @param about the run, for the events; `prefix` says on the lines which it is, where there are several
  */
-export function runProgress(output: Output, prefix = ""): (event: CoordinatorEvent) => void {
+export function runProgress(
+  output: Output,
+  about: { readonly run?: string; readonly prefix?: string } = {},
+): (event: CoordinatorEvent) => void {
+  const { run, prefix = "" } = about;
   const progress = new Progress();
   const line = (text: string) => {
     output.line(prefix + text);
   };
   return (event) => {
+    output.event(run === undefined ? event : { run, ...event });
     const text = lineOf(event);
     const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
     if (crowd) output.progress([{ rank: 0, text: `${prefix}${event.workers} workers connected` }]);
@@ -46,6 +51,9 @@ function lineOf(event: CoordinatorEvent): string | undefined {
       return `update of ${event.worker} for round ${event.round} refused: ${event.reason}`;
     case "evaluated":
       return `round ${event.round}  ${event.workers === undefined ? "test" : `on ${count(event.workers)} workers`} ${metricsText(event.metrics)}`;
+    case "paused":
+    case "unpaused":
+      return event.event;
     case "unevaluated":
       return `round ${event.round} was not measured: ${event.reason}`;
     case "changed":

@@ -1,38 +1,87 @@
-/** `weft runs`: what is stored, newest first. */
-import type { RunSummary } from "@weft/coordinator";
+/** `weft runs`: what is stored, newest first, and where those stand that a coordinator holds; or what one elsewhere holds. */
+import type { RunReport, RunSummary } from "@weft/coordinator";
 import { listRuns } from "@weft/coordinator";
+import { ConnectionError } from "@weft/transport";
 import { Command } from "commander";
+import { UsageError } from "../errors.ts";
+import {
+  callApi,
+  callRun,
+  caOption,
+  type ControlFlags,
+  controlOf,
+  httpUrl,
+  operatorTokenOption,
+  urlOption,
+} from "./control.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { bytes, count } from "./format.ts";
+import { count } from "./format.ts";
 import { jsonOption, runsOption } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput, type Output } from "./output.ts";
 import { metricsText } from "./runProgress.ts";
+import { reportLine } from "./steer.ts";
+
+interface RunsFlags extends ControlFlags {
+  readonly json: boolean;
+}
 
 export function runsCommand(finish: Finish): Command {
   return new Command("runs")
-    .description("list the stored runs, newest first")
+    .description("list the stored runs, newest first, and where those under way stand")
     .addOption(runsOption())
+    .addOption(urlOption())
+    .addOption(operatorTokenOption("the coordinator's operator or viewer token, with --url"))
+    .addOption(caOption())
     .addOption(jsonOption())
-    .action((flags: { runs: string; json: boolean }) => {
+    .action(async (flags: RunsFlags) => {
       const output = createOutput(flags);
-      const runs = listRuns(flags.runs);
-      if (runs.length === 0) output.line(`no runs under ${flags.runs}; start one with: weft train JOB`);
-      for (const run of runs) {
-        output.event({ event: "run", ...run });
-        output.line(rowOf(run));
-      }
+      await (flags.url === undefined ? listStored(flags, output) : listElsewhere(flags.url, flags, output));
       finish(exitCodes.success);
     });
 }
 
+async function listStored(flags: RunsFlags, output: Output): Promise<void> {
+  const runs = listRuns(flags.runs);
+  if (runs.length === 0) output.line(`no runs under ${flags.runs}; start one with: weft train JOB`);
+  for (const run of runs) {
+    const report = await reportOf(run);
+    output.event({ event: "run", ...run, ...(report === undefined ? {} : { report }) });
+    output.line(rowOf(run, report));
+    if (report !== undefined && report.detail !== "") output.line(`        ${report.detail}`);
+  }
+}
+
+/** Where a run stands; undefined when no coordinator holds it, or the one that does has no answer. */
+async function reportOf({ run, status, directory }: RunSummary): Promise<RunReport | undefined> {
+  const control = status === "running" ? controlOf(directory) : undefined;
+  if (control === undefined) return undefined;
+  try {
+    return await callRun(control, run, { method: "GET" });
+  } catch (error) {
+    if (error instanceof ConnectionError) return undefined;
+    throw error;
+  }
+}
+
+async function listElsewhere(url: string, { operatorToken, ca }: RunsFlags, output: Output): Promise<void> {
+  if (operatorToken === undefined) throw new UsageError("--url needs --operator-token (or WEFT_OPERATOR_TOKEN)");
+  const control = { url: httpUrl(url), token: operatorToken, ...(ca === undefined ? {} : { ca }) };
+  const { runs } = (await callApi(control, { method: "GET", path: "/api/runs" })) as { runs: readonly RunReport[] };
+  if (runs.length === 0) output.line("no runs there");
+  for (const report of runs) {
+    output.event({ event: "report", ...report });
+    output.line(reportLine(report));
+  }
+}
+
 /** One line of at most 80 columns for names of usual length. */
-function rowOf(summary: RunSummary): string {
-  const { run, name, status, rounds, updatedAt, metrics, bytesUp, bytesDown } = summary;
+function rowOf({ run, name, status, rounds, updatedAt, metrics }: RunSummary, report: RunReport | undefined): string {
   const when = new Date(updatedAt).toISOString().slice(0, 16).replace("T", " ");
   const { loss, ...others } = metrics;
   const shown = Object.keys(others).length > 0 || loss === undefined ? others : { loss };
-  const moved = bytesUp + bytesDown === 0 ? "" : `↑ ${bytes(bytesUp)} ↓ ${bytes(bytesDown)}`;
-  const parts = [run, when, status.padEnd(11), name, `${count(rounds)} rounds`, metricsText(shown), moved];
-  return parts.filter(Boolean).join("  ");
+  const standing = report === undefined ? status : report.phase === "waiting for disk" ? "waiting" : report.phase;
+  return [run, when, standing.padEnd(11), name, `${count(rounds)} rounds`, metricsText(shown)]
+    .filter(Boolean)
+    .join("  ");
 }

@@ -1,32 +1,36 @@
-/** `weft serve`: a coordinator for workers that join from elsewhere. */
+/** `weft serve`: a coordinator of one job or several, for workers that join from elsewhere. */
 import { Command } from "commander";
 import { hostCommand } from "./hostCommand.ts";
 import type { HostFlags } from "./options.ts";
-import { addHostOptions, listenOptions, workersOption } from "./options.ts";
+import { addHostOptions, listening, workersOption } from "./options.ts";
 import { createOutput } from "./output.ts";
+import { addWatchOptions, type Watching } from "./watch.ts";
 import type { Finish } from "./exitCodes.ts";
 
-interface ServeFlags extends HostFlags {
+interface ServeFlags extends HostFlags, Watching {
   readonly workers: number;
 }
 
 export function serveCommand(finish: Finish): Command {
   const command = new Command("serve")
-    .description("coordinate a job for workers that join from other processes, machines or browsers")
-    .argument("<job>", "job file: a module whose default export is made by defineJob")
-    .addOption(workersOption("rounds start once so many workers are there").default(1));
-  return addHostOptions(command, { defaultPort: 7700 })
+    .description("coordinate jobs for workers that join from other processes, machines or browsers")
+    .argument("<job...>", "job files: modules whose default exports are made by defineJob")
+    .addOption(workersOption("rounds start once so many workers are there, for each job").default(1));
+  return addHostOptions(addWatchOptions(command), { defaultPort: 7700 })
     .addHelpText(
       "after",
       `
 Examples:
   $ weft serve examples/mnist-cnn/job.ts --workers 2
   $ WEFT_TOKEN=$(openssl rand -hex 16) weft serve job.ts --host 0.0.0.0
-Workers then run: weft join ws://HOST:7700 (or open http://HOST:7700/join)`,
+  $ weft serve job.ts --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
+  $ weft serve mnist.ts digits.ts     # two runs behind one port
+Workers then run: weft join ws://HOST:7700 (or open http://HOST:7700/join).
+The HTTP API, its routes and metrics are described in the coordinator's README.`,
     )
-    .action(async (jobPath: string, flags: ServeFlags) => {
-      const listen = listenOptions(flags);
-      const settings = { jobPath, runs: flags.runs, listen, expectedWorkers: flags.workers, ownWorkers: 0 };
+    .action(async (paths: readonly string[], flags: ServeFlags) => {
+      const jobs = paths.map((jobPath) => ({ jobPath, expectedWorkers: flags.workers, ownWorkers: 0 }));
+      const settings = { runs: flags.runs, listening: listening(flags), watching: flags, jobs };
       finish(await hostCommand(settings, createOutput(flags)));
     });
 }

@@ -2,11 +2,12 @@
 import { Command } from "commander";
 import { hostCommand } from "./hostCommand.ts";
 import type { HostFlags } from "./options.ts";
-import { addHostOptions, listenOptions, processesOption, workersOption } from "./options.ts";
+import { addHostOptions, listening, processesOption, workersOption } from "./options.ts";
 import { createOutput } from "./output.ts";
+import { addWatchOptions, type Watching } from "./watch.ts";
 import type { Finish } from "./exitCodes.ts";
 
-interface TrainFlags extends HostFlags {
+interface TrainFlags extends HostFlags, Watching {
   readonly workers: number;
   readonly processes?: number;
 }
@@ -17,7 +18,7 @@ export function trainCommand(finish: Finish): Command {
     .argument("<job>", "job file: a module whose default export is made by defineJob")
     .addOption(workersOption("workers to start").default(1))
     .addOption(processesOption());
-  return addHostOptions(command, { defaultPort: 0 })
+  return addHostOptions(addWatchOptions(command), { defaultPort: 0 })
     .addHelpText(
       "after",
       `
@@ -27,14 +28,14 @@ Examples:
   $ weft train job.ts --json | jq 'select(.event == "round") | .loss'`,
     )
     .action(async (jobPath: string, flags: TrainFlags) => {
-      const settings = {
+      const { workers, processes } = flags;
+      const job = {
         jobPath,
-        runs: flags.runs,
-        listen: listenOptions(flags),
-        expectedWorkers: flags.workers,
-        ownWorkers: flags.workers,
-        ...(flags.processes === undefined ? {} : { processes: flags.processes }),
+        expectedWorkers: workers,
+        ownWorkers: workers,
+        ...(processes === undefined ? {} : { processes }),
       };
+      const settings = { runs: flags.runs, listening: listening(flags), watching: flags, jobs: [job] };
       finish(await hostCommand(settings, createOutput(flags)));
     });
 }

@@ -10,6 +10,7 @@ import { resumeCommand } from "./resume.ts";
 import { runsCommand } from "./runs.ts";
 import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
+import { abortCommand, pauseCommand, setCommand, unpauseCommand } from "./steer.ts";
 import { trainCommand } from "./train.ts";
 
 /** Runs one command line; never throws. */
@@ -24,6 +25,10 @@ export async function weftCommand(args: readonly string[]): Promise<number> {
     joinCommand,
     runsCommand,
     resumeCommand,
+    pauseCommand,
+    unpauseCommand,
+    setCommand,
+    abortCommand,
     evalCommand,
     exportCommand,
   ];

@@ -23,16 +23,21 @@ polyline { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: 
 small { opacity: .75; }
 `;
 
-export function joinHtml({ job, parameters, data }: JoinPageFacts): string {
+/** Of several jobs, the coordinator gives a visitor the one that wants workers most. */
+export function joinHtml(jobs: readonly JoinPageFacts[]): string {
+  const title = escape(jobs.map(({ job }) => job).join(" or "));
+  const sizes = jobs.map(
+    ({ parameters, data }) => `${parameters.toLocaleString("en-US")} parameters (${escape(data)})`,
+  );
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Join ${escape(job)} · Weft</title>
+<title>Join ${title} · Weft</title>
 <style>${style}</style>
-<h1>Train ${escape(job)} with us</h1>
+<h1>Train ${title} with us</h1>
 <p>Press the button and this tab computes training steps for a neural network of
-${parameters.toLocaleString("en-US")} parameters (${escape(data)}) and sends the results to this site. It uses your
+${sizes.join(" or ")} and sends the results to this site. It uses your
 processor while the tab is open, and stops when you press Stop or close it.</p>
 <p><button id="start">Start computing</button><span id="status" role="status">not started</span></p>
 <dl>

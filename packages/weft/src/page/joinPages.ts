@@ -1,5 +1,5 @@
 /** The page a volunteer opens: `/join` says what will be computed and, after a click, trains in a Worker. */
-import type { PageHandler, PageResponse } from "@weft/coordinator";
+import type { PageHandler } from "@weft/coordinator";
 import { bundleScript } from "./bundleScript.ts";
 import type { JoinPageFacts } from "./joinHtml.ts";
 import { joinHtml } from "./joinHtml.ts";
@@ -25,8 +25,8 @@ const headers = (type: string): Record<string, string> => ({
   "cross-origin-embedder-policy": "require-corp",
 });
 
-export function joinPages(facts: JoinPageFacts): PageHandler {
-  const page: PageResponse = { status: 200, headers: headers("text/html"), body: joinHtml(facts) };
+/** @param jobs asked for at every visit; runs come and go */
+export function joinPages(jobs: () => readonly JoinPageFacts[]): PageHandler {
   const scripts: Readonly<Record<string, string>> = {
     "/join/page.js": "joinPage",
     "/join/worker.js": "joinWorker",
@@ -34,7 +34,7 @@ export function joinPages(facts: JoinPageFacts): PageHandler {
   return async ({ method, path }) => {
     if (method !== "GET" && method !== "HEAD") return undefined;
     if (path === "/") return { status: 302, headers: { location: "/join" }, body: "" };
-    if (path === "/join") return page;
+    if (path === "/join") return { status: 200, headers: headers("text/html"), body: joinHtml(jobs()) };
     const script = scripts[path];
     if (script === undefined) return undefined;
     return { status: 200, headers: headers("text/javascript"), body: await bundleScript(script) };

@@ -1,5 +1,5 @@
 /** Starts a coordinator for a job in this process: its data is served, its versions are evaluated, its rounds are stored. */
-import type { Coordinator, ExampleStore, ListenOptions } from "@weft/coordinator";
+import type { Coordinator, ExampleStore, Host, ListenOptions, RunOptions } from "@weft/coordinator";
 import { createCoordinator, openRun } from "@weft/coordinator";
 import type { Dataset } from "@weft/data";
 import { checkContract, selectRows } from "@weft/data";
@@ -17,7 +17,11 @@ import { evaluator } from "./evaluator.ts";
 export interface HostOptions {
   /** Rounds start when so many workers are ready; default 1. */
   readonly expectedWorkers?: number;
+  /** A port of its own; */
   readonly listen?: ListenOptions;
+  /** or one that it shares with other runs. */
+  readonly host?: Host;
+  readonly decide?: RunOptions["decide"];
   /** Directory of stored runs; without it the run lives in memory only. */
   readonly runs?: string;
   /** A stored run to go on with: its id or a unique prefix. */
@@ -41,16 +45,21 @@ export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun
       : openRun(options.runs, options.resume).job;
   const trainer = createTrainer(checkJob(encoded));
   checkContract(data.train, trainer.job.document.data);
-  const coordinator = await createCoordinator({
+  const { host, listen } = options;
+  const run = {
     job: encoded,
     examples: exampleStore(data.train),
     partition: partitionRule(job, data.train),
     evaluate: evaluator(trainer, data.test),
-    run: { expectedWorkers: options.expectedWorkers },
-    listen: options.listen && { ...options.listen, pages: joinPages(pageFacts(trainer.job)) },
+    run: { expectedWorkers: options.expectedWorkers, decide: options.decide },
     store: options.runs === undefined ? undefined : { directory: options.runs, resume: options.resume },
     log: options.log,
-  });
+  };
+  const facts = [pageFacts(trainer.job)];
+  const coordinator =
+    host === undefined
+      ? await createCoordinator({ ...run, listen: listen && { ...listen, pages: joinPages(() => facts) } })
+      : await host.add(run);
   return { coordinator, trainer, test: data.test };
 }
 
@@ -63,7 +72,8 @@ function partitionRule(job: Job, train: Dataset): (slots: number) => Uint32Array
   return (workers) => partitionOf(round.partition, train, { workers, seed });
 }
 
-function pageFacts({ document, manifest }: CheckedJob): JoinPageFacts {
+/** What the volunteer's page says of a job. */
+export function pageFacts({ document, manifest }: CheckedJob): JoinPageFacts {
   const fields = document.data.fields.map(({ name, shape }) => [name, shape.join("×")].filter(Boolean).join(" "));
   return { job: document.name, parameters: manifest.size, data: fields.join(" → ") };
 }

@@ -11,6 +11,10 @@ export interface WorkerProcessOptions {
   /** Default: one process for each worker. */
   readonly processes?: number;
   readonly token?: string;
+  /** Path of a certificate to trust. */
+  readonly ca?: string;
+  /** The run to work for, where the coordinator has several. */
+  readonly run?: string;
 }
 
 export interface WorkerProcesses {
@@ -42,10 +46,12 @@ export function startWorkerProcesses(options: WorkerProcessOptions): WorkerProce
 }
 
 function startChild(
-  { url, token }: WorkerProcessOptions,
+  { url, token, ca, run }: WorkerProcessOptions,
   { workers, threads }: { readonly workers: number; readonly threads: number },
 ): ChildProcess {
-  const args = [...commandLine(), "join", url, "--workers", String(workers), "--threads", String(threads), "--child"];
+  const share = ["--workers", String(workers), "--threads", String(threads)];
+  const which = [...(run === undefined ? [] : ["--run", run]), ...(ca === undefined ? [] : ["--ca", ca])];
+  const args = [...commandLine(), "join", url, ...share, ...which, "--child"];
   // A token on the command line would show in the process list.
   const env = { ...process.env, ...(token === undefined ? {} : { WEFT_TOKEN: token }) };
   return spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
