@@ -21,6 +21,8 @@ export type WorkerEvent =
       readonly version: number;
       readonly metrics: Readonly<Record<string, number>>;
     }
+  /** What outlives this process could not be read or written; the worker goes on without. */
+  | { readonly event: "stateProblem"; readonly reason: string }
   | { readonly event: "disconnected"; readonly reason: string; readonly retryInMs: number }
   | { readonly event: "ended"; readonly outcome: WorkerOutcome };
 

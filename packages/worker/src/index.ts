@@ -16,5 +16,6 @@ export type { WorkerOptions } from "./options.ts";
 export { prepareJob } from "./preparedJobs.ts";
 export { createTrainer } from "./trainer.ts";
 export type { ExampleRows, ExampleSums, LocalResult, LocalWork, Trainer } from "./training.ts";
+export type { StateStore } from "./storedState.ts";
 export { startWorker } from "./worker.ts";
 export type { WorkerHandle } from "./worker.ts";

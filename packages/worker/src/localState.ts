@@ -56,11 +56,16 @@ export class LocalState {
     });
   }
 
-  /** A version was committed: the accepted updates that went into it, or into one before, are part of the state now. */
-  settle(version: number): void {
+  /**
+   * A version was committed: the accepted updates that went into it, or into one before, are part of the state now. Returns
+   * whether there were any.
+   */
+  settle(version: number): boolean {
     const isSettled = (staged: Staged) => staged.version !== undefined && staged.version <= version;
-    for (const { vectors } of this.#staged.filter(isSettled)) this.#settled = { ...this.#settled, ...vectors };
+    const settled = this.#staged.filter(isSettled);
+    for (const { vectors } of settled) this.#settled = { ...this.#settled, ...vectors };
     this.#staged = this.#staged.filter((staged) => !isSettled(staged));
+    return settled.length > 0;
   }
 
   /** Updates whose fate is not yet final; asked of the coordinator when a connection begins. */

@@ -5,6 +5,7 @@ import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
 import type { Downloads } from "./downloads.ts";
+import type { StateStore, StoredState } from "./storedState.ts";
 import type { LocalState } from "./localState.ts";
 import type { PendingUpdate } from "./pendingUpdate.ts";
 import type { prepareJob } from "./preparedJobs.ts";
@@ -31,6 +32,8 @@ export interface WorkerOptions {
   readonly onEvent?: (event: WorkerEvent) => void;
   /** The system's by default; the connections are given theirs by `connect`. */
   readonly clock?: Clock;
+  /** Where the worker's identity and local state outlive its process; default nowhere. */
+  readonly stateStore?: StateStore;
   /** Uniform in [0, 1): the jitter of back-off, and names for the payloads it sends. */
   readonly random?: () => number;
   /** Checks the job and makes its trainer; `prepareJob` by default. The simulator's trainers take virtual time. */
@@ -55,6 +58,8 @@ export interface WorkerIdentity {
 }
 
 export interface SessionContext {
+  /** Stores what is kept, if it is stored at all. */
+  readonly stored: StoredState;
   readonly options: WorkerOptions;
   readonly clock: Clock;
   readonly random: () => number;

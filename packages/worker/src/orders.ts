@@ -160,6 +160,8 @@ export class Orders {
     } as const;
     const computed = { work, partition, message, payload };
     identity.state.stage(work, { ...owed, ...kept });
+    // Before it is sent: what it leaves behind must not be lost once it counts.
+    await this.#context.stored.save();
     identity.pending.keep(computed, transferName(work, random));
     return computed;
   }

@@ -108,7 +108,7 @@ export class Session {
         emit({ event: "verdict", round: message.round, accepted: message.accepted, reason: message.reason });
         return;
       case "committed":
-        identity.state.settle(message.version);
+        if (identity.state.settle(message.version)) void this.context.stored.save();
         this.orders.committed(message.version);
         emit({ event: "committed", round: message.round, version: message.version, metrics: message.metrics });
         return;
@@ -131,6 +131,7 @@ export class Session {
     if (!isSameRun) identity.state.clear();
     identity.pending.welcomed(message, isSameRun);
     identity.state.reconcile(message.counted ?? [], identity.pending.name);
+    void this.context.stored.save();
     welcomed();
     emit({ event: "connected", url: this.connection.remote, worker, run });
     // The job is not sent to a worker that holds it.

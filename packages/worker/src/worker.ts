@@ -7,6 +7,7 @@ import { LocalState } from "./localState.ts";
 import type { WorkerIdentity, WorkerOptions } from "./options.ts";
 import { PendingUpdate } from "./pendingUpdate.ts";
 import { Session } from "./session.ts";
+import { StoredState } from "./storedState.ts";
 import { Versions } from "./versions.ts";
 
 export interface WorkerHandle {
@@ -41,6 +42,7 @@ class ReconnectingWorker {
   readonly #clock;
   readonly #random;
   readonly #identity: WorkerIdentity;
+  readonly #stored: StoredState;
   readonly #stopped = Promise.withResolvers<WorkerOutcome>();
   #connection: Connection | undefined;
   #session: Session | undefined;
@@ -56,10 +58,18 @@ class ReconnectingWorker {
     this.#random = options.random ?? Math.random;
     const downloads = new Downloads();
     const versions = new Versions(downloads);
-    this.#identity = { state: new LocalState(), downloads, versions, pending: new PendingUpdate() };
+    const identity: WorkerIdentity = { state: new LocalState(), downloads, versions, pending: new PendingUpdate() };
+    this.#identity = identity;
+    this.#stored = new StoredState(options.stateStore, {
+      identity,
+      onProblem: (reason) => {
+        this.#emit({ event: "stateProblem", reason });
+      },
+    });
   }
 
   async run(): Promise<WorkerOutcome> {
+    await this.#stored.restore();
     const outcome = await Promise.race([this.#stopped.promise, this.#serve()]);
     this.#cancelDrain();
     this.#emit({ event: "ended", outcome });
@@ -126,6 +136,7 @@ class ReconnectingWorker {
       clock: this.#clock,
       random: this.#random,
       identity: this.#identity,
+      stored: this.#stored,
       emit: (event) => {
         this.#emit(event);
       },
