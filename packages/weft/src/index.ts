@@ -1,5 +1,6 @@
 /** The face of Weft: jobs, their rounds, and training them. Layers, optimisers and data come from their own packages. */
 export type { BatchMean, Job, JobDefinition, Precision } from "./job/defineJob.ts";
+export type { CodecChoice } from "./job/codec.ts";
 export type { StopRule } from "./job/stop.ts";
 export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
