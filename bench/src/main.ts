@@ -15,9 +15,12 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   "engine-memory": async () => (await import("./engine/memoryGrowth.ts")).engineMemory,
   "engine-import": async () => (await import("./engine/importTime.ts")).engineImport,
   "engine-size": async () => (await import("./engine/size.ts")).engineSize,
+  "bad-network": async () => (await import("./wire/badNetwork.ts")).badNetwork,
   wire: async () => (await import("./wire/wire.ts")).wire,
   codecs: async () => (await import("./codecs.ts")).codecs,
+  algorithms: async () => (await import("./algorithms/benches.ts")).algorithms,
   federated: async () => (await import("./federated.ts")).federated,
+  simulator: async () => (await import("./simulator.ts")).simulator,
 };
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: "string" } } });
