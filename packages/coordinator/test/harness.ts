@@ -1,7 +1,15 @@
 /** A small job, scripted workers and a virtual clock for tests of the shell. */
 import type { Connection, IncomingPayload } from "@weft/transport";
 import { memoryPair, type Clock, type MemoryPair } from "@weft/transport";
-import { decodeJob, encodeJob, type JobDocument, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
+import {
+  decodeJob,
+  encodeJob,
+  type JobDocument,
+  type Message,
+  type MessageOf,
+  protocolVersion,
+  sharedParameters,
+} from "@weft/protocol";
 import { encode, trace, uniform } from "@weft/tensor";
 import {
   applyDelta,
@@ -213,8 +221,9 @@ export class FakeWorker {
       case "job": {
         const { ownExamples } = this.#options;
         void payload?.collect().then((bytes) => {
-          const { parameters, codec } = decodeJob(bytes).document;
-          const manifest = createManifest(parameters);
+          const { document } = decodeJob(bytes);
+          const { codec } = document;
+          const manifest = createManifest(sharedParameters(document));
           this.#codecs = { up: openCodec(codec.up, manifest), down: openCodec(codec.down, manifest) };
           this.send({ kind: "ready", jobHash: this.jobHash, ...(ownExamples === undefined ? {} : { ownExamples }) });
         });

@@ -45,6 +45,43 @@ describe("a coordinator that dies in the middle of a round", () => {
     expect(listRuns(directory)).toMatchObject([{ status: "finished", rounds: 5, version: 5, metrics: { loss: 2 } }]);
   });
 
+  const sgd = { name: "sgd", learningRate: 1 } as const;
+  const local = { kind: "local", epochs: 1, batchSize: 10, optimizer: { name: "sgd", learningRate: 0.1 } } as const;
+
+  it.each([
+    ["SCAFFOLD's control variates", { work: { ...local, correction: { kind: "scaffold" } }, server: sgd }],
+    ["FedDyn's memory", { work: { ...local, correction: { kind: "feddyn", alpha: 0.1 } }, server: sgd }],
+    [
+      "momentum over control variates",
+      { work: { ...local, correction: { kind: "scaffold" } }, server: { ...sgd, momentum: 0.9 } },
+    ],
+    ["FedYogi's moments", { work: local, server: { name: "yogi", learningRate: 0.1 } }],
+  ] as const)("has %s again, bit for bit", async (_, round) => {
+    // The control variates begin within a block.
+    const size = 40_000;
+    const encoded = makeJob({ size, round: { ...round, cohort: { count: 2 } }, stop: { rounds: 5 } });
+    const begin = async (store?: { readonly directory: string }) => {
+      const run = await startRun({
+        job: encoded,
+        store: store && { ...store, checkpoint },
+        run: { expectedWorkers: 3 },
+      });
+      return { run, workers: [run.join(), run.join(), run.join()] };
+    };
+    const { run: calm } = await begin();
+    const undone = (await calm.coordinator.finished).weights;
+    const directory = freshDirectory();
+    const { run: first, workers } = await begin({ directory });
+    await until(() => first.of("round").length >= 2);
+    await first.coordinator.abort();
+    const second = await startRun({ job: undefined, store: { directory, checkpoint, resume: first.coordinator.run } });
+    for (const { resume } of workers) second.join({ resume });
+    expect((await second.coordinator.finished).weights).toEqual(undone);
+    const { weights } = await loadVersion(directory, first.coordinator.run);
+    const isDouble = "correction" in round.work && round.work.correction.kind === "scaffold";
+    expect(weights.length).toBe(isDouble ? 2 * size : size);
+  });
+
   it("goes on at once when it had finished already", async () => {
     const directory = freshDirectory();
     const first = await startRun({ job: makeJob({ size: 4, stop: { rounds: 1 } }), store: { directory } });

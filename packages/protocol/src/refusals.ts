@@ -206,6 +206,14 @@ export const refusals: readonly Refusal[] = [
       "FedDyn steps to the mean of the local models less its own memory; let the server be sgd({ learningRate: 1 })",
   },
   {
+    name: "statistics under other weights",
+    applies: (job) =>
+      ["normalized", "fair"].includes(weighs(job)) &&
+      (job.parameters ?? []).some(({ kind, local }) => kind === "statistic" && local !== true),
+    reason:
+      "running statistics are averaged as they are, not by steps or losses; keep them on the workers (`personal`), or weigh by examples",
+  },
+  {
     name: "own parameters without local work",
     applies: (job) => isPersonal(job) && localWork(job) === undefined,
     reason: "parameters that stay on a worker are trained there; use local work",

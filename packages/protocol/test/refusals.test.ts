@@ -97,6 +97,10 @@ const unsound: Record<string, Combined> = {
     ...training({ correction: { kind: "feddyn", alpha: 0.1 } }),
     server: { name: "adam", learningRate: 0.1 },
   }),
+  "statistics under other weights": job(
+    { ...local, weighting: { kind: "fair", q: 1, lipschitz: 1 } },
+    { parameters: [...personal, { name: "mean", shape: [1], kind: "statistic" }] },
+  ),
   "own parameters without local work": job(gradient, { parameters: personal }),
   "nothing to share": job(local, { parameters: personal.map((parameter) => ({ ...parameter, local: true })) }),
   "own parameters measured elsewhere": job(

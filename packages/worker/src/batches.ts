@@ -44,7 +44,7 @@ export function batchTensors({ dataset, rows }: ExampleRows, batch: number, fill
 
 /**
  * The rows in a batch of a program's size. Where running statistics are measured, what is left of it is filled with the same rows
- * again, which weigh nothing in the loss: rows of zeros would be measured too.
+ * again, which weigh nothing in the loss: rows of zeros would be measured too. (An unbiased variance is then that of the larger batch.)
  */
 export function paddedBatch(
   dataset: Dataset,

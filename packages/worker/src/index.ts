@@ -1,5 +1,5 @@
 /** The worker in Node: see README.md. */
-export type { Answer, ExampleAccess, OrderContext, TrainingOrder } from "./answerOrder.ts";
+export type { Answer, ExampleAccess, OrderContext, TrainingOrder } from "./order.ts";
 export { answerOrder } from "./answerOrder.ts";
 export { encodeUpdate } from "./encodeUpdate.ts";
 export * from "./errors.ts";

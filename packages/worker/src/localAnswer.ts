@@ -1,10 +1,10 @@
 /** An order of local training, carried out: the shared and the worker's own parameters, its corrections and its optimiser. */
 import { effortOf, type LocalJobWork, type UpdateFigures } from "@weft/protocol";
 import { selectDataset } from "@weft/data";
-import type { Answer, OrderContext, TrainingOrder } from "./answerOrder.ts";
 import { correctionOf } from "./correction.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import type { StateVectors } from "./localState.ts";
+import type { Answer, OrderContext, TrainingOrder } from "./order.ts";
 import { hasOwn, ownVector, sharedVector, wholeVector } from "./sharedVector.ts";
 import type { ExampleRows, LocalResult, Trainer } from "./training.ts";
 

@@ -6,7 +6,15 @@ import { selectDataset, type Dataset } from "@weft/data";
 import { protocolVersion, type Message, type MessageOf, type WorkOrder } from "@weft/protocol";
 import type { Clock } from "@weft/transport";
 import { codecKinds } from "@weft/vector";
-import { LocalState, answerOrder, divideRows, encodeUpdate, type ExampleRows, type Trainer } from "@weft/worker";
+import {
+  LocalState,
+  answerOrder,
+  divideRows,
+  encodeUpdate,
+  wholeModel,
+  type ExampleRows,
+  type Trainer,
+} from "@weft/worker";
 import type { MachineModel } from "./machines.ts";
 import { VirtualConnection } from "./virtualConnection.ts";
 import type { Versions } from "./versions.ts";
@@ -144,7 +152,8 @@ export class SimulatedWorker {
         this.connection.receive({ kind: "decline", ...named, code: "no-test-data", reason: "too few examples" });
         return;
       }
-      const means = await trainer.evaluate(base, selectDataset(heldOut.dataset, heldOut.rows));
+      const model = await wholeModel(trainer, base, (part) => this.#state?.read(part));
+      const means = await trainer.evaluate(model, selectDataset(heldOut.dataset, heldOut.rows));
       const weight = heldOut.rows.length;
       const metrics = Object.fromEntries(Object.entries(means).map(([name, mean]) => [name, mean * weight]));
       this.connection.receive({ kind: "evaluated", ...named, weight, metrics, computeMs });

@@ -143,8 +143,8 @@ export interface FederatedKnobs extends SharedKnobs {
    */
   readonly weighting?: JobWeighting;
   /**
-   * Parameters that stay on their worker, by patterns of their names: ["head/*"] keeps a classifier's head (FedPer, Arivazhagan et al. 2019),
-   * ["*norm*"] its normalisation (FedBN, Li et al. 2021). Each worker begins them from the job's seed and trains its own; they are on no
+   * Parameters that stay on their worker, by patterns of their names: ["dense_1.*"] keeps the second dense layer, a classifier's head (FedPer,
+   * Arivazhagan et al. 2019), ["batchNorm*"] its normalisation (FedBN, Li et al. 2021). Each worker begins them from the job's seed and trains its own; they are on no
    * wire and in no version. For workers who want a model of their own and can share most of it; they evaluate it themselves.
    */
   readonly personal?: readonly string[];

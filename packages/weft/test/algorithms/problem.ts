@@ -56,10 +56,10 @@ export interface Trained {
   readonly weights: Float32Array;
 }
 
-/** Trains as a user's run would. */
-export async function train({ round, data, rounds, model, changes, onEvent }: Training): Promise<Trained> {
-  const whole = data[0]!;
-  const source: DatasetSource = { name: "problem", load: () => Promise.resolve({ train: whole, test: whole }) };
+/** Encoded for workers that bring their own data. */
+export function encodedJob({ round, rounds, model, changes }: Omit<Training, "data" | "onEvent">): Uint8Array {
+  const data = dataOf(0, 1);
+  const source: DatasetSource = { name: "problem", load: () => Promise.resolve({ train: data, test: data }) };
   const job = defineJob({
     name: "problem",
     data: source,
@@ -69,11 +69,15 @@ export async function train({ round, data, rounds, model, changes, onEvent }: Tr
     stop: { rounds },
     ...changes,
   });
-  // Every worker brings its own data.
-  const encoded = buildJob(job, { train: { contract, size: 0 } }, { lossBatches: [16], evaluationBatch: 16 });
+  return buildJob(job, { train: { contract, size: 0 } }, { lossBatches: [16], evaluationBatch: 16 });
+}
+
+/** Trains as a user's run would. */
+export async function train({ data, onEvent, ...training }: Training): Promise<Trained> {
+  const encoded = encodedJob(training);
   const outcome = await runInProcess({
     job: encoded,
-    train: whole,
+    train: data[0]!,
     workers: data.length,
     worker: (place) => ({ data: () => Promise.resolve(data[place]!) }),
     coordinator: { examples: undefined },
