@@ -18,4 +18,5 @@ export { step, type Stepped } from "./round/step.ts";
 export { type Disk, type LogFile, nodeDisk } from "./store/disk.ts";
 export { orderSeed, streamSeed } from "./round/random.ts";
 export type { RoundRecord, RunStatus } from "./store/database.ts";
-export { listRuns, type LoadedVersion, loadVersion, openRun, type RunSummary, type StoredRun } from "./store/runs.ts";
+export { type LoadedVersion, loadVersion } from "./store/loadVersion.ts";
+export { listRuns, openRun, type RunSummary, type StoredRun } from "./store/runs.ts";

@@ -9,7 +9,8 @@ import { createRun } from "../src/store/createRun.ts";
 import { type Disk, nodeDisk } from "../src/store/disk.ts";
 import { resumeRun } from "../src/store/resumeRun.ts";
 import type { RunStore } from "../src/store/runStore.ts";
-import { listRuns, loadVersion, openRun } from "../src/store/runs.ts";
+import { loadVersion } from "../src/store/loadVersion.ts";
+import { listRuns, openRun } from "../src/store/runs.ts";
 import { adam, makeJob } from "./harness.ts";
 
 const size = 2000;
@@ -215,7 +216,9 @@ describe("damage", () => {
     const bytes = readFileSync(file);
     bytes[bytes.length - 5]! ^= 1;
     writeFileSync(file, bytes);
-    await expect(loadVersion(directory, "abc123")).rejects.toThrow(/SHA-256/);
+    const loaded = await loadVersion(directory, "abc123");
+    expect(loaded).toMatchObject({ version: rounds, checkpoint: 3 });
+    expect(loaded.warnings.join()).toMatch(/checkpoint 6 is damaged.*SHA-256/);
     const { model, resumed } = await resume(directory);
     expect(resumed).toMatchObject({ version: rounds, checkpoint: 3 });
     expect(resumed.warnings.join()).toContain("checkpoint 6 is damaged");
@@ -246,6 +249,31 @@ describe("damage", () => {
 });
 
 describe("stored runs", () => {
+  it("that were killed give the newest committed version, and any between, from the log", async () => {
+    const weights = new Map<number, Float32Array>();
+    const directory = freshDirectory();
+    const killed = freshDirectory();
+    const model = await newModel();
+    const store = await createRun({ directory, checkpoint }, { run: "abc123", name: "test", job, manifest });
+    await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
+    await liveOn(store, model, {
+      from: 1,
+      onCommitted: (version) => {
+        weights.set(version, model.weights.slice());
+        if (version === rounds) cpSync(directory, killed, { recursive: true });
+      },
+    });
+    const newest = await loadVersion(killed, "abc123");
+    expect(newest).toMatchObject({ version: rounds, checkpoint: 6, warnings: [] });
+    expect(newest.weights).toEqual(weights.get(rounds));
+    const between = await loadVersion(killed, "abc123", 5);
+    expect(between).toMatchObject({ version: 5, checkpoint: 3 });
+    expect(between.weights).toEqual(weights.get(5));
+    const { resumed } = await resume(killed);
+    expect(resumed.version).toBe(rounds);
+    await resumed.store.close();
+  });
+
   it("are listed, opened by prefix, and loaded by version", async () => {
     const directory = freshDirectory();
     const model = await liveFirst({ directory });
@@ -256,7 +284,7 @@ describe("stored runs", () => {
     expect(newest).toMatchObject({ version: rounds, run: "abc123" });
     expect(newest.weights).toEqual(model.weights);
     expect((await loadVersion(directory, "abc", 6)).version).toBe(6);
-    await expect(loadVersion(directory, "abc", 1)).rejects.toThrow(/keeps versions 7, 6/);
+    await expect(loadVersion(directory, "abc", 1)).rejects.toThrow(/keeps versions 7, 6; 1 is not/);
     expect(() => openRun(directory, "zz")).toThrow(/no run zz/);
     expect(listRuns(join(directory, "absent"))).toEqual([]);
   });

@@ -38,6 +38,8 @@ export interface ResumedRun {
   readonly workers: readonly StoredWorker[];
   /** What an operator had changed when the run ended. */
   readonly changes: Changes | undefined;
+  /** Whether an operator had paused it; said among the warnings as well. */
+  readonly paused: boolean;
   /** What was found damaged. */
   readonly warnings: readonly string[];
 }
@@ -56,6 +58,8 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
     if ((database.lastRound()?.version ?? 0) > version) {
       warnings.push(`rounds after ${version} cannot be restored and are run again`);
     }
+    const { paused = false } = database.meta();
+    if (paused) warnings.push("the run was paused when its coordinator ended, and is so still: unpause it to go on");
     disk.transaction(database.sql, () => {
       database.dropRoundsAfter(version);
       database.putMeta({ ...database.meta(), status: "running", detail: "" });
@@ -70,6 +74,7 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
       last: database.lastRound(),
       workers: database.workers(),
       changes: database.meta().changes,
+      paused,
       warnings,
     };
   } catch (error) {
@@ -99,13 +104,16 @@ async function newestWhole(
   );
 }
 
-/** Steps the model from a checkpoint through every committed round that the logs still hold. */
-async function replay(
-  directory: string,
-  base: Checkpoint,
-  context: ResumeOptions & { database: RunDatabase; warnings: string[] },
-): Promise<number> {
-  const { model, database, warnings, hash, manifest, weighting } = context;
+export interface ReplayOptions extends Omit<ResumeOptions, "run"> {
+  readonly database: RunDatabase;
+  readonly warnings: string[];
+  /** The version to stop at; default the newest committed. */
+  readonly upTo?: number;
+}
+
+/** Steps the model from a checkpoint through every committed round that the logs still hold; the version that it reached. */
+export async function replay(directory: string, base: Checkpoint, context: ReplayOptions): Promise<number> {
+  const { model, database, warnings, hash, manifest, weighting, upTo = Infinity } = context;
   model.restore(base.weights, base.state);
   let { version } = base;
   const committed = new Map(database.rounds(version).map((round) => [round.version, round]));
@@ -118,7 +126,7 @@ async function replay(
     const next = bases[index + 1] ?? Infinity;
     for await (const record of readLog(at(directory, logFile(start)), manifest.size)) {
       // The round at the end of a log may have been cut off before its commit, and then run again in another way.
-      if (record.version !== version + 1 || record.version > next) break;
+      if (record.version !== version + 1 || record.version > Math.min(next, upTo)) break;
       const round = committed.get(record.version);
       if (round?.hash !== record.hash) break;
       const { learningRate } = round.progress.changes ?? {};

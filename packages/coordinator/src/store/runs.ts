@@ -1,11 +1,8 @@
 /** Stored runs, as those who list, evaluate and export them see them; reading disturbs no run under way. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { decodeJob, sharedParameters } from "@weft/protocol";
-import { createManifest } from "@weft/vector";
 import { RunError } from "../errors.ts";
-import { readWeights } from "./checkpoint.ts";
 import { openDatabase, type RoundRecord, type RunDatabase, type RunStatus } from "./database.ts";
-import { at, databaseFile, jobFile, versionFile } from "./layout.ts";
+import { at, databaseFile, jobFile } from "./layout.ts";
 import { isLocked } from "./lock.ts";
 
 export interface RunSummary {
@@ -38,14 +35,6 @@ export interface StoredRun {
   readonly rounds: readonly RoundRecord[];
 }
 
-export interface LoadedVersion {
-  readonly run: string;
-  readonly version: number;
-  readonly weights: Float32Array;
-  /** Its safetensors file. */
-  readonly path: string;
-}
-
 /** The runs under a directory, newest first. Directories that hold none are passed over. */
 export function listRuns(directory: string): RunSummary[] {
   return runIds(directory)
@@ -72,32 +61,6 @@ export function openRun(directory: string, run: string): StoredRun {
     job: new Uint8Array(readFileSync(at(path, jobFile))),
     rounds: database.rounds(),
   }));
-}
-
-/**
- * A version that lies whole on disk, by default the newest; of a run that was killed, the rounds since its last checkpoint
- * come back only by resuming it.
- *
- * @throws {RunError} when the version is not kept, {@link StoreError} when its file is damaged
- */
-export async function loadVersion(directory: string, run: string, version?: number): Promise<LoadedVersion> {
-  const id = findRun(directory, run);
-  const path = at(directory, id);
-  const checkpoints = withRun(directory, id, (database) => database.checkpoints());
-  const record = checkpoints.find((candidate) => version === undefined || candidate.version === version);
-  if (record === undefined) {
-    const kept = checkpoints.map((candidate) => candidate.version).join(", ");
-    throw new RunError(`run ${id} keeps versions ${kept || "(none)"}; ${version ?? "none"} is not among them`);
-  }
-  const { document } = decodeJob(new Uint8Array(readFileSync(at(path, jobFile))));
-  const manifest = createManifest(sharedParameters(document));
-  const file = at(path, versionFile(record.version));
-  return {
-    run: id,
-    version: record.version,
-    weights: await readWeights(file, manifest, record.versionSha256),
-    path: file,
-  };
 }
 
 /** Rounds of the run in a directory, in order: those after round `after`, at most `limit`. */

@@ -29,6 +29,7 @@ export function evalCommand(finish: Finish): Command {
     .action(async (run: string, flags: EvalFlags) => {
       const output = createOutput(flags);
       const model = await openModel(flags.runs, run, flags.version);
+      for (const warning of model.warnings) output.line(warning);
       const { document } = model.trainer.job;
       const dataset =
         flags.data === undefined

@@ -26,7 +26,8 @@ export function exportCommand(finish: Finish): Command {
     .addOption(jsonOption())
     .action(async (run: string, flags: ExportFlags) => {
       const output = createOutput(flags);
-      const { trainer, weights, version, run: id } = await openModel(flags.runs, run, flags.version);
+      const { trainer, weights, version, run: id, warnings } = await openModel(flags.runs, run, flags.version);
+      for (const warning of warnings) output.line(warning);
       const file = weightsFile(trainer, weights);
       try {
         await writeFile(flags.out, file);

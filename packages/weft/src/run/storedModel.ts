@@ -10,15 +10,17 @@ export interface StoredModel {
   readonly version: number;
   readonly weights: Float32Array;
   readonly trainer: Trainer;
+  /** What was found damaged on the way to it. */
+  readonly warnings: readonly string[];
 }
 
-/** @param version by default the newest that is whole on disk */
+/** @param version by default the newest committed; what is not whole on disk is made again from the run's log */
 export async function openModel(runs: string, run: string, version?: number): Promise<StoredModel> {
   useEngine({ threads: "auto" });
   const trainer = createTrainer(checkJob(openRun(runs, run).job));
   const loaded = await loadVersion(runs, run, version);
   const weights = await wholeModel(trainer, loaded.weights);
-  return { run: loaded.run, version: loaded.version, weights, trainer };
+  return { run: loaded.run, version: loaded.version, weights, trainer, warnings: loaded.warnings };
 }
 
 /** The weights by parameter name, with the job's name as metadata. */
