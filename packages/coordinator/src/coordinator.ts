@@ -250,9 +250,9 @@ function startingState(
   const expected = options.run?.expectedWorkers ?? 1;
   if (resumed === undefined) return initialState(plan, expected);
   if (resumed.last === undefined) {
-    const { changes = {} } = resumed;
-    return { ...initialState(changedPlan(plan, changes), expected), changes };
+    const { changes = {}, paused } = resumed;
+    return { ...initialState(changedPlan(plan, changes), expected), changes, paused };
   }
-  const { version, workers, last, changes } = resumed;
-  return resumedState(plan, { version, progress: last.progress, changes, workers, nowMs });
+  const { version, workers, last, changes, paused } = resumed;
+  return { ...resumedState(plan, { version, progress: last.progress, changes, workers, nowMs }), paused };
 }

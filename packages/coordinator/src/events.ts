@@ -97,6 +97,8 @@ export type CoordinatorEvent =
     }
   /** Workers were asked to measure a version, and none has. */
   | { readonly event: "unevaluated"; readonly round: number; readonly reason: string }
+  /** An operator lets no further round open, or lets them open again. */
+  | { readonly event: "paused" | "unpaused" }
   /** An operator has changed rules of the run: all changes in force. */
   | { readonly event: "changed"; readonly changes: Changes }
   | {

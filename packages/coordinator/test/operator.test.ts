@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { listRuns } from "../src/index.ts";
 import { openDatabase } from "../src/store/database.ts";
-import { adam, makeJob, startRun, type TestRun, until } from "./harness.ts";
+import { adam, makeJob, startRun, type TestRun, turns, until } from "./harness.ts";
 
 const directories: string[] = [];
 afterEach(() => {
@@ -84,6 +84,28 @@ describe("a change of the learning rate", () => {
     expect(() => buffered.coordinator.change({ quorum: { count: 1 } })).toThrow(/a buffered pace has none/);
     await buffered.coordinator.abort();
   });
+});
+
+it("a pause holds over a kill, and ends where the run ended in good order", async () => {
+  const directory = freshDirectory();
+  const start = async (resume?: string) =>
+    startRun({ job: job(), store: { directory, ...(resume ? { resume } : {}) } });
+  const first = await start();
+  first.coordinator.pause();
+  first.coordinator.pause();
+  const worker = first.join();
+  expect(first.of("paused")).toHaveLength(1);
+  await first.coordinator.abort();
+  const second = await start(first.coordinator.run);
+  expect(second.of("recovered")[0]!.warnings).toEqual([expect.stringMatching(/paused .* unpause it/)]);
+  const again = second.join({ resume: worker.resume });
+  await until(() => second.of("workerJoined").length === 1);
+  await turns(20);
+  expect(again.lastWork).toBeUndefined();
+  await second.coordinator.stop("for today");
+  const third = await start(first.coordinator.run);
+  third.join({ resume: worker.resume });
+  expect(await third.coordinator.finished).toMatchObject({ reason: "rounds", rounds });
 });
 
 it("a change of the quorum lets an open round close with what it has", async () => {

@@ -107,7 +107,8 @@ function giveOrders(draft: Draft, pace: BufferedPace): void {
   if (round === undefined || draft.state.paused || isFull(round, pace)) return;
   const { plan, version, attempt, tasks, workers } = draft.state;
   if (workers.present === 0) return;
-  const busy = [...tasks.keys()].filter((id) => isPresent(workers.get(id))).length;
+  let busy = tasks.size;
+  for (const { id } of workers.absent()) if (tasks.has(id)) busy -= 1;
   const count = workersOf(plan.cohort, workers.present) - busy;
   if (count <= 0) return;
   const ready = eligibleWorkers(draft.state).filter(
@@ -122,8 +123,6 @@ function giveOrders(draft: Draft, pace: BufferedPace): void {
   });
   for (const { id } of chosen) giveOrder(draft, id);
 }
-
-const isPresent = (worker: WorkerState | undefined) => worker !== undefined && worker.awaySinceMs === undefined;
 
 /** Every order on the version has ended without an update. */
 function tellWhy(draft: Draft, { round }: OpenRound): void {

@@ -8,6 +8,8 @@ export interface Draft {
   readonly effects: RunEffect[];
   readonly nowMs: number;
   readonly counts: CountRule;
+  /** The state's tasks, once they are this step's own and may be changed in place until it ends. */
+  tasks?: Map<string, Task>;
 }
 
 export function change(draft: Draft, fields: Partial<RunState>): void {
@@ -55,14 +57,20 @@ export function dropUpload(draft: Draft, member: Member): void {
 export const late: Verdict = { accepted: false, code: "late", text: "the round has closed" };
 
 export function putTask(draft: Draft, task: Task): void {
-  change(draft, { tasks: new Map(draft.state.tasks).set(task.worker, task) });
+  ownTasks(draft).set(task.worker, task);
 }
 
 export function removeTask(draft: Draft, worker: string): void {
-  if (!draft.state.tasks.has(worker)) return;
-  const tasks = new Map(draft.state.tasks);
-  tasks.delete(worker);
-  change(draft, { tasks });
+  if (draft.state.tasks.has(worker)) ownTasks(draft).delete(worker);
+}
+
+/** With a thousand tasks, a copy for every change would be most of a step's time. */
+function ownTasks(draft: Draft): Map<string, Task> {
+  if (draft.tasks === undefined) {
+    draft.tasks = new Map(draft.state.tasks);
+    change(draft, { tasks: draft.tasks });
+  }
+  return draft.tasks;
 }
 
 /** Ends a task without its update; `why` is the verdict on an upload that was arriving. */

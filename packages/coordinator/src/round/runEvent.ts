@@ -127,6 +127,7 @@ export type RunEffect =
   /** Forget these workers' identities. */
   | { readonly kind: "forget"; readonly workers: readonly string[] }
   | { readonly kind: "changed"; readonly changes: Changes }
+  | { readonly kind: "paused"; readonly paused: boolean }
   | { readonly kind: "reopened"; readonly round: number; readonly attempt: number; readonly reason: string }
   | { readonly kind: "gathering"; readonly workers: number; readonly expected: number }
   /** Send a `tick` at this time; replaces the one before. */

@@ -69,10 +69,8 @@ function apply(draft: Draft, event: RunEvent): void {
       change(draft, { ending: { reason: "stopped", detail: event.detail } });
       break;
     case "pause":
-      change(draft, { paused: true });
-      break;
     case "unpause":
-      change(draft, { paused: false });
+      setPaused(draft, event.kind === "pause");
       break;
     case "change":
       changeRules(draft, event.changes);
@@ -91,6 +89,12 @@ function noteCommitted(draft: Draft, metrics: Readonly<Record<string, number>> |
   change(draft, { version: round, progress: after, attempt: 0, phase: { kind: "gathering" } });
   if (metrics !== undefined) noteMetrics(draft, round, metrics);
   pruneRemembered(draft);
+}
+
+function setPaused(draft: Draft, paused: boolean): void {
+  if (paused === draft.state.paused) return;
+  change(draft, { paused });
+  draft.effects.push({ kind: "paused", paused });
 }
 
 /** An operator's changes hold from now on; those made before stay in force. */

@@ -17,7 +17,7 @@ import { bufferedPace } from "./plan.ts";
 import { type Report, withReport } from "./record.ts";
 import type { RunEvent } from "./runEvent.ts";
 import { lateRule, stalenessWeight } from "./staleness.ts";
-import type { OpenRound, RunState, Task, WorkerState } from "./state.ts";
+import type { OpenRound, RunState, Task } from "./state.ts";
 
 type Begun = Extract<RunEvent, { kind: "updateBegun" }>;
 
@@ -145,14 +145,13 @@ export function benchWorker(draft: Draft, id: string): void {
   putWorker(draft, { ...worker, misses, benchedUntil: draft.state.version + 2 + 2 ** Math.min(misses - 1, 6) });
 }
 
-/** Ends the tasks of workers that are gone, or away too long to be waited for. */
+/** Ends the tasks of workers that are away too long to be waited for; those of workers that left ended with that. */
 export function dropTasksOfAbsent(draft: Draft): void {
-  const { workers, plan } = draft.state;
-  for (const task of draft.state.tasks.values()) {
-    if (isWaitedFor(workers.get(task.worker), draft.nowMs, plan.gatherMs)) continue;
+  const { workers, plan, tasks } = draft.state;
+  if (tasks.size === 0) return;
+  for (const { id, awaySinceMs } of workers.absent()) {
+    const task = tasks.get(id);
+    if (task === undefined || awaySinceMs === undefined || draft.nowMs < awaySinceMs + plan.gatherMs) continue;
     endTask(draft, task, { accepted: false, code: "left", text: "the worker has left" });
   }
 }
-
-const isWaitedFor = (worker: WorkerState | undefined, nowMs: number, gatherMs: number): boolean =>
-  worker !== undefined && (worker.awaySinceMs === undefined || nowMs < worker.awaySinceMs + gatherMs);

@@ -4,7 +4,7 @@ import type { RunEffect } from "../round/runEvent.ts";
 
 export type Announced = Extract<
   RunEffect,
-  { kind: "reopened" | "gathering" | "evaluated" | "unevaluated" | "changed" }
+  { kind: "reopened" | "gathering" | "evaluated" | "unevaluated" | "changed" | "paused" }
 >;
 
 export function announcementOf(effect: Announced): CoordinatorEvent {
@@ -19,6 +19,8 @@ export function announcementOf(effect: Announced): CoordinatorEvent {
     }
     case "unevaluated":
       return { event: "unevaluated", round: effect.version, reason: effect.reason };
+    case "paused":
+      return { event: effect.paused ? "paused" : "unpaused" };
     case "changed":
       return { event: "changed", changes: effect.changes };
   }

@@ -6,7 +6,6 @@ import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
 import type { RunEffect } from "../round/runEvent.ts";
-import type { Changes } from "../round/state.ts";
 import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
 import { EarlierVersions } from "../session/deltas.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
@@ -174,15 +173,12 @@ export class Committer {
     return metrics;
   }
 
-  /** Workers have measured a version. */
-  noteEvaluation(version: number, metrics: Readonly<Record<string, number>>): void {
-    if (version === this.version) this.#evaluated = { version, metrics };
-  }
-
-  /** What an operator changed holds over a restart, before a round was made under it. */
-  saveChanges(changes: Changes): void {
+  /** Workers have measured a version; or an operator has said what holds over a restart, even before a round is made under it. */
+  note(effect: Extract<RunEffect, { kind: "evaluated" | "changed" | "paused" }>): void {
     const { store } = this.#parts;
-    store?.saveMeta({ ...store.meta(), changes });
+    if (effect.kind === "changed") store?.saveMeta({ ...store.meta(), changes: effect.changes });
+    else if (effect.kind === "paused") store?.saveMeta({ ...store.meta(), paused: effect.paused });
+    else if (effect.version === this.version) this.#evaluated = { version: effect.version, metrics: effect.metrics };
   }
 
   /** The last evaluation of the newest version, or its round's training means. */
@@ -193,7 +189,8 @@ export class Committer {
   /** Resolves when it is written. */
   async saveMeta(changes: Pick<RunMeta, "status" | "detail">): Promise<void> {
     const { store, patience } = this.#parts;
-    store?.saveMeta({ ...store.meta(), ...changes, metrics: this.metrics });
+    // A run that ends in good order goes on when it is resumed, paused or not.
+    store?.saveMeta({ ...store.meta(), ...changes, paused: false, metrics: this.metrics });
     await patience.until(() => store?.writeOwed());
   }
 

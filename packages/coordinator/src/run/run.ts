@@ -264,15 +264,13 @@ export class Run implements SessionHost {
         });
         break;
       case "evaluated":
-        this.#parts.committer.noteEvaluation(effect.version, effect.metrics);
+      case "changed":
+      case "paused":
+        this.#parts.committer.note(effect);
         emit(announcementOf(effect));
         break;
       case "forget":
         this.#parts.session.identities.forget(effect.workers);
-        break;
-      case "changed":
-        this.#parts.committer.saveChanges(effect.changes);
-        emit(announcementOf(effect));
         break;
       case "unevaluated":
       case "reopened":

@@ -62,6 +62,7 @@ export interface RunMeta {
   readonly metrics: Readonly<Record<string, number>>;
   /** What an operator has changed of the job's rules. */
   readonly changes?: Changes | undefined;
+  readonly paused?: boolean | undefined;
 }
 
 const schema = `
@@ -100,6 +101,7 @@ const metaSchema = z.object({
   detail: z.string(),
   metrics: figures,
   changes: changesSchema.optional(),
+  paused: z.boolean().optional(),
 });
 const progressSchema = z.object({
   epoch: z.int(),
