@@ -1,5 +1,7 @@
 /** What a combine rule is: how the updates of a round become one, block by block. */
 
+import type { Slab } from "@weft/vector";
+
 /** What a round promises about its updates. */
 export interface CombinationOptions {
   /** Elements of the flat vector. */
@@ -10,6 +12,8 @@ export interface CombinationOptions {
   readonly bound: number;
   /** Largest weight of an update, an integer. */
   readonly maxWeight: number;
+  /** Memory for sums, which each take 8 bytes (`createAccumulator`); its own if absent. */
+  readonly slabs?: readonly Slab[] | undefined;
 }
 
 /**
@@ -18,12 +22,13 @@ export interface CombinationOptions {
  */
 export interface Combination {
   /**
-   * Folds one block of an update in, as soon as it arrives. Values are read, not kept.
+   * Folds one block of an update in, as soon as it arrives. Values are read, not kept. Returns the sum of their squares, to
+   * some 1e-6.
    *
    * @param weight the examples behind the update: the same integer for all its blocks; zero contributes nothing
    * @throws {LengthError | ValueError | WeightError | GridError} as `Accumulator.addBlock` does
    */
-  add(block: number, values: Float32Array, weight: number): void;
+  add(block: number, values: Float32Array, weight: number): number;
   /** Takes a block of an update out again, with the arguments it was added with, leaving no trace. */
   subtract(block: number, values: Float32Array, weight: number): void;
   /**
@@ -42,6 +47,8 @@ export interface Combination {
   result(block: number, out: Float32Array, totalWeight?: number): void;
   /** Forgets all updates; the memory serves the next round. */
   reset(): void;
+  /** The last call: what memory it was given is its owner's again. */
+  close(): void;
 }
 
 /** A rule that folds blocks in as they arrive: its memory does not grow with the number of updates. */

@@ -166,14 +166,15 @@ async function assemble(
   { run, stored, log, clock, emit, hosting: { admission } }: Surroundings,
 ) {
   const prepared = prepareJob(stored ?? givenJob(options));
-  const { encoded, job, manifest, codecs, uploads } = prepared;
+  const { encoded, job, manifest, codecs, uploads, room } = prepared;
   const { document } = job;
   if (document.round.evaluation?.on === "coordinator" && options.evaluate === undefined) {
     throw new CoordinatorOptionsError("the job wants versions evaluated on the coordinator; give `evaluate`");
   }
   const examples = serveExamples(document, options);
   const layout = layoutOf(document, manifest);
-  const model = await ServerModel.create(document.round.server, await initialWeights(job, manifest), layout);
+  const weights = await initialWeights(job, manifest, room?.version);
+  const model = await ServerModel.create(document.round.server, weights, { layout, room });
   const opened =
     options.store &&
     (await openStore({ ...options.store, nowMs: () => clock.now() }, model, {

@@ -2,6 +2,7 @@
 import { type DecodedJob, decodeJob, type JobDocument, ProtocolError, sharedParameters } from "@weft/protocol";
 import { createManifest, type Manifest, openCodec, type VectorCodec, WeftError as VectorError } from "@weft/vector";
 import { CoordinatorOptionsError } from "./errors.ts";
+import { type ModelMemory, modelMemory } from "./model/modelMemory.ts";
 import type { RunOptions } from "./options.ts";
 import type { RunPlan } from "./round/plan.ts";
 import { Uploads } from "./uploads/uploads.ts";
@@ -13,6 +14,8 @@ export interface PreparedJob {
   readonly manifest: Manifest;
   readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
   readonly uploads: Uploads;
+  /** Where a large model's versions and sums lie. */
+  readonly room: ModelMemory | undefined;
 }
 
 const defaultGatherMs = 10_000;
@@ -27,7 +30,8 @@ export function prepareJob(encoded: Uint8Array): PreparedJob {
     }
     const manifest = createManifest(sharedParameters(document));
     const codecs = { up: openCodec(document.codec.up, manifest), down: openCodec(document.codec.down, manifest) };
-    return { encoded, job, manifest, codecs, uploads: new Uploads(document, codecs.up) };
+    const room = modelMemory(manifest.size);
+    return { encoded, job, manifest, codecs, uploads: new Uploads(document, codecs.up, { room }), room };
   } catch (cause) {
     if (!(cause instanceof ProtocolError) && !(cause instanceof VectorError)) throw cause;
     throw new CoordinatorOptionsError(cause.message, { cause });

@@ -83,7 +83,7 @@ it("an upload that sums close under is counted in the next as if it had come the
       fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 4 }),
       fc.boolean(),
       async (budget, cuts, startsAside) => {
-        const uploads = new Uploads(document, codec, budget);
+        const uploads = new Uploads(document, codec, { budgetBytes: budget });
         uploads.open(3, 10);
         const id = uploads.announce(message);
         if (startsAside) uploads.hold(id);

@@ -61,7 +61,7 @@ it("an upload taken out half-way leaves the sums as if it had never come, in mem
       fc.constantFrom(1000, 65_537, 262_144),
       fc.integer({ min: 0, max: size * 4 }),
       async (budget, chunkBytes, breakAt) => {
-        const uploads = new Uploads(document, codec, budget);
+        const uploads = new Uploads(document, codec, { budgetBytes: budget });
         uploads.open(3, 10);
         await add(uploads, 1);
         const half = uploads.announce(message);

@@ -57,7 +57,17 @@ export interface BackendOptions extends WasmBackendOptions {
 export function createBackend(options: BackendOptions): WasmBackend {
   const { relaxed = true, blas = "off", threads: wanted = 1, worthMs, blasForAll } = options;
   const library = findBlas(blas);
-  const engine = new Engine({ threads: threadCount(wanted), blas: library, worthMs });
+  const begin = () => new Engine({ threads: threadCount(wanted), blas: library, worthMs });
+  let engine = begin();
+  /** Executables that are not disposed of yet. */
+  let live = 0;
+  /** WebAssembly's memory cannot shrink: once nobody uses it, what a large program has left behind goes as a whole. */
+  const onDispose = () => {
+    live -= 1;
+    if (live > 0 || engine.regions.memory.buffer.byteLength <= mostIdleBytes) return;
+    engine.dispose();
+    engine = begin();
+  };
   const kernels = kernelTable({
     relaxed: relaxed && hasRelaxedSimd(),
     native: library && { all: blasForAll },
@@ -73,11 +83,16 @@ export function createBackend(options: BackendOptions): WasmBackend {
     compile: (program: Program, { aliases = new Map<number, number>() }: CompileOptions = {}) => {
       const plan = plans.get(program, aliases, () => compilePlan(program, { aliases, kernels }));
       const base = engine.regions.allocate(plan.bytes);
-      return new WasmExecutable(engine, { ...plan, steps: moveSteps(plan.steps, (address) => address + base) }, base);
+      live += 1;
+      const steps = moveSteps(plan.steps, (address) => address + base);
+      return new WasmExecutable(engine, { ...plan, steps }, base, onDispose);
     },
     dispose: () => engine.dispose(),
   };
 }
+
+/** Memory that is kept for programs to come when there are none. */
+const mostIdleBytes = 96 * 2 ** 20;
 
 function threadCount(wanted: number | "auto"): number {
   const count = wanted === "auto" ? Math.min(navigator.hardwareConcurrency, mostByItself) : wanted;

@@ -12,9 +12,11 @@ export class WasmExecutable implements Executable {
   readonly #steps: BoundSteps;
   #lent: WasmResident[] = [];
   #disposed = false;
+  readonly #onDispose: () => void;
 
   /** `base` is the address of a region of `plan.bytes` bytes, which the executable gives back when it is disposed of. */
-  constructor(engine: Engine, plan: Plan, base: number) {
+  constructor(engine: Engine, plan: Plan, base: number, onDispose: () => void = () => undefined) {
+    this.#onDispose = onDispose;
     this.#engine = engine;
     this.#plan = plan;
     this.#base = base;
@@ -39,6 +41,7 @@ export class WasmExecutable implements Executable {
     for (const resident of this.#lent) resident.moveOut();
     this.#steps.release();
     this.#engine.regions.release(this.#base, this.#plan.bytes);
+    this.#onDispose();
   }
 
   #copyIn(inputs: readonly (TensorData | Resident)[]): void {

@@ -1,14 +1,20 @@
 /** Version 0: what the job's own initialisation program gives for its seed, of what workers share. */
 import type { DecodedJob } from "@weft/protocol";
 import { decode, currentBackend, isResident, sizeOf, WeftError } from "@weft/tensor";
-import type { Manifest } from "@weft/vector";
+import { allFinite, type Manifest } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
+import { letGo } from "./letGo.ts";
 
 /**
+ * @param flat room for it, filled with zeros
  * @throws {CoordinatorOptionsError} when the program does not make the parameters that the job lists, or makes values that
  *   are not finite
  */
-export async function initialWeights({ document, program }: DecodedJob, manifest: Manifest): Promise<Float32Array> {
+export async function initialWeights(
+  { document, program }: DecodedJob,
+  manifest: Manifest,
+  flat: Float32Array = new Float32Array(manifest.size),
+): Promise<Float32Array> {
   const initialize = decodeInitialize(program(document.programs.initialize));
   const types = initialize.outputs.length;
   const { parameters } = document;
@@ -21,7 +27,6 @@ export async function initialWeights({ document, program }: DecodedJob, manifest
   const key = Uint32Array.of(document.seed % 2 ** 32, Math.floor(document.seed / 2 ** 32));
   const outputs = await executable.run([key]);
   // What is a worker's own is not here, and control variates begin at 0.
-  const flat = new Float32Array(manifest.size);
   for (const { name, shape, offset, kind } of manifest.entries) {
     if (kind === "control") continue;
     const output = outputs[parameters.findIndex((parameter) => parameter.name === name)];
@@ -32,10 +37,11 @@ export async function initialWeights({ document, program }: DecodedJob, manifest
       );
     }
     flat.set(values, offset);
+    letGo(values);
   }
   executable.dispose();
-  const bad = flat.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
+  if (!allFinite(flat)) {
+    const bad = flat.findIndex((value) => !Number.isFinite(value));
     throw new CoordinatorOptionsError(`the job's initialisation gives ${String(flat[bad])} at element ${bad}`);
   }
   return flat;

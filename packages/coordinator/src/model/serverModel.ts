@@ -1,8 +1,11 @@
 /** The model as the coordinator holds it: one flat vector and the server optimiser's state, stepped in runs of blocks. */
-import { isResident, type TensorData } from "@weft/tensor";
+import { setImmediate } from "node:timers/promises";
+import { allocate, isResident, type TensorData, type TensorType } from "@weft/tensor";
 import { blockElements } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
 import { isPlain, type ModelLayout, plainLayout } from "./layout.ts";
+import { letGo } from "./letGo.ts";
+import type { ModelMemory } from "./modelMemory.ts";
 import { compileServerStep, type ServerStep, type StepValue } from "./serverStep.ts";
 
 /** Writes the combined update of a block. */
@@ -14,16 +17,17 @@ export type UpdateSink = (update: Float32Array) => Promise<void> | undefined;
 /** The optimiser's state by part; a part is a vector over all parameters, or a scalar. */
 export type OptimizerState = readonly TensorData[];
 
-/**
- * Elements stepped at once. A model that fits in one run keeps parameters and state in the backend's memory from step to
- * step; of larger ones only as much is there at a time, so that their size is not held twice.
- */
-const runElements = 16 * blockElements;
+/** A model no larger than this is stepped at once, and stays, with its state, in the backend's memory from step to step. */
+const residentElements = 16 * blockElements;
+/** Elements of larger ones stepped at once, so that their size is not held twice: some milliseconds' work. */
+const runElements = 4 * blockElements;
 
 export interface StepOptions {
   readonly sink?: UpdateSink | undefined;
   /** Part of all workers, or of their examples, that the update stands for: what is remembered of all moves by it. */
   readonly share?: number;
+  /** Whether the version before may still be read: then its memory is not used again. */
+  readonly isRead?: () => boolean;
 }
 
 interface ModelRun {
@@ -35,6 +39,7 @@ interface ModelRun {
   step: ServerStep | undefined;
   /** The parameters as the last step left them in the backend's memory, when they stay there. */
   parameters: StepValue | undefined;
+  /** Of a model in several runs, parts of the whole vectors. */
   state: readonly StepValue[];
 }
 
@@ -44,16 +49,21 @@ export class ServerModel {
   /** Two, so that one can be written out while the next is filled. */
   readonly #updates: readonly [Float32Array, Float32Array];
   readonly #layout: ModelLayout;
+  readonly #room: ModelMemory | undefined;
+  /** Of a model in several runs: the parts of its state that are vectors. */
+  readonly #wholes: Wholes;
   /** H of FedDyn, over the elements that the optimiser steps: what the mean of all changes has added up to. */
   #memory: Float32Array | undefined;
   #weights: Float32Array;
   #spec: unknown;
 
-  private constructor(spec: unknown, runs: readonly ModelRun[], { weights, layout }: Start) {
+  private constructor(spec: unknown, runs: readonly ModelRun[], { weights, layout, room, wholes }: Start) {
     this.#spec = spec;
     this.size = weights.length;
     this.#runs = runs;
     this.#layout = layout;
+    this.#room = room;
+    this.#wholes = wholes;
     this.#memory = layout.remembers ? new Float32Array(layout.stepped) : undefined;
     this.#weights = weights;
     const [first, second] = runs.map(({ start, end }) => new Float32Array(end - start));
@@ -61,21 +71,29 @@ export class ServerModel {
     this.#updates = [first ?? none, second ?? none];
   }
 
-  /** @throws {OptimizerError} for a specification that names no optimiser */
+  /**
+   * @param room where versions lie; those given are then `room.version`
+   * @throws {OptimizerError} for a specification that names no optimiser
+   */
   static async create(
     spec: unknown,
     weights: Float32Array,
-    layout: ModelLayout = plainLayout(weights.length),
+    { layout = plainLayout(weights.length), room }: CreateOptions = {},
   ): Promise<ServerModel> {
     const runs: ModelRun[] = [];
     const stepFor = compileSteps(spec, weights.length);
-    for (let start = 0; start < weights.length; start += runElements) {
-      const end = Math.min(start + runElements, weights.length);
+    const length = weights.length > residentElements ? runElements : residentElements;
+    const stateTypes = stepFor(Math.min(length, layout.stepped))?.stateTypes ?? [];
+    const wholes = weights.length > length ? stateTypes.map((type) => wholeOf(type, layout.stepped)) : [];
+    for (let start = 0; start < weights.length; start += length) {
+      const end = Math.min(start + length, weights.length);
       const stepped = Math.max(start, Math.min(end, layout.stepped));
       const step = stepFor(stepped - start);
-      runs.push({ start, end, stepped, step, parameters: undefined, state: (await step?.initialize()) ?? [] });
+      const run: ModelRun = { start, end, stepped, step, parameters: undefined, state: [] };
+      run.state = settled(run, (await step?.initialize()) ?? [], wholes);
+      runs.push(run);
     }
-    return new ServerModel(spec, runs, { weights, layout });
+    return new ServerModel(spec, runs, { weights, layout, room, wholes });
   }
 
   /**
@@ -95,23 +113,24 @@ export class ServerModel {
     this.restore(weights, state);
   }
 
-  /** The vector of the present version. Never changed in place: a step makes another, so that it can be sent meanwhile. */
+  /**
+   * The vector of the present version. A step makes another, so that it can be sent meanwhile; of a large model the step after
+   * that may overwrite it.
+   */
   get weights(): Float32Array {
     return this.#weights;
   }
 
-  /** A copy. */
+  /** Whether a step leaves nothing of the sums that it consumes. */
+  get overwritesSums(): boolean {
+    return this.#room !== undefined;
+  }
+
+  /** As it is until the next step. */
   state(): OptimizerState {
-    const types = this.#runs[0]?.step?.stateTypes ?? [];
-    const parts = types.map(({ shape }, part) => {
-      const values = this.#runs.filter(({ step }) => step !== undefined).map(({ state }) => read(state[part]));
-      const [first] = values;
-      if (first === undefined || shape.length === 0 || values.length === 1) return first ?? new Float32Array();
-      const whole = new Float32Array(this.#layout.stepped);
-      for (const [i, { start }] of this.#runs.entries()) whole.set(values[i] ?? [], start);
-      return whole;
-    });
-    return this.#memory === undefined ? parts : [...parts, this.#memory.slice()];
+    const [first] = this.#runs;
+    const parts = first?.state.map((part, i) => this.#wholes[i] ?? read(part)) ?? [];
+    return this.#memory === undefined ? parts : [...parts, this.#memory];
   }
 
   /** Puts a stored version in place. */
@@ -127,27 +146,29 @@ export class ServerModel {
       const types = run.step.stateTypes;
       const fits = types.every(({ shape }, part) => state[part]?.length === (shape.length === 0 ? 1 : stepped));
       if (!fits || state.length !== types.length) throw unfit();
-      run.state = types.map(({ shape }, part) => {
+      const parts = types.map(({ shape }, part) => {
         const values = state[part] ?? new Float32Array();
         return shape.length === 0 ? values : values.slice(run.start, run.stepped);
       });
+      run.state = settled(run, parts, this.#wholes);
     }
     if (this.#memory !== undefined) {
       if (!(memory instanceof Float32Array) || memory.length !== stepped) throw unfit();
-      this.#memory = memory.slice();
+      this.#memory.set(memory);
     }
-    this.#weights = weights;
+    this.#weights = this.#room?.version ?? weights;
+    if (this.#weights !== weights) this.#weights.set(weights);
   }
 
-  /** Steps to the next version. */
-  async step(source: UpdateSource, { sink, share = 1 }: StepOptions = {}): Promise<void> {
-    const [only, another] = this.#runs;
-    const isResidentModel = only !== undefined && another === undefined && isPlain(this.#layout, this.size);
-    const next = isResidentModel ? undefined : new Float32Array(this.size);
+  /** Steps to the next version. While it does, others have their turn of the event loop. */
+  async step(source: UpdateSource, { sink, share = 1, isRead = () => false }: StepOptions = {}): Promise<void> {
+    const isResidentModel = this.#runs.length === 1 && isPlain(this.#layout, this.size);
+    const next = isResidentModel ? undefined : (this.#room?.next ?? new Float32Array(this.size));
     let result: TensorData | undefined;
     const kept: (Promise<void> | undefined)[] = [];
     for (const [index, run] of this.#runs.entries()) {
       const { start, end } = run;
+      if (index > 0) await setImmediate();
       await kept[index - 2];
       const update = (this.#updates[index % 2] ?? new Float32Array()).subarray(0, end - start);
       for (let at = start; at < end; at += blockElements) {
@@ -156,11 +177,15 @@ export class ServerModel {
       kept.push(sink?.(update));
       result = await this.#stepRun(run, this.#gradientOf(run, update, share));
       if (next === undefined) continue;
-      if (result !== undefined) next.set(result, start);
+      if (result !== undefined) {
+        next.set(result, start);
+        letGo(result);
+      }
       this.#moveOthers(run, update, { next, share });
     }
     for (const written of kept) await written;
-    const weights = next ?? result;
+    this.#room?.advance(isRead());
+    const weights = this.#room?.version ?? next ?? result;
     if (!(weights instanceof Float32Array)) throw new Error("an optimiser gave parameters of another type than f32");
     this.#weights = weights;
   }
@@ -171,7 +196,7 @@ export class ServerModel {
     const before = run.parameters ?? this.#weights.subarray(run.start, run.stepped);
     const { parameters, state } = await run.step.run(before, gradient, run.state);
     run.parameters = isResident(parameters) && isPlain(this.#layout, this.size) ? parameters : undefined;
-    run.state = state;
+    run.state = settled(run, state, this.#wholes);
     return read(parameters);
   }
 
@@ -204,12 +229,35 @@ export class ServerModel {
   }
 }
 
-interface Start {
+/** By part of the state; undefined for a scalar. */
+type Wholes = readonly (TensorData | undefined)[];
+
+interface CreateOptions {
+  readonly layout?: ModelLayout;
+  readonly room?: ModelMemory | undefined;
+}
+
+interface Start extends Required<CreateOptions> {
   readonly weights: Float32Array;
-  readonly layout: ModelLayout;
+  readonly wholes: Wholes;
 }
 
 const unfit = () => new CoordinatorOptionsError("the stored optimiser state does not fit the job's server optimiser");
+
+const wholeOf = ({ shape, dtype }: TensorType, elements: number): TensorData | undefined =>
+  shape.length === 0 ? undefined : allocate(dtype, elements);
+
+/** The state of a run, moved to where it belongs in whole vectors. */
+function settled({ start, stepped }: ModelRun, state: readonly StepValue[], wholes: Wholes): readonly StepValue[] {
+  return state.map((part, i) => {
+    const place = wholes[i]?.subarray(start, stepped);
+    if (place === undefined) return part;
+    const values = read(part);
+    place.set(values);
+    letGo(values);
+    return place;
+  });
+}
 
 function read(value: StepValue | undefined): TensorData {
   if (value === undefined) return new Float32Array();
@@ -221,7 +269,7 @@ function compileSteps(spec: unknown, size: number): (elements: number) => Server
   const steps = new Map<number, ServerStep>();
   return (elements) => {
     if (elements === 0) return undefined;
-    const step = steps.get(elements) ?? compileServerStep(spec, elements, size <= runElements);
+    const step = steps.get(elements) ?? compileServerStep(spec, elements, size <= residentElements);
     steps.set(elements, step);
     return step;
   };

@@ -39,6 +39,17 @@ export interface RoundTraffic extends RoundTrafficEntries {
   readonly counted: readonly CountedUpdate[];
 }
 
+/** One who is sent versions. */
+export interface Recipient {
+  /** Whether it holds the version of that hash. */
+  holds(hash: string): boolean;
+  /** Whether some of that version's bytes may still be on their way to it, from where they lie. */
+  mayRead(hash: string): boolean;
+}
+
+const some = (recipients: ReadonlySet<Recipient>, is: (recipient: Recipient) => boolean): boolean =>
+  [...recipients].some(is);
+
 export interface Checkpointed {
   readonly path: string;
   readonly ms: number;
@@ -97,7 +108,7 @@ export class Committer {
   async commit(
     effect: CommitEffect,
     traffic: () => RoundTraffic,
-    isHeld: (hash: string) => boolean,
+    recipients: ReadonlySet<Recipient>,
   ): Promise<RoundRecord> {
     const { model, uploads, store, document, codec, patience } = this.#parts;
     const { round, attempt, cohort, progress, learningRate } = effect;
@@ -106,13 +117,20 @@ export class Committer {
     if (learningRate !== undefined) model.setLearningRate(learningRate);
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
     uploads.close(effect.uploads);
-    store?.beginRound(round);
+    store?.beginRound(round, model.overwritesSums ? (write) => patience.until(write) : undefined);
+    const { hash: before } = this.#broadcast;
     await model.step(
       (block, out) => {
         uploads.combine(block, out);
       },
-      { sink: (update) => store?.logUpdate(update), share: shareOf({ updates, examples, progress }, weighting) },
+      {
+        sink: (update) => store?.logUpdate(update),
+        share: shareOf({ updates, examples, progress }, weighting),
+        isRead: () => some(recipients, (recipient) => recipient.mayRead(before)),
+      },
     );
+    if (model.overwritesSums) uploads.release();
+    const isHeld = (hash: string) => some(recipients, (recipient) => recipient.holds(hash));
     const encoded = await encodeBroadcastInTurns(round, model.weights, codec);
     this.#earlier.keep(this.#broadcast);
     const broadcast = { ...encoded, deltas: await this.#earlier.deltasTo(encoded, isHeld) };

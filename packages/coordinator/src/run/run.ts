@@ -321,7 +321,7 @@ export class Run implements SessionHost {
     const record = await committer.commit(
       effect,
       () => ({ ...this.#traffic.sinceLast(), ms: session.clock.now() - effect.openedMs, counted }),
-      (hash) => [...this.#joined].some((joined) => joined.holds(hash)),
+      this.#sessions,
     );
     // With every worker in this process nothing else would let timers and sockets have their turn.
     await setImmediate();

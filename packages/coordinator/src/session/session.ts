@@ -83,6 +83,8 @@ export class Session {
   /** Hashes of the versions that the worker holds for certain. */
   readonly #whole = new Set<string>();
   /** The version sent over this connection last, or held from before. */
+  /** Versions sent whole, by hash, until the worker shows that it has them. */
+  readonly #reading = new Map<string, number>();
   #heldVersion: number | undefined;
   /** Gives up sending a version; undefined when none is on its way. */
   #sending: AbortController | undefined;
@@ -139,6 +141,7 @@ export class Session {
     const way = delta && { from: delta.from, hash: delta.hash };
     const message = { kind: "weights", run: this.#context.run, version, codec, hash, offset, delta: way } as const;
     void this.send(message, payload.subarray(offset), sending.signal).then((isSent) => {
+    if (delta === undefined) this.#reading.set(hash, version);
       if (this.#sending === sending) this.#sending = undefined;
       if (isSent) this.#keptBy(hash);
     });
@@ -151,6 +154,16 @@ export class Session {
   }
 
   /** Whether the worker holds the version of that hash. */
+  /** Whether bytes of that version may still be on their way, from where they lie. */
+  mayRead(hash: string): boolean {
+    return this.#reading.has(hash);
+  }
+
+  /** The worker answers on a version, so it has it; whatever was sent before that has left. */
+  #hasRead(version: number): void {
+    for (const [hash, sent] of this.#reading) if (sent <= version) this.#reading.delete(hash);
+  }
+
   holds(hash: string): boolean {
     return this.#whole.has(hash);
   }
@@ -191,7 +204,7 @@ export class Session {
         break;
       case "update":
         if (this.#stage !== "ready" || payload === undefined) this.#violation("update before ready");
-        else this.#context.host.update(this, message, payload).catch((error: unknown) => this.#fail(error));
+        else this.#update(message, payload);
         break;
       case "prefetch":
         if (this.#stage === "ready") this.#sendVersion(this.#context.host.newest());
@@ -211,6 +224,11 @@ export class Session {
   }
 
   #hello(hello: MessageOf<"hello">): void {
+  #update(message: MessageOf<"update">, payload: IncomingPayload): void {
+    this.#hasRead(message.version);
+    this.#context.host.update(this, message, payload).catch((error: unknown) => this.#fail(error));
+  }
+
     if (this.#stage !== "hello") {
       this.#violation("hello twice");
       return;

@@ -16,6 +16,11 @@ const tailMagic = 0x45525457; // "WTRE"
 /** Bytes of a record for a vector of `elements`. */
 export const recordBytes = (elements: number) => headBytes + 4 * elements + tailBytes;
 
+/** Carries a write out, again if need be. */
+export type Retry = <T>(write: () => Promise<T>) => Promise<T>;
+
+const once: Retry = (write) => write();
+
 /** Appends records part by part, as the combined update is made. */
 export class LogWriter {
   readonly #file: LogFile;
@@ -24,12 +29,15 @@ export class LogWriter {
   /** Where the record begins that was begun last. */
   #start = 0;
   #underway: Promise<void>[] = [];
+  #retry: Retry = once;
 
   constructor(file: LogFile) {
     this.#file = file;
   }
 
-  begin(version: number, elements: number): void {
+  /** @param retry how each write of the record is tried */
+  begin(version: number, elements: number, retry: Retry = once): void {
+    this.#retry = retry;
     const head = new DataView(new ArrayBuffer(headBytes));
     head.setUint32(0, headMagic, true);
     head.setUint32(4, version, true);
@@ -54,7 +62,7 @@ export class LogWriter {
     await Promise.all(this.#underway.splice(0));
     const at = this.#bytes;
     this.#bytes += tail.length;
-    await this.#file.write(tail, at);
+    await this.#retry(() => this.#file.write(tail, at));
   }
 
   /** Goes back to before the record begun last, to write it anew. */
@@ -64,7 +72,7 @@ export class LogWriter {
   }
 
   flush(): Promise<void> {
-    return this.#file.flush();
+    return this.#retry(() => this.#file.flush());
   }
 
   close(): Promise<void> {
@@ -73,7 +81,8 @@ export class LogWriter {
 
   #append(bytes: Uint8Array): Promise<void> {
     this.#crc = crc32(bytes, this.#crc);
-    const written = this.#file.write(bytes, this.#bytes);
+    const at = this.#bytes;
+    const written = this.#retry(() => this.#file.write(bytes, at));
     // Its failure is met by the record's end.
     written.catch(() => undefined);
     this.#bytes += bytes.length;

@@ -13,7 +13,7 @@ import { type Disk, explained, type LogFile } from "./disk.ts";
 import { at, baseOfLog, logFile, stateFile, versionFile } from "./layout.ts";
 import type { RunLock } from "./lock.ts";
 import { isPassing } from "./patience.ts";
-import { LogWriter, recordBytes } from "./roundLog.ts";
+import { LogWriter, recordBytes, type Retry } from "./roundLog.ts";
 
 export interface StoreParts {
   readonly run: string;
@@ -58,10 +58,14 @@ export class RunStore {
     this.#lastCheckpointMs = parts.nowMs();
   }
 
-  /** Opens the record of the next round; the parts of its update follow through `logUpdate`. */
-  beginRound(version: number): void {
+  /**
+   * Opens the record of the next round; the parts of its update follow through `logUpdate`.
+   *
+   * @param retry for an update that cannot be had a second time: how each write is tried until it succeeds
+   */
+  beginRound(version: number, retry?: Retry): void {
     this.#record = "open";
-    this.#log?.begin(version, this.#parts.manifest.size);
+    this.#log?.begin(version, this.#parts.manifest.size, retry);
   }
 
   /** Resolves when the part may change again; whether it was written shows when the round is committed. */

@@ -5,6 +5,7 @@ import type { JobDocument, JobRound, MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
 import { blockElements, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
+import type { ModelMemory } from "../model/modelMemory.ts";
 import { KeepBudget } from "./keep.ts";
 import { Upload, type UploadKind } from "./upload.ts";
 import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
@@ -29,13 +30,21 @@ interface Arrival {
   onMove: () => void;
 }
 
-/** Memory for blocks that may have to be taken out again, over all uploads. */
+/** Memory for blocks that may have to be taken out again, over all uploads; of large models few would fit anyhow. */
 const keepBytes = 32 * 1024 * 1024;
+const keepBytesOfLarge = 8 * 1024 * 1024;
 const largestWeight = 2 ** 29;
 /** Weights are whole numbers; where updates are discounted they are so many times finer, if the sums have room for that. */
 const finest = 2 ** 10;
 /** Segments folded in between two turns of the event loop, when an upload is moved into other sums. */
 const segmentsAtOnce = 16;
+
+export interface UploadsOptions {
+  /** For blocks that may have to be taken out again, over all uploads; beyond it they go to disk. */
+  readonly budgetBytes?: number;
+  /** Where the sums lie; their own if absent. */
+  readonly room?: ModelMemory | undefined;
+}
 
 export class Uploads {
   readonly #kind: UploadKind;
@@ -44,6 +53,8 @@ export class Uploads {
   /** Whether discounts shrink the step, instead of only shifting weight between updates. */
   readonly #isBuffered: boolean;
   readonly #arrivals = new Map<number, Arrival>();
+  /** Where the sums lie, if not in memory of their own. */
+  readonly #memory: ModelMemory | undefined;
   #combination: Combination | undefined;
   /** Room for which the combination was opened. */
   #room = "";
@@ -57,11 +68,13 @@ export class Uploads {
   #last = 0;
 
   /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
-  constructor({ round }: JobDocument, codec: VectorCodec, budgetBytes = keepBytes) {
+  constructor({ round }: JobDocument, codec: VectorCodec, { budgetBytes, room }: UploadsOptions = {}) {
     const { normBound, pace } = round;
     const scratch = new Float32Array(Math.min(codec.size, blockElements));
-    this.#kind = { codec, normBound, scratch, budget: new KeepBudget(budgetBytes) };
+    const budget = new KeepBudget(budgetBytes ?? (room === undefined ? keepBytes : keepBytesOfLarge));
+    this.#kind = { codec, normBound, scratch, budget };
     this.#round = round;
+    this.#memory = room;
     this.#isUniform = isUniform(round);
     this.#isBuffered = pace?.kind === "buffered";
     meanRule.open({ size: 0, contributions: 2, bound: normBound, maxWeight: 1 });
@@ -79,13 +92,19 @@ export class Uploads {
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
     else {
       // Let go of the old sums before the new ones take their memory.
-      this.#combination = undefined;
+      this.release();
       const { codec, normBound } = this.#kind;
       const options = { size: codec.size, contributions, bound: normBound, maxWeight: most * this.#unit };
-      this.#combination = meanRule.open(options);
+      this.#combination = meanRule.open({ ...options, slabs: this.#memory?.sums() });
       this.#room = room;
     }
     for (const [id, { upload }] of this.#arrivals) if (upload?.sealed === true) this.#arrivals.delete(id);
+  }
+
+  /** The sums are not needed any more; what memory they were given is its owner's again. */
+  release(): void {
+    this.#combination?.close();
+    this.#combination = undefined;
   }
 
   /** A number for an update whose header has come. */
@@ -244,7 +263,7 @@ export class Uploads {
   combine(block: number, out: Float32Array): void {
     if (this.#combination === undefined) throw new Error("no round was opened");
     this.#combination.result(block, out, this.#divisor);
-    if (this.#scale !== 1) for (const [i, value] of out.entries()) out[i] = value * this.#scale;
+    if (this.#scale !== 1) for (let i = 0; i < out.length; i++) out[i]! *= this.#scale;
   }
 
   /** Examples behind these updates, and the means of what they report over those examples. */

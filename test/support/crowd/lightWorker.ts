@@ -1,0 +1,102 @@
+/** A worker that speaks the whole protocol and computes nothing: every update is the same vector, so that sums can be foretold. */
+import { limitsFor, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
+import { type Connection, connectWebSocket, type IncomingPayload } from "@weft/transport";
+
+export interface LightWorkerOptions {
+  readonly url: string;
+  readonly name: string;
+  /** Parameters of the model. */
+  readonly size: number;
+  /** The update, encoded in f32; shared by as many workers as like. */
+  readonly update: Uint8Array;
+  readonly onEvent?: (event: LightWorkerEvent) => void;
+}
+
+export type LightWorkerEvent =
+  | { readonly event: "ready" }
+  | { readonly event: "uploading"; readonly round: number }
+  | { readonly event: "verdict"; readonly round: number; readonly accepted: boolean; readonly code: string };
+
+/** Joins, and answers orders until the run is over. Resolves when the connection has ended. */
+export async function runLightWorker(options: LightWorkerOptions): Promise<void> {
+  const { url, name, size } = options;
+  const limits = limitsFor({ parameters: size });
+  const connection = await connectWebSocket(url, { accepts: "coordinator", limits: () => limits });
+  const worker = new LightWorker(connection, options);
+  worker.send({
+    kind: "hello",
+    protocol: protocolVersion,
+    software: "light",
+    name,
+    capabilities: { device: "none", threads: 1, memoryBytes: 1e9, codecs: ["f32"] },
+  });
+  await connection.closed;
+}
+
+class LightWorker {
+  readonly #connection: Connection;
+  readonly #options: LightWorkerOptions;
+  #jobHash = "";
+  /** The newest version, on its way or there. */
+  #base: Promise<void> = Promise.resolve();
+
+  constructor(connection: Connection, options: LightWorkerOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    connection.listen((message, payload) => {
+      this.#receive(message, payload);
+    });
+  }
+
+  send(message: Message, payload?: Uint8Array): void {
+    // What a connection that ends did not send is of no use any more.
+    this.#connection.send(message, payload).catch(() => undefined);
+  }
+
+  #receive(message: Message, payload: IncomingPayload | undefined): void {
+    switch (message.kind) {
+      case "welcome":
+        this.#jobHash = message.jobHash;
+        break;
+      case "job":
+        payload?.discard();
+        this.send({ kind: "ready", jobHash: this.#jobHash });
+        this.#options.onEvent?.({ event: "ready" });
+        break;
+      case "weights":
+        this.#base = readAll(payload);
+        break;
+      case "work":
+        void this.#work(message);
+        break;
+      case "verdict": {
+        const { round, accepted, code } = message;
+        this.#options.onEvent?.({ event: "verdict", round, accepted, code });
+        break;
+      }
+      default:
+        payload?.discard();
+    }
+  }
+
+  async #work({ order, run, round, attempt, version }: MessageOf<"work">): Promise<void> {
+    try {
+      await this.#base;
+    } catch {
+      return; // The version was given up for a newer one, or the connection ended.
+    }
+    const weight = order.kind === "gradient" ? order.examples.count : 1;
+    this.#options.onEvent?.({ event: "uploading", round });
+    this.send(
+      { kind: "update", run, round, attempt, version, codec: "f32", weight, metrics: { loss: weight }, computeMs: 1 },
+      this.#options.update,
+    );
+  }
+}
+
+async function readAll(payload: IncomingPayload | undefined): Promise<void> {
+  if (payload === undefined) return;
+  let bytes = 0;
+  for await (const chunk of payload.chunks()) bytes += chunk.length;
+  if (bytes !== payload.bytes) throw new Error(`${bytes} of ${payload.bytes} bytes came`);
+}
