@@ -16,6 +16,7 @@ import type { LowerContext, OpenStep } from "./openStep.ts";
 import { lowerStep } from "./lower.ts";
 import { BufferList } from "./openStep.ts";
 import type { BytePlace } from "./openStep.ts";
+import { joinLoops } from "./loops/joinedLoops.ts";
 import type { KernelTable } from "./kernelTable.ts";
 import type { Plan, PlanOutput, PlanStep } from "./plan.ts";
 import { storedBytes } from "./plan.ts";
@@ -79,7 +80,7 @@ export function compilePlan(program: Program, options: PlanOptions): Plan {
       size: sizeOf(shape),
     })),
     literals: scheduled.literals.map((data, i) => ({ offset: offsets[literalBuffers[i]!]!, data })),
-    steps: [...open.flatMap((step) => step.finish(address)), ...copies],
+    steps: [...joinLoops(open.flatMap((step) => step.finish(address))), ...copies],
     outputs: outputsOf(program, scheduled, { aliases, offsets }),
   };
 }

@@ -1,6 +1,6 @@
 /** What a kernel is: the contract between the kernels, the plan that strings them together and the executor that runs it. */
 import type { ModuleBuilder } from "@weft/emitter";
-import type { Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
+import type { Loop, Primitive, PrimitiveParams, TensorType } from "@weft/tensor";
 import type { NativeKernel } from "./native/products.ts";
 
 /**
@@ -19,6 +19,19 @@ export interface KernelSource {
   readonly tiles: number;
   /** Scratch memory each thread needs. */
   readonly scratchBytes: number;
+  /** The loop that it carries out, if it is one. */
+  readonly loop?: LoopSource;
+}
+
+export interface LoopSource {
+  readonly loop: Loop;
+  readonly options: LoopOptions;
+}
+
+/** How fused loops compute. */
+export interface LoopOptions {
+  /** Fused multiply-add inside of elementary functions. */
+  readonly relaxed: boolean;
 }
 
 /** Code, or products for native BLAS. */

@@ -2,10 +2,10 @@
  * Turns a fused loop into a WebAssembly kernel. Every element goes through the same vector instructions wherever it lies,
  * so results depend neither on position nor on how tiles are divided; sums add in an order fixed by the shapes alone.
  */
-import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
+import type { Expression, FunctionBuilder, FunctionHandle, FunctionOptions, Local } from "@weft/emitter";
 import { i32, ModuleBuilder, select } from "@weft/emitter";
 import type { Loop } from "@weft/tensor";
-import type { KernelSource } from "../kernel.ts";
+import type { KernelSource, LoopOptions } from "../kernel.ts";
 import type { MovingPointers } from "./loopBody.ts";
 import { LoopBody } from "./loopBody.ts";
 import type { Nest } from "./nest.ts";
@@ -15,22 +15,23 @@ import { writeMap } from "./vectorLoop.ts";
 import { writeColumns, writeRows } from "./reduction.ts";
 import { VectorScope } from "./vectorScope.ts";
 
-export interface LoopOptions {
-  /** Fused multiply-add inside of elementary functions. */
-  readonly relaxed: boolean;
-}
-
 export function loopKernel(loop: Loop, options: LoopOptions): KernelSource {
   const nest = planNest(loop);
   return {
     key: `loop ${options.relaxed ? "relaxed" : "plain"} ${loopKey(loop)}`,
     tiles: nest.tiles,
     scratchBytes: 0,
-    build: () => writeModule(nest, options),
+    build: () => {
+      const module = new ModuleBuilder();
+      defineLoop(module, nest, { ...options, export: "run" });
+      return module;
+    },
+    loop: { loop, options },
   };
 }
 
-function loopKey(loop: Loop): string {
+/** Text that is equal for equal loops. */
+export function loopKey(loop: Loop): string {
   // JSON tells all numbers apart but these.
   const constants = loop.ops.map((op) =>
     op.kind === "constant" ? (Object.is(op.value, -0) ? "-0" : String(op.value)) : "",
@@ -38,20 +39,23 @@ function loopKey(loop: Loop): string {
   return JSON.stringify(loop) + constants.join();
 }
 
-function writeModule(nest: Nest, options: LoopOptions): ModuleBuilder {
-  const module = new ModuleBuilder();
+/** The function `(from, to, scratch, ...pointers)` that computes tiles from..to-1 of the nest. */
+export function defineLoop(
+  module: ModuleBuilder,
+  nest: Nest,
+  { relaxed, ...options }: LoopOptions & FunctionOptions,
+): FunctionHandle {
   const pointers = nest.streams.flatMap(({ pointer }) => (pointer === undefined ? [] : (["i32"] as const)));
-  module.function(
+  return module.function(
     ["i32", "i32", "i32", ...pointers],
     (f, [from, to, , ...params]) => {
-      const s = new VectorScope(f, options);
+      const s = new VectorScope(f, { relaxed });
       f.for({ from, to }, (tile) => {
         writeTile({ s, nest, body: new LoopBody(s, nest), params, tile });
       });
     },
-    { export: "run" },
+    options,
   );
-  return module;
 }
 
 const rowWriters = { map: writeMap, blocks: writeBlocks, columns: writeColumns, rows: writeRows } as const;

@@ -43,6 +43,9 @@ export const blockRows = 8;
 /** Operations per tile that are worth handing to a thread. */
 export const tileWork = 1 << 16;
 
+/** With so many tiles threads find work. */
+export const enoughTiles = 8;
+
 /** Operations of a whole loop. */
 export function workOf({ sizes, ops }: Loop): number {
   return product(sizes) * costOf(ops);
@@ -76,7 +79,8 @@ export function planNest(given: Loop): Nest {
   const divides = kind === "map" || kind === "columns";
   const chunk = divides && perRow > 2 * tileWork ? Math.min(length, wanted) : length;
   const chunks = Math.ceil(length / chunk);
-  const rowsPerTile = chunks > 1 ? 1 : Math.max(1, Math.floor(tileWork / perRow));
+  const most = rows * perRow > 2 * tileWork ? Math.floor(rows / enoughTiles) : rows;
+  const rowsPerTile = chunks > 1 ? 1 : Math.max(1, Math.min(most, Math.floor(tileWork / perRow)));
   const tiles = chunks > 1 ? rows * chunks : Math.ceil(rows / rowsPerTile);
   return {
     loop,

@@ -4,15 +4,12 @@
  */
 import type { Access, Loop, LoopResult } from "@weft/tensor";
 import { bytesPerElement } from "@weft/tensor";
-import type { KernelSource } from "../kernel.ts";
+import type { KernelSource, LoopOptions } from "../kernel.ts";
 import type { KernelSequence } from "../kernelSequence.ts";
 import { SequenceBuilder } from "../kernelSequence.ts";
-import type { LoopOptions } from "./loopKernel.ts";
 import { loopKernel } from "./loopKernel.ts";
-import { planNest, tileWork, workOf } from "./nest.ts";
+import { enoughTiles, planNest, tileWork, workOf } from "./nest.ts";
 
-/** With so many tiles threads find work. */
-const enoughTiles = 8;
 const mostParts = 16;
 
 /** The kernel of a loop, or two where that makes more tiles. */
