@@ -18,6 +18,8 @@ import type { ExampleRows, Trainer } from "./training.ts";
 import { createTurns } from "./turns.ts";
 
 type Work = MessageOf<"work">;
+/** Indices of a worker's part of the coordinator's set, if it was given one. */
+type Partition = Uint32Array | undefined;
 
 /** Sockets and timers get a turn this often while a worker trains locally. */
 const yieldEveryMs = 20;
@@ -27,8 +29,8 @@ export class Orders {
   readonly #context: SessionContext;
   readonly #requests = new Map<number, PromiseWithResolvers<Uint8Array>>();
   #nextRequest = 0;
-  /** Resolves once the share sent last is there. */
-  #sharing: Promise<void> = Promise.resolve();
+  /** The share sent last, once it is there. */
+  #sharing: Promise<Partition>;
   #latest: Work | undefined;
   #trainer: Trainer | undefined;
   /** The newest version there is, as far as this worker was told, and how long the last one took to arrive. */
@@ -41,6 +43,7 @@ export class Orders {
   constructor(connection: Connection, context: SessionContext) {
     this.#connection = connection;
     this.#context = context;
+    this.#sharing = Promise.resolve(context.identity.partition);
   }
 
   begin(trainer: Trainer): void {
@@ -70,12 +73,14 @@ export class Orders {
     await this.#context.identity.pending.answered();
   }
 
-  /** This worker's share of the coordinator's examples is on its way; orders that come after it wait for it. */
-  partition(payload: IncomingPayload): Promise<void> {
-    this.#sharing = payload.collect().then((bytes) => {
-      this.#context.identity.partition = new Uint32Array(bytes.slice().buffer);
-    });
-    return this.#sharing;
+  /**
+   * This worker's share of the coordinator's examples is on its way: that of the orders which come after it. Those of before are
+   * carried out on the share that they were given on.
+   */
+  async partition(payload: IncomingPayload): Promise<void> {
+    const arriving = payload.collect().then((bytes) => new Uint32Array(bytes.slice().buffer));
+    this.#sharing = arriving;
+    this.#context.identity.partition = await arriving;
   }
 
   examples(request: number, payload: Uint8Array): void {
@@ -92,9 +97,9 @@ export class Orders {
     if (order.kind !== "evaluate") this.#latest = work;
     this.#underway += 1;
     try {
-      await this.#sharing;
-      if (order.kind === "evaluate") await this.#sendEvaluation(work);
-      else await this.#sendUpdate(work);
+      const partition = await this.#sharing;
+      if (order.kind === "evaluate") await this.#sendEvaluation(work, partition);
+      else await this.#sendUpdate(work, partition);
     } catch (error) {
       // The coordinator has answered before it had all of the update.
       if (error instanceof ConnectionError && error.code === "aborted") return;
@@ -118,22 +123,21 @@ export class Orders {
     this.#requests.clear();
   }
 
-  async #sendUpdate(work: Work): Promise<void> {
+  async #sendUpdate(work: Work, partition: Partition): Promise<void> {
     const { identity, emit } = this.#context;
     // An order that was given before the connection broke may have been carried out already.
-    const { message } = identity.pending.of(work, identity.partition) ?? (await this.#compute(work));
+    const { message } = identity.pending.of(work, partition) ?? (await this.#compute(work, partition));
     await identity.pending.send(this.#connection);
     const { round, weight, metrics, computeMs } = message;
     emit({ event: "update", round, loss: (metrics["loss"] ?? NaN) / Math.max(1, weight), examples: weight, computeMs });
   }
 
-  async #compute(work: Work): Promise<Computed> {
+  async #compute(work: Work, partition: Partition): Promise<Computed> {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
     if (this.#draining) throw new OrderDeclinedError("leaving", "this worker is about to leave");
     const { clock, identity, random } = this.#context;
-    const { partition } = identity;
     const startedAt = clock.now();
-    const { vectors, weight, metrics, figures, kept } = await this.#train(this.#trainer, work);
+    const { vectors, weight, metrics, figures, kept } = await this.#train(this.#trainer, work, partition);
     const computeMs = clock.now() - startedAt;
     const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
     if (broken) {
@@ -167,13 +171,13 @@ export class Orders {
     return computed;
   }
 
-  async #sendEvaluation(work: Work): Promise<void> {
+  async #sendEvaluation(work: Work, partition: Partition): Promise<void> {
     if (!this.#trainer) throw new OrderDeclinedError("not-ready", "work came before the job");
     const startedAt = this.#context.clock.now();
     const { versions, state } = this.#context.identity;
     const travelled = await versions.of(work.version, work.versionHash);
     const base = await wholeModel(this.#trainer, travelled, (name) => state.read(name));
-    const examples = await this.#heldOut(this.#trainer);
+    const examples = await this.#heldOut(this.#trainer, partition);
     const means = await this.#trainer.evaluate(base, examples);
     const broken = Object.entries(means).find(([, value]) => !Number.isFinite(value));
     if (broken) throw new OrderDeclinedError("non-finite", `the ${broken[0]} on held-out examples is ${broken[1]}`);
@@ -185,7 +189,7 @@ export class Orders {
     this.#context.emit({ event: "evaluated", round, loss: means["loss"] ?? NaN, examples: weight });
   }
 
-  async #train(trainer: Trainer, work: Work): Promise<Answer> {
+  async #train(trainer: Trainer, work: Work, partition: Partition): Promise<Answer> {
     const { order } = work;
     if (order.kind === "evaluate") throw new Error("an order to evaluate asks for no update");
     return answerOrder(trainer, order, {
@@ -193,7 +197,7 @@ export class Orders {
       state: this.#context.identity.state,
       examples: {
         served: (indices) => this.#served(trainer).rows(indices, (asked) => this.#fetch(asked)),
-        share: () => this.#trainingShare(trainer),
+        share: () => this.#trainingShare(trainer, partition),
       },
       begin: (training) => {
         this.#checkPolicy(trainer, training);
@@ -237,14 +241,14 @@ export class Orders {
   }
 
   /** The worker's share without what it holds out. */
-  async #trainingShare(trainer: Trainer): Promise<ExampleRows> {
-    const share = await this.#ownShare(trainer);
+  async #trainingShare(trainer: Trainer, partition: Partition): Promise<ExampleRows> {
+    const share = await this.#ownShare(trainer, partition);
     const fraction = this.#context.identity.testData ? undefined : heldOutFraction(trainer);
     return fraction === undefined ? share : divideRows(share, fraction, trainer.job.document.seed).training;
   }
 
   /** What the worker measures versions on: a test set it brought, or what the job has it hold out. */
-  async #heldOut(trainer: Trainer): Promise<Dataset> {
+  async #heldOut(trainer: Trainer, partition: Partition): Promise<Dataset> {
     const { testData } = this.#context.identity;
     if (testData) return testData;
     const fraction = heldOutFraction(trainer);
@@ -254,22 +258,22 @@ export class Orders {
         "the job holds no examples out, and this worker brought no test set",
       );
     }
-    const { heldOut } = divideRows(await this.#ownShare(trainer), fraction, trainer.job.document.seed);
+    const { heldOut } = divideRows(await this.#ownShare(trainer, partition), fraction, trainer.job.document.seed);
     if (!heldOut) throw new OrderDeclinedError("no-test-data", "too few examples to hold one out");
     return selectDataset(heldOut.dataset, heldOut.rows);
   }
 
   /** Data the worker brought, or its partition of the coordinator's set. */
-  async #ownShare(trainer: Trainer): Promise<ExampleRows> {
+  async #ownShare(trainer: Trainer, partition: Partition): Promise<ExampleRows> {
     const { identity } = this.#context;
     if (identity.ownData) return allRows(identity.ownData);
-    if (!identity.partition) {
+    if (!partition) {
       throw new OrderDeclinedError(
         "no-data",
         "this order is for a worker's own share, and none was assigned or brought",
       );
     }
-    return this.#served(trainer).rows(identity.partition, (asked) => this.#fetch(asked));
+    return this.#served(trainer).rows(partition, (asked) => this.#fetch(asked));
   }
 
   #served({ job }: Trainer): ExampleStore {

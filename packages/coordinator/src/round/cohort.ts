@@ -61,6 +61,8 @@ export const countsForQuorum: CountRule = (state, round, worker, nowMs) => {
   const member = round.members.get(worker);
   if (member === undefined || member.status === "refused" || member.status === "left") return false;
   if (member.status === "delivered") return true;
+  // Whoever leaves is no longer "working": with nobody away there is nothing to look up.
+  if (state.workers.present === state.workers.size) return true;
   const known = state.workers.get(worker);
   if (known === undefined) return false;
   return known.awaySinceMs === undefined || nowMs < known.awaySinceMs + state.plan.gatherMs;

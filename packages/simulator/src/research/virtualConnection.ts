@@ -79,9 +79,20 @@ export class VirtualConnection implements Connection {
 }
 
 /** Bytes of a message and its payload as frames. */
-export function wireBytes(message: Message, payload: readonly Uint8Array[]): number {
+function wireBytes(message: Message, payload: readonly Uint8Array[]): number {
   const bytes = payload.reduce((sum, part) => sum + part.length, 0);
-  return encodeHeader({ frame: "message", message }).length + bytes + Math.ceil(bytes / chunkBytes) * chunkHeaderBytes;
+  return headerBytes(message) + bytes + Math.ceil(bytes / chunkBytes) * chunkHeaderBytes;
+}
+
+/** News that everyone gets is as long for one as for the other. */
+let news: { readonly version: number; readonly bytes: number } | undefined;
+
+function headerBytes(message: Message): number {
+  if (message.kind !== "committed") return encodeHeader({ frame: "message", message }).length;
+  if (news?.version !== message.version) {
+    news = { version: message.version, bytes: encodeHeader({ frame: "message", message }).length };
+  }
+  return news.bytes;
 }
 
 /** A payload that is all there; its chunks are views. */
