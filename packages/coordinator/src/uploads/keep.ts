@@ -1,4 +1,7 @@
-/** Keeps the blocks of an upload until it is complete, so that it can be taken out of the sums again: in memory up to a budget, then on disk. */
+/**
+ * Keeps the blocks of an upload until it is complete, so that it can be taken out of the sums again: in memory up to a
+ * budget, then on disk, and where the disk has no room in memory all the same.
+ */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,12 +22,12 @@ interface Spill {
   bytes: number;
 }
 
+type Place = Uint8Array | { readonly start: number; readonly length: number };
+
 export class Keep {
   readonly #budget: KeepBudget;
-  #blocks: Uint8Array[] = [];
+  readonly #places: Place[] = [];
   #memoryBytes = 0;
-  /** Where the blocks on disk lie, which follow those in memory. */
-  #spilled: { readonly start: number; readonly length: number }[] = [];
   #spill: Spill | undefined;
 
   constructor(budget: KeepBudget) {
@@ -34,23 +37,31 @@ export class Keep {
   /** Holds on to `bytes`, which must not change any more. */
   push(bytes: Uint8Array): void {
     const fits = this.#budget.usedBytes + bytes.length <= this.#budget.limitBytes;
-    if (fits && this.#spill === undefined) {
-      this.#blocks.push(bytes);
-      this.#memoryBytes += bytes.length;
-      this.#budget.usedBytes += bytes.length;
-      return;
+    if (!(fits && this.#spill === undefined) && this.#write(bytes)) return;
+    this.#places.push(bytes);
+    this.#memoryBytes += bytes.length;
+    this.#budget.usedBytes += bytes.length;
+  }
+
+  /** Whether the disk took it. */
+  #write(bytes: Uint8Array): boolean {
+    try {
+      this.#spill ??= openSpill();
+      const { file, bytes: start } = this.#spill;
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, start + at);
+      this.#places.push({ start, length: bytes.length });
+      this.#spill.bytes += bytes.length;
+      return true;
+    } catch (error) {
+      if (!hasNoRoom(error)) throw error;
+      return false;
     }
-    this.#spill ??= openSpill();
-    writeSync(this.#spill.file, bytes, 0, bytes.length, this.#spill.bytes);
-    this.#spilled.push({ start: this.#spill.bytes, length: bytes.length });
-    this.#spill.bytes += bytes.length;
   }
 
   /** The block that came at this place. */
   at(index: number): Uint8Array {
-    const inMemory = this.#blocks[index];
-    if (inMemory !== undefined) return inMemory;
-    const place = this.#spilled[index - this.#blocks.length];
+    const place = this.#places[index];
+    if (place instanceof Uint8Array) return place;
     if (place === undefined || this.#spill === undefined) throw new Error(`no block ${index} was kept`);
     const bytes = new Uint8Array(place.length);
     readSync(this.#spill.file, bytes, 0, place.length, place.start);
@@ -60,14 +71,16 @@ export class Keep {
   release(): void {
     this.#budget.usedBytes -= this.#memoryBytes;
     this.#memoryBytes = 0;
-    this.#blocks = [];
-    this.#spilled = [];
+    this.#places.length = 0;
     if (this.#spill === undefined) return;
     closeSync(this.#spill.file);
     rmSync(this.#spill.directory, { recursive: true, force: true });
     this.#spill = undefined;
   }
 }
+
+const hasNoRoom = (error: unknown) =>
+  ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "");
 
 function openSpill(): Spill {
   const directory = mkdtempSync(join(tmpdir(), "weft-upload-"));
