@@ -1,0 +1,166 @@
+/** A disk without room, or that may not be written, makes rounds wait and loses nothing. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { type Disk, loadVersion, nodeDisk } from "../src/index.ts";
+import { StoreError } from "../src/errors.ts";
+import { Keep, KeepBudget } from "../src/uploads/keep.ts";
+import { makeJob, startRun, type TestRun, turns, until } from "./harness.ts";
+
+const root = mkdtempSync(join(tmpdir(), "weft-full-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+const freshDirectory = () => join(root, String(folders++));
+
+type Operation = "write" | "log" | "transaction" | "createLog";
+
+/** A disk of which some operations fail while it is full; those of the log with half of their bytes written. */
+function fillableDisk() {
+  const full = new Set<Operation>();
+  const noRoom = new StoreError("the disk is full; make room", { passing: true });
+  const check = (operation: Operation) => {
+    if (full.has(operation)) throw noRoom;
+  };
+  const disk: Disk = {
+    ...nodeDisk,
+    async write(path, parts, options) {
+      check("write");
+      await nodeDisk.write(path, parts, options);
+    },
+    async createLog(path) {
+      check("createLog");
+      const file = await nodeDisk.createLog(path);
+      return {
+        ...file,
+        async write(bytes, position) {
+          if (full.has("log")) await file.write(bytes.subarray(0, bytes.length / 2), position);
+          check("log");
+          await file.write(bytes, position);
+        },
+      };
+    },
+    transaction(database, work) {
+      check("transaction");
+      nodeDisk.transaction(database, work);
+    },
+  };
+  return { disk, full };
+}
+
+const job = makeJob({ size: 2000, stop: { rounds: 8 } });
+
+async function undisturbed(): Promise<Float32Array> {
+  const run = await startRun({ job });
+  run.join();
+  return (await run.coordinator.finished).weights;
+}
+
+/** Until something is so; time passes while the disk is waited for. */
+async function pass(run: TestRun, condition: () => boolean, what: string): Promise<void> {
+  const startedMs = performance.now();
+  while (!condition()) {
+    if (performance.now() - startedMs > 15_000) throw new Error(`${what} did not happen`);
+    if (run.coordinator.report().phase === "waiting for disk") await run.clock.advance(250);
+    await turns(2);
+  }
+}
+
+describe("a disk that fills up", () => {
+  it.each<{ operations: readonly Operation[] }>([
+    { operations: ["log"] },
+    { operations: ["transaction"] },
+    { operations: ["log", "transaction", "write", "createLog"] },
+  ])("for $operations makes the round wait, says so, and loses nothing once there is room", async ({ operations }) => {
+    const directory = freshDirectory();
+    const { disk, full } = fillableDisk();
+    const run = await startRun({ job, store: { directory, disk, checkpoint: { everyRounds: 3 } } });
+    run.coordinator.on((event) => {
+      if (event.event === "round" && event.round === 4) for (const operation of operations) full.add(operation);
+    });
+    const worker = run.join();
+    await pass(run, () => run.of("waitingForDisk").length > 3, "waiting");
+    expect(run.coordinator.report()).toMatchObject({
+      phase: "waiting for disk",
+      detail: "the disk is full; make room",
+      version: 4,
+    });
+    const waits = run.of("waitingForDisk").map(({ retryInMs }) => retryInMs);
+    expect(waits.slice(0, 4)).toEqual([500, 1000, 2000, 4000]);
+    // A worker that comes meanwhile is let in; its identity is owed to the disk.
+    const late = run.join();
+    await until(() => run.of("workerJoined").length === 2);
+    full.clear();
+    await pass(run, () => run.of("finished").length === 1, "the end");
+    expect(run.of("diskIsBack")).toHaveLength(1);
+    expect(run.of("round").map(({ round }) => round)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(late.of("finished")).toHaveLength(1);
+    expect(worker.of("finished")).toHaveLength(1);
+    const stored = await loadVersion(directory, run.coordinator.run);
+    expect(stored).toMatchObject({ version: 8, warnings: [] });
+    expect(stored.weights).toEqual((await run.coordinator.finished).weights);
+    expect(run.clock.pending).toBe(0);
+  });
+
+  it("in the middle of a round's log, the bits are those of a run that was never disturbed", async () => {
+    const { disk, full } = fillableDisk();
+    const run = await startRun({ job, store: { directory: freshDirectory(), disk, checkpoint: { everyRounds: 3 } } });
+    run.coordinator.on((event) => {
+      if (event.event === "round" && event.round % 2 === 0) full.add("log");
+      if (event.event === "waitingForDisk") full.clear();
+    });
+    run.join();
+    await pass(run, () => run.of("finished").length === 1, "the end");
+    expect(run.of("diskIsBack").length).toBe(3);
+    expect((await run.coordinator.finished).weights).toEqual(await undisturbed());
+  });
+
+  it("for checkpoints alone does not make rounds wait: they are tried again, and the log leads to every version", async () => {
+    const directory = freshDirectory();
+    const { disk, full } = fillableDisk();
+    const run = await startRun({ job, store: { directory, disk, checkpoint: { everyRounds: 2 } } });
+    full.add("write");
+    run.coordinator.on((event) => {
+      if (event.event === "round" && event.round === 7) full.clear();
+    });
+    run.join();
+    await pass(run, () => run.of("finished").length === 1, "the end");
+    expect(run.of("checkpointPostponed")[0]).toMatchObject({ version: 2, reason: "the disk is full; make room" });
+    expect(run.of("waitingForDisk")).toEqual([]);
+    const between = await loadVersion(directory, run.coordinator.run, 6);
+    expect(between).toMatchObject({ version: 6, warnings: [] });
+    expect((await loadVersion(directory, run.coordinator.run)).weights).toEqual(await undisturbed());
+  });
+
+  it("may be given up on: the run that was aborted is resumed where it stood", async () => {
+    const directory = freshDirectory();
+    const { disk, full } = fillableDisk();
+    const first = await startRun({ job, store: { directory, disk } });
+    first.coordinator.on((event) => {
+      if (event.event === "round" && event.round === 4) full.add("transaction");
+    });
+    const worker = first.join();
+    await pass(first, () => first.of("waitingForDisk").length > 0, "waiting");
+    await first.coordinator.abort();
+    const second = await startRun({ job: undefined, store: { directory, resume: first.coordinator.run } });
+    expect(second.of("recovered")).toMatchObject([{ version: 4, warnings: [] }]);
+    second.join({ resume: worker.resume });
+    expect((await second.coordinator.finished).weights).toEqual(await undisturbed());
+    await turns(2);
+    expect(first.clock.pending).toBe(0);
+  });
+});
+
+it("blocks of uploads beyond the budget stay in memory where the disk for them has no room", () => {
+  const before = process.env["TMPDIR"];
+  process.env["TMPDIR"] = "/proc";
+  try {
+    const keep = new Keep(new KeepBudget(10));
+    for (let i = 0; i < 5; i++) keep.push(new Uint8Array(6).fill(i));
+    expect(Array.from({ length: 5 }, (_, i) => keep.at(i)[5])).toEqual([0, 1, 2, 3, 4]);
+    keep.release();
+  } finally {
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
+  }
+});
