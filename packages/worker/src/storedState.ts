@@ -1,7 +1,6 @@
 /** What a worker keeps, in a place that outlives its process: who it is, and its local state, as one safetensors file. */
 import { decodeSafetensors, encodeSafetensors, type SafeTensor } from "@weft/vector";
-import type { StateSnapshot, StateVectors, UpdateName } from "./localState.ts";
-import type { WorkerIdentity } from "./options.ts";
+import type { LocalState, StateSnapshot, StateVectors, UpdateName } from "./localState.ts";
 
 /** One file, say. */
 export interface StateStore {
@@ -11,10 +10,17 @@ export interface StateStore {
   save(bytes: Uint8Array): Promise<void>;
 }
 
+/** The part of a worker's identity that is stored. */
+export interface StoredIdentity {
+  run?: string;
+  resume?: string;
+  readonly state: LocalState;
+}
+
 /** Saves one after the other; while one is being written, only the newest of those that follow is. */
 export class StoredState {
   readonly #store: StateStore | undefined;
-  readonly #identity: WorkerIdentity;
+  readonly #identity: StoredIdentity;
   readonly #onProblem: (reason: string) => void;
   #saving: Promise<void> = Promise.resolve();
   #waiting: Promise<void> | undefined;
@@ -22,7 +28,7 @@ export class StoredState {
   /** @param onProblem the worker goes on with what it has in memory */
   constructor(
     store: StateStore | undefined,
-    { identity, onProblem }: { readonly identity: WorkerIdentity; readonly onProblem: (reason: string) => void },
+    { identity, onProblem }: { readonly identity: StoredIdentity; readonly onProblem: (reason: string) => void },
   ) {
     this.#store = store;
     this.#identity = identity;
@@ -69,7 +75,7 @@ interface Head {
 }
 
 /** Tensors are named "settled/NAME", and "staged.INDEX/NAME" for those of an update whose fate is open. */
-function encodeState({ run, resume, state }: WorkerIdentity): Uint8Array {
+function encodeState({ run, resume, state }: StoredIdentity): Uint8Array {
   const { settled, staged } = state.snapshot();
   const tensors = [
     ...tensorsOf("settled", settled),
