@@ -175,6 +175,24 @@ describe("orders", () => {
   });
 });
 
+it("local work balanced by speed: the fastest makes all its steps, others as many as they can meanwhile", () => {
+  const work = { kind: "local", steps: 20, batchSize: 10, optimizer: { name: "sgd" } } as const;
+  const m = machine({ work, examples: 0, balance: "speed", deadlineMs: 100_000 }, 2);
+  m.join("a", 0, { ownExamples: 50 });
+  m.join("b", 0, { ownExamples: 500 });
+  // Speed is of the examples gone through, not of those that each worker has.
+  m.deliver("a", 1000, { weight: 50, computeMs: 1000, loss: 1 });
+  m.deliver("b", 4000, { weight: 500, computeMs: 4000, loss: 1 });
+  m.send({ kind: "committed", nowMs: 4000 });
+  const steps = m.work().map(({ worker, order }) => [worker, order.kind === "local" && order.steps]);
+  expect(steps).toEqual([
+    ["a", 20],
+    ["b", 20],
+    ["a", 20],
+    ["b", 5],
+  ]);
+});
+
 describe("updates", () => {
   it("are refused as late once the round has closed, and acknowledged as duplicates when they were counted", () => {
     const m = machine({ quorum: { count: 1 } }, 2);

@@ -136,13 +136,13 @@ describe("fairness", () => {
 });
 
 it("speed is averaged over updates, and a worker's word is held against the clock", () => {
-  const first = withReport(freshRecord, { weight: 100, computeMs: 1000, loss: 50 }, 5000);
+  const first = withReport(freshRecord, { weight: 100, computeMs: 1000, loss: 50 }, { elapsedMs: 5000 });
   expect(first).toMatchObject({ speed: 100, loss: 0.5, delivered: 1 });
-  expect(withReport(first, { weight: 100, computeMs: 500, loss: undefined }, 5000)).toMatchObject({
+  expect(withReport(first, { weight: 100, computeMs: 500, loss: undefined }, { elapsedMs: 5000 })).toMatchObject({
     speed: 130,
     loss: 0.5,
   });
   // It cannot have computed longer than it had the order, nor in a thousandth of it.
-  expect(withReport(freshRecord, { weight: 100, computeMs: 1e9, loss: 0 }, 1000).speed).toBe(100);
-  expect(withReport(freshRecord, { weight: 100, computeMs: 0, loss: 0 }, 1000).speed).toBe(100_000);
+  expect(withReport(freshRecord, { weight: 100, computeMs: 1e9, loss: 0 }, { elapsedMs: 1000 }).speed).toBe(100);
+  expect(withReport(freshRecord, { weight: 100, computeMs: 0, loss: 0 }, { elapsedMs: 1000 }).speed).toBe(100_000);
 });

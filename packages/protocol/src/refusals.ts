@@ -75,9 +75,13 @@ export const refusals: readonly Refusal[] = [
     reason: "the batch is divided among the `size` orders of a version; lower `size` or raise `batchSize`",
   },
   {
-    name: "balanced slices of local work",
-    applies: ({ round }) => round.balance === "speed" && round.work.kind === "local",
-    reason: "`balance` divides the batch of gradient work; local work is measured in epochs of each worker's own data",
+    name: "local work of unequal length",
+    applies: (job) =>
+      job.round.balance === "speed" &&
+      localWork(job) !== undefined &&
+      !(weighs(job) === "normalized" && localWork(job)?.steps !== undefined),
+    reason:
+      "`balance` gives slow workers fewer local steps, which FedNova alone makes up for; give `steps` and the normalized weighting, or leave it out",
   },
   {
     name: "balanced slices that weigh the same",

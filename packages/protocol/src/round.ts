@@ -114,7 +114,7 @@ export const roundSchema = z.strictObject({
   deadlineMs: deadlineSchema,
   /** An update that misses its round: refused (default), or counted in the next one with the weight of staleness 1. */
   late: z.enum(["refuse", "buffer"]).optional(),
-  /** How the batch of gradient work is divided: equally (default), or by the speed measured of each worker. */
+  /** How the batch of gradient work is divided, or how many local steps each makes: equally (default), or by the speed measured of each worker. */
   balance: z.enum(["equal", "speed"]).optional(),
   weighting: weightingSchema,
   /** Steps the model with the mean gradient, or with base − mean of local results as its gradient. */

@@ -57,7 +57,7 @@ const unsound: Record<string, Combined> = {
   }),
   "a buffered pace with balanced slices": job({ ...gradient, pace: buffered, balance: "speed" }),
   "a buffer larger than the batch": job({ ...gradient, pace: { ...buffered, size: 65 } }),
-  "balanced slices of local work": job({ ...local, balance: "speed" }),
+  "local work of unequal length": job({ ...local, balance: "speed" }),
   "balanced slices that weigh the same": job({ ...gradient, balance: "speed", weighting: "uniform" }),
   "sampling where everyone is invited": job({ ...local, cohort: { fraction: 1, sampling: "speed" } }),
   "over-selection where everyone is invited": job({ ...local, cohort: { fraction: 1, overSelect: 1.3 } }),
@@ -151,6 +151,10 @@ test.each<[string, Combined]>([
   [
     "FedNova with momentum",
     job({ ...training({ optimizer: { ...sgd, momentum: 0.9 } }), weighting: { kind: "normalized" } }),
+  ],
+  [
+    "FedNova with fewer steps for the slow",
+    job({ ...training({ epochs: undefined, steps: 20 }), weighting: { kind: "normalized" }, balance: "speed" }),
   ],
   ["q-FedAvg", job({ ...local, weighting: { kind: "fair", q: 1, lipschitz: 10 } })],
   ["DiLoCo", job(training({ epochs: undefined, steps: 50, keepOptimizer: true, optimizer: { name: "adamw" } }))],

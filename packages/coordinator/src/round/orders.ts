@@ -19,16 +19,26 @@ export function makeOrders(state: RunState, cohort: readonly WorkerState[]): Ord
 function localOrders(state: RunState, cohort: readonly WorkerState[], work: LocalJobWork): Orders {
   const { plan, version, progress } = state;
   const orders = new Map<string, WorkOrder>();
+  const fastest = Math.max(...cohort.map(({ record }) => record.speed ?? 0));
   for (const worker of cohort) {
     const seed = orderSeed(plan.seed, version + 1, worker.partition?.index ?? worker.slot);
-    orders.set(worker.id, localOrder(work, seed));
+    orders.set(worker.id, localOrder({ ...work, ...paced(plan, worker, fastest) }, seed));
   }
-  const { epochs, steps = 0, batchSize } = work;
+  const { epochs } = work;
+  const gone = [...orders.values()].reduce((sum, order) => sum + (order.kind === "local" ? batchesOf(order) : 0), 0);
   const done =
-    epochs === undefined
-      ? (cohort.length * steps * batchSize) / Math.max(1, examplesOf(state))
-      : (epochs * cohort.length) / state.workers.present;
+    epochs === undefined ? gone / Math.max(1, examplesOf(state)) : (epochs * cohort.length) / state.workers.present;
   return { orders, after: { ...progress, epochs: progress.epochs + done } };
+}
+
+const batchesOf = ({ steps = 0, batchSize }: { readonly steps?: number | undefined; readonly batchSize: number }) =>
+  steps * batchSize;
+
+/** Under `balance`, slower workers make fewer steps, so that all are done at about the same time; the fastest makes all. */
+function paced({ work, balance }: RunState["plan"], { record }: WorkerState, fastest: number): { steps?: number } {
+  if (balance !== "speed" || work.kind !== "local" || work.steps === undefined) return {};
+  if (record.speed === undefined || fastest === 0) return {};
+  return { steps: Math.max(1, Math.round((work.steps * record.speed) / fastest)) };
 }
 
 function localOrder({ epochs, steps, batchSize }: LocalJobWork, seed: number): WorkOrder {

@@ -35,11 +35,15 @@ export interface Report {
 /** Part of a new measurement in the average of a worker's speed. */
 const speedGain = 0.3;
 
-/** The record after an update was counted that took `elapsedMs` from order to arrival. */
-export function withReport(record: WorkerRecord, { weight, computeMs, loss }: Report, elapsedMs: number): WorkerRecord {
+/** The record after an update was counted that took `elapsedMs` from order to arrival, over so many examples, repetitions included. */
+export function withReport(
+  record: WorkerRecord,
+  { weight, computeMs, loss }: Report,
+  { elapsedMs, examples = weight }: { readonly elapsedMs: number; readonly examples?: number },
+): WorkerRecord {
   // A worker's word for its speed, held against the clock here: it cannot have computed for longer than it had the order.
   const seconds = Math.max(Math.min(computeMs, elapsedMs), elapsedMs / 1000, 0.01) / 1000;
-  const measured = weight / seconds;
+  const measured = examples / seconds;
   return {
     ...record,
     delivered: record.delivered + 1,

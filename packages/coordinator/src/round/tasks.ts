@@ -111,8 +111,15 @@ export function noteDelivery(
   if (worker === undefined) return;
   const { order } = task;
   const drawn = order.kind === "gradient" && order.examples.kind === "own" ? order.examples.count : 0;
-  const record = report === undefined ? worker.record : withReport(worker.record, report, elapsedMs);
+  const examples = report === undefined ? 0 : passed(order, report.weight);
+  const record = report === undefined ? worker.record : withReport(worker.record, report, { elapsedMs, examples });
   putWorker(draft, { ...worker, position: worker.position + drawn, misses: 0, benchedUntil: 0, record });
+}
+
+/** Examples that a worker went through for an update over `weight` of them. */
+function passed(order: Task["order"], weight: number): number {
+  if (order.kind !== "local") return weight;
+  return order.epochs === undefined ? (order.steps ?? 0) * order.batchSize : order.epochs * weight;
 }
 
 function epochsOf(state: RunState, { order }: Task): number {

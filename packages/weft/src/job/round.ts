@@ -148,25 +148,27 @@ export interface FederatedKnobs extends SharedKnobs {
    * wire and in no version. For workers who want a model of their own and can share most of it; they evaluate it themselves.
    */
   readonly personal?: readonly string[];
+  /** "speed" has slow workers make fewer local `steps`, as FedNova (`normalized()`) allows, so that a round does not wait for them. */
+  readonly balance?: "equal" | "speed";
   /** How the coordinator's examples are shared out to workers that bring none; default iid(). */
   readonly partition?: PartitionRule;
 }
 
 /** Federated averaging (McMahan et al. 2017) and its server-optimiser variants (Reddi et al. 2021). */
 export function federated(knobsOf: FederatedKnobs): RoundRule {
-  const { cohort, local, server, weighting, partition, personal, ...shared } = knobsOf;
+  const { cohort, local, server, weighting, partition, personal, balance, ...shared } = knobsOf;
   return {
     work: localWork(local),
     cohort: cohort ?? { fraction: 1 },
     weighting: weighting ?? "examples",
     server: specOf(server),
     partition: partition ?? iid(),
-    ...given({ personal }),
+    ...given({ personal, balance }),
     ...knobs(shared),
   };
 }
 
-export interface LocalStepKnobs extends Omit<FederatedKnobs, "local" | "server" | "weighting"> {
+export interface LocalStepKnobs extends Omit<FederatedKnobs, "local" | "server" | "weighting" | "balance"> {
   /** Steps between two rounds, the H of the papers. */
   readonly steps: number;
   /** Of each worker. */
