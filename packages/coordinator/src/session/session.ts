@@ -59,7 +59,8 @@ export interface SessionHost {
   failed(error: unknown): void;
 }
 
-const helloMs = 5000;
+/** Within five seconds, the time that telling takes included. */
+const helloMs = 4000;
 /** For compiling the job; a connection that never gets ready does not hold its place for ever. */
 const readyMs = 10 * 60_000;
 const maxQueuedFetches = 4;
