@@ -89,7 +89,9 @@ export class VirtualCoordinator {
     });
     this.#coordinator = coordinator;
     this.#run = coordinator.run;
+    // A pause outlives the process; one that was lifted while none lived is lifted now.
     if (this.#pauses > 0) coordinator.pause();
+    else coordinator.unpause();
     coordinator.on((event) => {
       if (process.isDead) return;
       if (event.event === "finished") this.#isOver = true;
