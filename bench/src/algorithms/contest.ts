@@ -1,7 +1,7 @@
 /** Jobs that differ in a few knobs, trained with simulated workers on the same data: rounds, virtual time and bytes until a goal. */
 import type { Dataset } from "@weft/data";
 import { simulate, usualMachines, type MachineModel, type SimulatedRound } from "@weft/simulator";
-import { currentBackend, setBackend } from "@weft/tensor";
+import { setBackend } from "@weft/tensor";
 import { createWasmBackend } from "@weft/wasm";
 import { checkJob, createTrainer } from "@weft/worker";
 import { buildJob, defineJob, type JobDefinition } from "weft";
@@ -57,12 +57,10 @@ let isChosen = false;
 function useWasm(): void {
   if (!isChosen) setBackend(createWasmBackend());
   isChosen = true;
-  currentBackend();
 }
 
-function report(name: string, { round, timeMs, evaluated }: SimulatedRound): void {
-  if (evaluated === undefined) return;
-  const { loss = NaN, accuracy } = evaluated;
+function report(name: string, { round, timeMs, evaluated, loss: trained }: SimulatedRound): void {
+  const { loss = trained, accuracy } = evaluated ?? {};
   const measured = accuracy === undefined ? `loss ${loss.toFixed(4)}` : `accuracy ${(100 * accuracy).toFixed(2)} %`;
   process.stderr.write(`\r    ${name}: round ${round}, ${(timeMs / 60_000).toFixed(1)} virtual min, ${measured}   `);
 }
