@@ -70,7 +70,7 @@ export class Roster<W extends Rostered> implements ReadonlyMap<string, W> {
     if (taken !== undefined && taken.id !== id) throw new Error(`slot ${slot} is worker ${taken.id}'s, not ${id}'s`);
     const { slots, workers, away } = this.#tables;
     let { vacant, end } = this.#tables;
-    if (known === undefined) vacant = vacant.with(slot, undefined);
+    if (vacant.get(slot) !== undefined) vacant = vacant.with(slot, undefined);
     for (; end <= slot; end++) if (end < slot) vacant = vacant.with(end, vacancy);
     const isAway = awaySinceMs !== undefined;
     return new Roster({

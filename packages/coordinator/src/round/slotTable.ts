@@ -36,7 +36,7 @@ export class SlotTable<T extends object> {
     let [root, levels] = [this.#root, this.#levels];
     for (; slot >= width ** levels; levels++) root = [root];
     const size = this.size + Number(value !== undefined) - Number(this.get(slot) !== undefined);
-    return new SlotTable(put(root, { slot, shift: bits * (levels - 1) }, value), levels, size);
+    return new SlotTable(put(root, { slot, shift: bits * (levels - 1) }, value) ?? [], levels, size);
   }
 
   /** In the order of slots. */
@@ -53,16 +53,17 @@ export class SlotTable<T extends object> {
 /** Slots beyond 2^31 are beyond any table. */
 const digit = (slot: number, shift: number) => (slot >>> shift) & (width - 1);
 
+/** Undefined when nothing is left in it. */
 function put<T>(
   node: Node<T> | undefined,
   { slot, shift }: { slot: number; shift: number },
   value: T | undefined,
-): Node<T> {
+): Node<T> | undefined {
   const copy = node === undefined ? [] : node.slice();
   const place = digit(slot, shift);
   while (copy.length < place) copy.push(undefined);
   copy[place] = shift === 0 ? value : put(copy[place] as Node<T> | undefined, { slot, shift: shift - bits }, value);
-  return copy;
+  return value === undefined && copy.every((child) => child === undefined) ? undefined : copy;
 }
 
 function* valuesOf<T extends object>(node: Node<T>, levels: number): Generator<T, void, undefined> {
