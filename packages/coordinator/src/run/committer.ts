@@ -102,8 +102,8 @@ export class Committer {
   }
 
   /**
-   * Steps to the round's version and makes both durable; `traffic` is asked when the round is as good as over, `isHeld` whether
-   * some worker holds an earlier version.
+   * Steps to the round's version and makes both durable; `traffic` is asked when the round is as good as over, the recipients
+   * which earlier versions they hold or still read.
    */
   async commit(
     effect: CommitEffect,

@@ -83,9 +83,9 @@ export class Session {
   #holds: MessageOf<"hello">["holds"];
   /** Hashes of the versions that the worker holds for certain. */
   readonly #whole = new Set<string>();
-  /** The version sent over this connection last, or held from before. */
   /** Versions sent whole, by hash, until the worker shows that it has them. */
   readonly #reading = new Map<string, number>();
+  /** The version sent over this connection last, or held from before. */
   #heldVersion: number | undefined;
   /** Gives up sending a version; undefined when none is on its way. */
   #sending: AbortController | undefined;
@@ -141,8 +141,8 @@ export class Session {
     const offset = begun ?? (delta && this.#heldPart(delta.hash, delta.bytes.length));
     const way = delta && { from: delta.from, hash: delta.hash };
     const message = { kind: "weights", run: this.#context.run, version, codec, hash, offset, delta: way } as const;
-    void this.send(message, payload.subarray(offset), sending.signal).then((isSent) => {
     if (delta === undefined) this.#reading.set(hash, version);
+    void this.send(message, payload.subarray(offset), sending.signal).then((isSent) => {
       if (this.#sending === sending) this.#sending = undefined;
       if (isSent) this.#keptBy(hash);
     });
@@ -154,7 +154,6 @@ export class Session {
     for (const oldest of this.#whole) if (this.#whole.size > 2) this.#whole.delete(oldest);
   }
 
-  /** Whether the worker holds the version of that hash. */
   /** Whether bytes of that version may still be on their way, from where they lie. */
   mayRead(hash: string): boolean {
     return this.#reading.has(hash);
@@ -165,6 +164,7 @@ export class Session {
     for (const [hash, sent] of this.#reading) if (sent <= version) this.#reading.delete(hash);
   }
 
+  /** Whether the worker holds the version of that hash. */
   holds(hash: string): boolean {
     return this.#whole.has(hash);
   }
@@ -224,12 +224,12 @@ export class Session {
     }
   }
 
-  #hello(hello: MessageOf<"hello">): void {
   #update(message: MessageOf<"update">, payload: IncomingPayload): void {
     this.#hasRead(message.version);
     this.#context.host.update(this, message, payload).catch((error: unknown) => this.#fail(error));
   }
 
+  #hello(hello: MessageOf<"hello">): void {
     if (this.#stage !== "hello") {
       this.#violation("hello twice");
       return;

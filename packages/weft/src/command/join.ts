@@ -8,7 +8,6 @@ import type { WasmBackend } from "@weft/wasm";
 import { Command, Option } from "commander";
 import { useEngine } from "../run/engine.ts";
 import { stateFile } from "../run/stateFile.ts";
-import { stateFile } from "../run/stateFile.ts";
 import { caOption, readPem } from "./control.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { count, figure } from "./format.ts";
@@ -30,7 +29,6 @@ interface JoinFlags {
   readonly job?: readonly string[];
   readonly patience?: number;
   readonly state?: string;
-  readonly state?: string;
   readonly json: boolean;
   readonly child?: boolean;
 }
@@ -50,7 +48,6 @@ export function joinCommand(finish: Finish): Command {
     .option("--max-compute <GFLOP>", "decline orders that take more", wholeNumber(1, 1e12))
     .option("--job <name or hash>", "work for this job only; may be given several times", collected)
     .option("--patience <seconds>", "give up after so long without a coordinator; default: never", wholeNumber(0, 1e9))
-    .option("--state <dir>", "keep who this worker is, and what it keeps between rounds, over restarts of this process")
     .option("--state <dir>", "keep who this worker is, and what it keeps between rounds, over restarts of this process")
     .addOption(jsonOption())
     .addOption(new Option("--child", "end when the process that started this one ends").hideHelp())
@@ -98,7 +95,6 @@ function startOne(url: string, flags: JoinFlags, { index, engine, output }: Host
     ...(token === undefined ? {} : { token }),
     ...(run === undefined ? {} : { run }),
     ...(flags.state === undefined ? {} : { stateStore: stateFile(flags.state, name) }),
-    ...(flags.state === undefined ? {} : { stateStore: stateFile(flags.state, name) }),
     ...(data === undefined ? {} : { data: (contract) => loadPath(data, contract) }),
     onEvent: (event) => show(event, flags.workers === 1 ? undefined : name, output),
   });
@@ -133,8 +129,6 @@ function lineOf(event: Exclude<WorkerEvent, { event: "update" }>): string | unde
       return undefined;
     case "evaluated":
       return `version ${event.round} on ${count(event.examples)} held-out examples: loss ${figure(event.loss)}`;
-    case "stateProblem":
-      return event.reason;
     case "stateProblem":
       return event.reason;
     case "disconnected":
