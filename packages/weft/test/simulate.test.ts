@@ -1,0 +1,81 @@
+/** The knobs of simulations, and how results read. */
+import type { Simulation } from "@weft/simulator";
+import { xor } from "@weft/data";
+import { dense, sequential, softmaxCrossEntropy } from "@weft/nn";
+import { sgd } from "@weft/optim";
+import { expect, test } from "vitest";
+import { defineJob, federated } from "weft";
+import { resultPlot, resultTable, type Result } from "../src/simulate/report.ts";
+import { numberIn, parseVariation, variants, type Settings } from "../src/simulate/settings.ts";
+import { usualMachines } from "@weft/simulator";
+
+const { definition } = defineJob({
+  name: "small",
+  data: xor(),
+  model: sequential(dense({ features: 2 })),
+  loss: softmaxCrossEntropy,
+  round: federated({
+    local: { epochs: 1, batchSize: 2, optimizer: sgd({ learningRate: 0.1 }) },
+    server: sgd({ learningRate: 1 }),
+  }),
+  stop: { rounds: 3 },
+});
+const base: Settings = { definition, workers: 10, machines: usualMachines };
+
+test("every combination of values is run, named by what differs", () => {
+  const runs = variants(base, ["cohort=0.1,20", "partition=iid", "rate=0.1,0.2"].map(parseVariation));
+  expect(runs.map(({ name }) => name)).toEqual([
+    "cohort 0.1, rate 0.1",
+    "cohort 0.1, rate 0.2",
+    "cohort 20, rate 0.1",
+    "cohort 20, rate 0.2",
+  ]);
+  const [first, , third] = runs.map(({ settings }) => settings.definition.round);
+  expect(first?.cohort).toEqual({ fraction: 0.1 });
+  expect(third?.cohort).toEqual({ count: 20 });
+  expect(first?.work).toMatchObject({ kind: "local", optimizer: { learningRate: 0.1 } });
+});
+
+test("a knob that does not exist, or a value out of bounds, says what there is", () => {
+  expect(() => parseVariation("speed=1")).toThrow(
+    /expected NAME=VALUE,VALUE with a name of workers, partition, cohort/,
+  );
+  expect(() => parseVariation("cohort")).toThrow(/NAME=VALUE/);
+  expect(() => variants(base, [parseVariation("partition=even")])).toThrow(/partition even: expected iid, shards:2/);
+  expect(() => variants(base, [parseVariation("availability=2")])).toThrow(
+    "availability is a number above 0 to 1, got 2",
+  );
+  expect(() => numberIn("--spread", "", { least: 0, most: 5 })).toThrow(
+    "--spread is a number from 0 to 5, got nothing",
+  );
+});
+
+function result(name: string, accuracies: readonly number[]): Result {
+  const rounds = accuracies.map((accuracy, i) => ({
+    ...{
+      round: i + 1,
+      timeMs: 60_000 * (i + 1),
+      bytesUp: 8e7 * (i + 1),
+      bytesDown: 9e7 * (i + 1),
+      updates: 10,
+      loss: 1,
+    },
+    ...{ metrics: {}, evaluated: { accuracy, loss: 1 - accuracy } },
+  }));
+  const outcome = { reason: "rounds", detail: "done", metrics: {}, rounds: 3 } as unknown as Simulation["outcome"];
+  return { name, job: "small", workers: 10, machines: usualMachines, simulation: { rounds, outcome, seconds: 1 } };
+}
+
+test("the table tells last and best, and fits a terminal of 80 columns", () => {
+  const long = "partition dirichlet:0.3, cohort 0.1, rate 0.05, spread 0.5, seed 3";
+  const lines = resultTable([result("a", [0.5, 0.9, 0.8]), result(long, [0.1, 0.2, 0.3])], "accuracy");
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80);
+  expect(lines[1]).toMatch(/^a .* 3 +3:00 +240 MB +270 MB +80.00 % +90.00 %$/);
+  expect(resultTable([result("a", [0.5, 0.9])], "loss")[1]).toMatch(/0.1000 +0.1000$/);
+});
+
+test("the plot has one legend entry for each run", () => {
+  const svg = resultPlot([result("first", [0.5, 0.9]), result("second", [0.4, 0.6])], "accuracy");
+  expect(svg.match(/>first</g)?.length).toBe(1);
+  expect(svg.match(/>second</g)?.length).toBe(1);
+});
