@@ -1,7 +1,8 @@
 /** The simulator: see README.md. */
 export { prove, shorten, type Failure, type Proof } from "./proof/prove.ts";
 export { drawSchedule, scheduleText, type Schedule } from "./proof/schedule.ts";
-export { play, rightRules, type Played, type Rules } from "./proof/world.ts";
+export { rightRules, type Rules } from "./proof/rules.ts";
+export { play, type Played } from "./proof/world.ts";
 export type { Fault, FaultName, Lie } from "./proof/faults.ts";
 export { simulate, type SimulatedRound, type Simulation, type SimulationOptions } from "./research/simulate.ts";
 export { usualMachines, type MachineModel } from "./research/machines.ts";

@@ -21,7 +21,7 @@ const folding = (code: string) =>
     if (event.kind !== "updateBegun" || !refused) return decided;
     const kept = decided.effects.filter((effect) => effect.kind !== "discard" && effect.kind !== "verdict");
     const order = { kind: "local", epochs: 1, batchSize: 1, seed: 1 } as const;
-    return { ...decided, effects: [...kept, { kind: "receive", upload: event.upload, order }] };
+    return { ...decided, effects: [...kept, { kind: "receive", upload: event.upload, order, discount: 1 }] };
   });
 
 export const mutations: Readonly<Record<string, () => Rules>> = {

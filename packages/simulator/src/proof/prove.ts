@@ -1,6 +1,7 @@
 /** Plays schedules by seed until one breaks a promise, and then looks for the shortest one that still does. */
+import { rightRules, type Rules } from "./rules.ts";
 import { drawSchedule, scheduleText, type Schedule } from "./schedule.ts";
-import { play, rightRules, type Played, type Rules } from "./world.ts";
+import { play, type Played } from "./world.ts";
 
 export interface Proof {
   readonly schedules: number;

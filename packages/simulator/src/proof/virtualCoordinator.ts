@@ -9,7 +9,7 @@ import { BrokenPromise } from "./brokenPromise.ts";
 import { exactJob, examples, partOf } from "./exactJob.ts";
 import { mortalDisk } from "./mortalDisk.ts";
 import type { Schedule } from "./schedule.ts";
-import type { Rules } from "./world.ts";
+import type { Rules } from "./rules.ts";
 
 export interface CoordinatorSurroundings {
   readonly schedule: Schedule;

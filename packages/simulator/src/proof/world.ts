@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeDisk, step, type CoordinatorEvent, type Decide, type Disk } from "@weft/coordinator";
+import type { CoordinatorEvent, Decide } from "@weft/coordinator";
 import { Route } from "../network/network.ts";
 import { untilQuiet } from "../quiet.ts";
 import { createRandom } from "../random.ts";
@@ -11,18 +11,10 @@ import { Audit } from "./audit.ts";
 import { BrokenPromise } from "./brokenPromise.ts";
 import { exactJob } from "./exactJob.ts";
 import type { Fault } from "./faults.ts";
+import { rightRules, type Rules } from "./rules.ts";
 import type { Schedule } from "./schedule.ts";
 import { VirtualCoordinator } from "./virtualCoordinator.ts";
 import { VirtualWorker } from "./virtualWorker.ts";
-
-/** What can be made wrong on purpose, to see that the proof notices. */
-export interface Rules {
-  readonly decide: Decide;
-  /** The disk that the coordinator of a stored run writes to. */
-  readonly disk: Disk;
-}
-
-export const rightRules: Rules = { decide: (state, event) => step(state, event), disk: nodeDisk };
 
 export interface Played {
   /** The promise that was broken; undefined when all were kept. */
