@@ -39,6 +39,7 @@ const hasKnownEffort = ({ optimizer, proximal, keepOptimizer }: LocalJobWork) =>
   const isHeavyBall = isPlainSgd({ ...optimizer, momentum: 0 }) && nesterov === false && dampening === 0;
   return isHeavyBall && proximal === undefined && keepOptimizer !== true;
 };
+const ordersUpdates = ({ round: { combine = { kind: "mean" } } }: Combined) => combine.kind !== "mean";
 const owing: readonly string[] = ["int2", "sign", "topK", "randomK", "lowRank"];
 const onWorkers = ({ round }: Combined) => round.evaluation?.on === "workers";
 
@@ -208,6 +209,23 @@ export const refusals: readonly Refusal[] = [
     },
     reason:
       "FedDyn steps to the mean of the local models less its own memory; let the server be sgd({ learningRate: 1 })",
+  },
+  {
+    name: "weights in an order statistic",
+    applies: (job) => ordersUpdates(job) && job.round.weighting !== "uniform",
+    reason:
+      'a median or trimmed mean gives every update one vote; set `weighting` to "uniform", or combine by the mean',
+  },
+  {
+    name: "discounts in an order statistic",
+    applies: (job) => ordersUpdates(job) && mixesVersions(job),
+    reason:
+      "a median or trimmed mean cannot weigh old updates less; leave `pace` and `late` out, or combine by the mean",
+  },
+  {
+    name: "a correction of an order statistic",
+    applies: (job) => ordersUpdates(job) && corrects(job) !== undefined,
+    reason: "SCAFFOLD and FedDyn reckon with the mean of all changes; leave the correction out, or combine by the mean",
   },
   {
     name: "statistics under other weights",

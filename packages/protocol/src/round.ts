@@ -47,6 +47,15 @@ const weightingSchema = z.union([
   z.strictObject({ kind: z.literal("fair"), q: z.number().nonnegative().max(100), lipschitz: z.number().positive() }),
 ]);
 
+/** How the updates of a round become one. */
+const combineSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("mean") }),
+  /** Element by element the middle one (Yin et al. 2018): a minority of any updates whatever cannot move it far. */
+  z.strictObject({ kind: z.literal("median") }),
+  /** Element by element, without this fraction of the least and of the greatest (Yin et al. 2018). */
+  z.strictObject({ kind: z.literal("trimmedMean"), fraction: z.number().positive().lt(0.5) }),
+]);
+
 /** s(τ), the weight of an update made τ versions ago: 1, or (1 + τ)^-exponent (Xie et al. 2019). */
 const stalenessSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
@@ -117,6 +126,8 @@ export const roundSchema = z.strictObject({
   /** How the batch of gradient work is divided, or how many local steps each makes: equally (default), or by the speed measured of each worker. */
   balance: z.enum(["equal", "speed"]).optional(),
   weighting: weightingSchema,
+  /** Default the mean. */
+  combine: combineSchema.optional(),
   /** Steps the model with the mean gradient, or with base − mean of local results as its gradient. */
   server: optimizerSchema,
   /** Largest L2 norm of an accepted update; also fixes the grid of exact sums. */
@@ -127,6 +138,7 @@ export const roundSchema = z.strictObject({
 export type JobRound = z.infer<typeof roundSchema>;
 export type JobWork = JobRound["work"];
 export type LocalJobWork = Extract<JobWork, { kind: "local" }>;
+export type JobCombine = NonNullable<JobRound["combine"]>;
 export type JobWeighting = JobRound["weighting"];
 export type JobPace = NonNullable<JobRound["pace"]>;
 export type JobEvaluation = NonNullable<JobRound["evaluation"]>;

@@ -97,6 +97,18 @@ const unsound: Record<string, Combined> = {
     ...training({ correction: { kind: "feddyn", alpha: 0.1 } }),
     server: { name: "adam", learningRate: 0.1 },
   }),
+  "weights in an order statistic": job({ ...local, combine: { kind: "median" }, weighting: "examples" }),
+  "discounts in an order statistic": job({
+    ...local,
+    combine: { kind: "trimmedMean", fraction: 0.1 },
+    weighting: "uniform",
+    late: "buffer",
+  }),
+  "a correction of an order statistic": job({
+    ...training({ correction: { kind: "scaffold" } }),
+    combine: { kind: "median" },
+    weighting: "uniform",
+  }),
   "statistics under other weights": job(
     { ...local, weighting: { kind: "fair", q: 1, lipschitz: 1 } },
     { parameters: [...personal, { name: "mean", shape: [1], kind: "statistic" }] },

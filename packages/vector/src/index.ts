@@ -18,7 +18,7 @@ export { bf16 } from "./codec/bf16.ts";
 export { type EncodeSettings, openCodec, type Segment, type VectorCodec } from "./codec/vectorCodec.ts";
 export { applyDelta, encodeDelta } from "./codec/delta.ts";
 export { type CodecMemory, decodeVector, type EncodedVector, encodeVector } from "./codec/encodeVector.ts";
-export { checkWeight, type Grid, type GridOptions } from "./grid.ts";
+export { checkWeight, createGrid, type Grid, type GridOptions } from "./grid.ts";
 export { type Accumulator, createAccumulator, slabBytes } from "./accumulator.ts";
 export { createSlab, type Slab } from "./slab.ts";
 export { allFinite, squaredNorm } from "./check.ts";

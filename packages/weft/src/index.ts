@@ -16,7 +16,9 @@ export {
   diloco,
   federated,
   localSgd,
+  median,
   polynomial,
+  trimmedMean,
 } from "./job/round.ts";
 export { JobError, ModelFileError, UsageError } from "./errors.ts";
 export type { Run, TrainOptions } from "./run/train.ts";

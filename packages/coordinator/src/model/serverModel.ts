@@ -8,8 +8,8 @@ import { letGo } from "./letGo.ts";
 import type { ModelMemory } from "./modelMemory.ts";
 import { compileServerStep, type ServerStep, type StepValue } from "./serverStep.ts";
 
-/** Writes the combined update of a block. */
-export type UpdateSource = (block: number, out: Float32Array) => void;
+/** Writes the combined update of a block, at once or when its promise resolves. */
+export type UpdateSource = (block: number, out: Float32Array) => Promise<void> | void;
 
 /** Told of the update of a run of elements, in order; it stays as it is until the promise resolves. */
 export type UpdateSink = (update: Float32Array) => Promise<void> | undefined;
@@ -172,7 +172,11 @@ export class ServerModel {
       await kept[index - 2];
       const update = (this.#updates[index % 2] ?? new Float32Array()).subarray(0, end - start);
       for (let at = start; at < end; at += blockElements) {
-        source(at / blockElements, update.subarray(at - start, Math.min(at + blockElements, end) - start));
+        const written = source(
+          at / blockElements,
+          update.subarray(at - start, Math.min(at + blockElements, end) - start),
+        );
+        if (written instanceof Promise) await written;
       }
       kept.push(sink?.(update));
       result = await this.#stepRun(run, this.#gradientOf(run, update, share));

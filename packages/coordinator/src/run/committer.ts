@@ -119,16 +119,11 @@ export class Committer {
     uploads.close(effect.uploads);
     store?.beginRound(round, model.overwritesSums ? (write) => patience.until(write) : undefined);
     const { hash: before } = this.#broadcast;
-    await model.step(
-      (block, out) => {
-        uploads.combine(block, out);
-      },
-      {
-        sink: (update) => store?.logUpdate(update),
-        share: shareOf({ updates, examples, progress }, weighting),
-        isRead: () => some(recipients, (recipient) => recipient.mayRead(before)),
-      },
-    );
+    await model.step((block, out) => uploads.combine(block, out), {
+      sink: (update) => store?.logUpdate(update),
+      share: shareOf({ updates, examples, progress }, weighting),
+      isRead: () => some(recipients, (recipient) => recipient.mayRead(before)),
+    });
     if (model.overwritesSums) uploads.release();
     const isHeld = (hash: string) => some(recipients, (recipient) => recipient.holds(hash));
     const encoded = await encodeBroadcastInTurns(round, model.weights, codec);
@@ -147,11 +142,7 @@ export class Committer {
       progress,
       ...traffic(),
     };
-    await patience.until(() =>
-      store?.commitRound(record, (block, out) => {
-        uploads.combine(block, out);
-      }),
-    );
+    await patience.until(() => store?.commitRound(record, (block, out) => uploads.combine(block, out)));
     this.#broadcast = broadcast;
     this.#metrics = metrics;
     this.#note(record);

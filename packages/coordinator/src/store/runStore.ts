@@ -95,7 +95,7 @@ export class RunStore {
       const part = new Float32Array(Math.min(blockElements, manifest.size));
       for (let block = 0; block < blockCount(manifest.size); block++) {
         const { start, end } = blockRange(manifest.size, block);
-        update(block, part.subarray(0, end - start));
+        await update(block, part.subarray(0, end - start));
         await log.part(part.subarray(0, end - start));
       }
     }

@@ -21,6 +21,8 @@ export interface UploadKind {
   /** Room for the values of one block: blocks that come whole are only looked at while they are folded. */
   readonly scratch: Float32Array;
   readonly budget: KeepBudget;
+  /** Whether blocks stay at hand when the update is whole, for a rule that sees all updates side by side. */
+  readonly retains: boolean;
 }
 
 /** The sums that an upload is folded into. */
@@ -113,7 +115,32 @@ export class Upload {
   seal(): void {
     if (!this.isWhole) throw new Error("an upload was sealed before its last block");
     this.#sealed = true;
+    if (!this.#kind.retains) this.#keep.release();
+  }
+
+  /** The round is over: nothing of it is needed any more. */
+  release(): void {
     this.#keep.release();
+  }
+
+  /** Decodes a block of a whole upload that was retained. */
+  read(block: number, out: Float32Array): void {
+    const { segments } = this.#kind.codec;
+    const from = block * blockElements;
+    const to = from + out.length;
+    let low = 0;
+    for (let high = segments.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if ((segments[middle]?.end ?? 0) <= from) low = middle + 1;
+      else high = middle;
+    }
+    for (let segment = low; segment < segments.length; segment++) {
+      const { start, end } = segments[segment]!;
+      if (start >= to) break;
+      const at = Math.max(start, from);
+      const part = out.subarray(at - from, Math.min(end, to) - from);
+      this.#kind.codec.decodeSegment(segment, this.#keep.at(segment), part, at - start);
+    }
   }
 
   /** From now on it goes into these sums; what came before follows by `catchUp`. */

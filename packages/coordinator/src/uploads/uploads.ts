@@ -1,6 +1,6 @@
 /** The updates of the open round: which are arriving, what they bring, and their combination. */
 import { setImmediate } from "node:timers/promises";
-import { type Combination, meanRule } from "@weft/aggregate";
+import { type BlockRule, type Combination, median, meanRule, openRetained, trimmedMean } from "@weft/aggregate";
 import type { JobDocument, JobRound, MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
 import { blockElements, type VectorCodec } from "@weft/vector";
@@ -39,6 +39,15 @@ const finest = 2 ** 10;
 /** Segments folded in between two turns of the event loop, when an upload is moved into other sums. */
 const segmentsAtOnce = 16;
 
+/** Values of all updates that are sorted between two turns of the event loop: some milliseconds. */
+const valuesAtOnce = 2 ** 18;
+
+/** Undefined for the mean. */
+function blockRuleOf(combine: JobRound["combine"] = { kind: "mean" }): BlockRule | undefined {
+  if (combine.kind === "mean") return undefined;
+  return combine.kind === "median" ? median : trimmedMean(combine.fraction);
+}
+
 export interface UploadsOptions {
   /** For blocks that may have to be taken out again, over all uploads; beyond it they go to disk. */
   readonly budgetBytes?: number;
@@ -55,6 +64,10 @@ export class Uploads {
   readonly #arrivals = new Map<number, Arrival>();
   /** Where the sums lie, if not in memory of their own. */
   readonly #memory: ModelMemory | undefined;
+  /** Combines updates side by side; undefined for the mean, into which they are folded as they arrive. */
+  readonly #rule: BlockRule | undefined;
+  /** Of the round that closes, with room for a block of each. */
+  #counted: readonly { readonly upload: Upload; readonly values: Float32Array }[] = [];
   #combination: Combination | undefined;
   /** Room for which the combination was opened. */
   #room = "";
@@ -72,7 +85,8 @@ export class Uploads {
     const { normBound, pace } = round;
     const scratch = new Float32Array(Math.min(codec.size, blockElements));
     const budget = new KeepBudget(budgetBytes ?? (room === undefined ? keepBytes : keepBytesOfLarge));
-    this.#kind = { codec, normBound, scratch, budget };
+    this.#rule = blockRuleOf(round.combine);
+    this.#kind = { codec, normBound, scratch, budget, retains: this.#rule !== undefined };
     this.#round = round;
     this.#memory = room;
     this.#isUniform = isUniform(round);
@@ -95,10 +109,16 @@ export class Uploads {
       this.release();
       const { codec, normBound } = this.#kind;
       const options = { size: codec.size, contributions, bound: normBound, maxWeight: most * this.#unit };
-      this.#combination = meanRule.open({ ...options, slabs: this.#memory?.sums() });
+      this.#combination =
+        this.#rule === undefined ? meanRule.open({ ...options, slabs: this.#memory?.sums() }) : openRetained(options);
       this.#room = room;
     }
-    for (const [id, { upload }] of this.#arrivals) if (upload?.sealed === true) this.#arrivals.delete(id);
+    for (const [id, { upload }] of this.#arrivals) {
+      if (upload?.sealed !== true) continue;
+      upload.release();
+      this.#arrivals.delete(id);
+    }
+    this.#counted = [];
   }
 
   /** The sums are not needed any more; what memory they were given is its owner's again. */
@@ -254,16 +274,35 @@ export class Uploads {
     const arrivals = ids.flatMap((id) => this.#arrivals.get(id) ?? []);
     const messages = arrivals.map(({ message }) => message);
     this.#scale = scaleOf(this.#round, messages);
+    if (this.#rule !== undefined) {
+      const { length } = this.#kind.scratch;
+      this.#counted = arrivals.flatMap(({ upload }) => (upload ? [{ upload, values: new Float32Array(length) }] : []));
+    }
     if (!this.#isBuffered) return;
     // FedBuff divides by the updates' number (here: examples), so that a buffer of old updates makes a smaller step.
     this.#divisor = arrivals.reduce((sum, arrival) => sum + this.#weightOf(arrival, 1), 0);
   }
 
-  /** Writes the combined block of everything folded in. */
-  combine(block: number, out: Float32Array): void {
+  /** Writes the combined block of everything folded in; others have their turn while that takes long. */
+  combine(block: number, out: Float32Array): Promise<void> | undefined {
+    if (this.#rule !== undefined) return this.#combineSideBySide(this.#rule, block, out);
     if (this.#combination === undefined) throw new Error("no round was opened");
     this.#combination.result(block, out, this.#divisor);
     if (this.#scale !== 1) for (let i = 0; i < out.length; i++) out[i]! *= this.#scale;
+    return undefined;
+  }
+
+  async #combineSideBySide(rule: BlockRule, block: number, out: Float32Array): Promise<void> {
+    for (const { upload, values } of this.#counted) upload.read(block, values.subarray(0, out.length));
+    const step = Math.max(1024, Math.floor(valuesAtOnce / this.#counted.length));
+    for (let start = 0; start < out.length; start += step) {
+      if (start > 0) await setImmediate();
+      const end = Math.min(start + step, out.length);
+      rule(
+        this.#counted.map(({ values }) => values.subarray(start, end)),
+        out.subarray(start, end),
+      );
+    }
   }
 
   /** Examples behind these updates, and the means of what they report over those examples. */

@@ -2,6 +2,7 @@
 import { type Optimizer, sgd } from "@weft/optim";
 import type {
   CohortRule,
+  JobCombine,
   DeadlineRule,
   JobEvaluation,
   JobPace,
@@ -52,7 +53,17 @@ export const polynomial = (exponent: number): StalenessRule => ({ kind: "polynom
 /** Weighs old updates as fresh ones. */
 export const constant = (): StalenessRule => ({ kind: "constant" });
 
+/** The middle of the updates, element by element (Yin et al. 2018): as long as fewer than half of them lie, they move it no further than the others differ. */
+export const median = (): JobCombine => ({ kind: "median" });
+/** The mean without this fraction of the least and of the greatest, element by element (Yin et al. 2018): against fewer liars than that, with less noise than a median. */
+export const trimmedMean = (fraction: number): JobCombine => ({ kind: "trimmedMean", fraction });
+
 interface SharedKnobs {
+  /**
+   * How the updates of a round become one: default their mean; or `median()`, `trimmedMean(fraction)`, where some workers may not be honest. Those
+   * give every update one vote (`weighting: "uniform"`), and the coordinator keeps each update, on disk beyond some memory, until its round closes.
+   */
+  readonly combine?: JobCombine;
   /**
    * Updates that close a round, of those invited; default all of them. { count: n − k } of n workers has k backups: the round
    * goes on with the fastest n − k (Chen et al. 2016).
@@ -99,7 +110,7 @@ export function dataParallel(knobsOf: DataParallelKnobs): RoundRule {
     work: { kind: "gradient", batchSize, ...given({ microBatch }) },
     cohort: cohort ?? { fraction: 1 },
     ...given({ balance }),
-    weighting: "examples",
+    weighting: usualWeighting(shared),
     server: specOf(optimizer),
     partition: iid(),
     ...knobs(shared),
@@ -160,7 +171,7 @@ export function federated(knobsOf: FederatedKnobs): RoundRule {
   return {
     work: localWork(local),
     cohort: cohort ?? { fraction: 1 },
-    weighting: weighting ?? "examples",
+    weighting: weighting ?? usualWeighting(shared),
     server: specOf(server),
     partition: partition ?? iid(),
     ...given({ personal, balance }),
@@ -197,11 +208,15 @@ export function diloco({ steps, batchSize, optimizer, server, ...shared }: Local
   return federated({ ...shared, local, server: outer, weighting: "uniform" });
 }
 
-const knobs = ({ quorum, deadline, normBound, pace, late, evaluation }: SharedKnobs) => ({
+/** A median counts heads; a mean weighs them. */
+const usualWeighting = ({ combine }: SharedKnobs): JobWeighting =>
+  combine === undefined || combine.kind === "mean" ? "examples" : "uniform";
+
+const knobs = ({ quorum, deadline, normBound, pace, late, evaluation, combine }: SharedKnobs) => ({
   quorum: quorum ?? { fraction: 1 },
   deadlineMs: deadline ?? "adaptive",
   normBound: normBound ?? 1e4,
-  ...given({ pace, late, evaluation }),
+  ...given({ pace, late, evaluation, combine }),
 });
 
 /** The fields that have a value. */
