@@ -20,6 +20,9 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   codecs: async () => (await import("./codecs.ts")).codecs,
   algorithms: async () => (await import("./algorithms/benches.ts")).algorithms,
   federated: async () => (await import("./federated.ts")).federated,
+  "coordinator-memory": async () => (await import("./coordinator/memory.ts")).coordinatorMemory,
+  aggregate: async () => (await import("./coordinator/aggregate.ts")).aggregate,
+  crowd: async () => (await import("./coordinator/crowd.ts")).crowd,
   simulator: async () => (await import("./simulator.ts")).simulator,
 };
 

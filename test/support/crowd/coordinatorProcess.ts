@@ -2,6 +2,7 @@
  * A coordinator as a process of its own that tells, as JSON lines, what every round cost it: its memory and how long its
  * event loop was held up. `coordinatorProcess.ts '{"size", "rounds", "workers", …}'`.
  */
+import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createCoordinator } from "@weft/coordinator";
@@ -17,6 +18,8 @@ export interface CoordinatorSetting {
   readonly workers: number;
   readonly round?: Partial<JobDocument["round"]>;
   readonly codec?: Partial<JobDocument["codec"]>;
+  /** How long a worker whose connection broke keeps its place; default 500. */
+  readonly gatherMs?: number;
   /** Runs directory; without one nothing is stored. */
   readonly directory?: string;
 }
@@ -30,7 +33,7 @@ const delays = monitorEventLoopDelay({ resolution: 1 });
 const coordinator = await createCoordinator({
   job: plainJob(setting),
   examples: { size: 100_000, rows: (indices) => [new Uint8Array(rows.length * indices.length)] },
-  run: { expectedWorkers: setting.workers },
+  run: { expectedWorkers: setting.workers, gatherMs: setting.gatherMs ?? 500 },
   listen: { port: 0, maxConnections: 4096 },
   ...(setting.directory === undefined ? {} : { store: { directory: setting.directory } }),
 });
@@ -43,11 +46,8 @@ coordinator.on((event) => {
   delays.reset();
 });
 const { weights, reason, rounds } = await coordinator.finished;
-const [least, most] = weights.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [
-  Infinity,
-  -Infinity,
-] as [number, number]);
-tell({ event: "finished", reason, rounds, first: weights[0], least, most, ...memory() });
+const bits = new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength);
+tell({ event: "finished", reason, rounds, hash: hash("sha256", bits, "hex"), ...memory() });
 
 /** In MB; the peak is the kernel's own count. */
 function memory() {

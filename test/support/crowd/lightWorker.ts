@@ -1,4 +1,5 @@
 /** A worker that speaks the whole protocol and computes nothing: every update is the same vector, so that sums can be foretold. */
+import { setTimeout } from "node:timers/promises";
 import { limitsFor, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
 import { type Connection, connectWebSocket, type IncomingPayload } from "@weft/transport";
 
@@ -9,6 +10,8 @@ export interface LightWorkerOptions {
   readonly size: number;
   /** The update, encoded in f32; shared by as many workers as like. */
   readonly update: Uint8Array;
+  /** How long an update takes to make; default 0. */
+  readonly thinkMs?: number | undefined;
   readonly onEvent?: (event: LightWorkerEvent) => void;
 }
 
@@ -85,6 +88,7 @@ class LightWorker {
     } catch {
       return; // The version was given up for a newer one, or the connection ended.
     }
+    await setTimeout(this.#options.thinkMs ?? 0);
     const weight = order.kind === "gradient" ? order.examples.count : 1;
     this.#options.onEvent?.({ event: "uploading", round });
     this.send(

@@ -1,0 +1,69 @@
+/** Many workers, large models, kills: on live sockets, in processes of their own. */
+import { afterEach, expect, test } from "vitest";
+import { figure, startCrowd, weatherStorm } from "../support/crowd/crowd.ts";
+import { killAllLines } from "../support/crowd/lineProcess.ts";
+
+afterEach(killAllLines);
+
+const megabyte = 1e6;
+const slackMB = (64 * 2 ** 20) / megabyte;
+
+/** The final bits of an undisturbed run of one worker; every update of every run here is the same vector. */
+async function undisturbed(size: number, rounds: number): Promise<unknown> {
+  const crowd = await startCrowd({ size, rounds, workers: 1 });
+  const { coordinator } = crowd;
+  const worker = await crowd.join(1);
+  const finished = await coordinator.until("finished");
+  await Promise.all([coordinator.exited, worker.exited]);
+  return finished["hash"];
+}
+
+test("a thousand workers of whom a twentieth is killed in every round: no round is stuck, nothing lost, memory flat", async () => {
+  const [processes, perProcess, rounds] = [20, 50, 50];
+  const report = await weatherStorm({ processes, perProcess, rounds });
+  const of = (field: string) => report.rounds.map((line) => figure(line, field));
+  console.log(
+    `${report.rounds.length} rounds, ${report.killed} killed, ${report.joined} joined; updates a round ${Math.min(...of("updates"))} ` +
+      `to ${Math.max(...of("updates"))}, slowest round ${Math.max(...of("ms")).toFixed(0)} ms, memory ${of("rssMB")
+        .filter((_, i) => i % 7 === 0)
+        .map((mb) => mb.toFixed(0))
+        .join(" ")} MB`,
+  );
+  expect(report.killed).toBe((rounds - 1) * perProcess);
+  expect(report.rounds.map((line) => line["round"])).toEqual(Array.from({ length: rounds }, (_, i) => i + 1));
+  // Those who were killed are all that is missing; a killed process may take at most its own from a round.
+  expect(Math.min(...report.rounds.map((line) => figure(line, "updates") / figure(line, "cohort")))).toBeGreaterThan(
+    0.8,
+  );
+  // Half of the deadline: none was closed by it.
+  expect(Math.max(...of("ms"))).toBeLessThan(30_000);
+  // Half-counted updates, or one counted twice, would show in the mean of equal vectors.
+  expect(report.finished["hash"]).toBe(await undisturbed(2000, rounds));
+  expect(Math.max(...of("rssMB").slice(-10))).toBeLessThan(Math.max(...of("rssMB").slice(5, 15)) + 40);
+});
+
+test("a 100 MB model, 20 workers, one of them stalled while it sends: its round closes by the deadline, within the memory bound", async () => {
+  const [size, rounds, deadlineMs] = [25_000_000, 3, 60_000];
+  const idle = await startCrowd({ size: 1000, rounds, workers: 20 });
+  const idlers = await idle.join(20);
+  const base = figure(await idle.coordinator.until("finished"), "peakMB");
+  await Promise.all([idle.coordinator.exited, idlers.exited]);
+
+  const crowd = await startCrowd({ size, rounds, workers: 20, round: { deadlineMs } });
+  const { coordinator } = crowd;
+  const [rest, stalling] = await Promise.all([crowd.join(19), crowd.join(1, { talkative: true })]);
+  await stalling.until("uploading", (line) => line["round"] === 1);
+  await stalling.kill("SIGSTOP");
+  const finished = await coordinator.until("finished");
+  await stalling.kill();
+  await Promise.all([coordinator.exited, rest.exited]);
+  const [first] = coordinator.of("round");
+  console.log(
+    `first round: ${figure(first!, "updates")} of ${figure(first!, "cohort")} updates in ${figure(first!, "ms").toFixed(0)} ms; ` +
+      `peak ${(figure(finished, "peakMB") - base).toFixed(0)} MB over ${base.toFixed(0)} MB without a model`,
+  );
+  expect(figure(first!, "updates")).toBe(19);
+  expect(figure(first!, "ms")).toBeLessThan(deadlineMs + 5000);
+  expect(finished["reason"]).toBe("rounds");
+  expect(figure(finished, "peakMB") - base).toBeLessThan(3 * 100 + slackMB);
+});
