@@ -81,7 +81,8 @@ test("over TLS with tokens, workers join and operators steer from elsewhere; wit
   const tls = ["--tls-cert", pem("cert"), "--tls-key", pem("key")];
   const tokens = ["--token", "working", "--operator-token", "steering", "--viewer-token", "watching"];
   const coordinator = serve(job, ...tls, ...tokens);
-  const { url, run } = await coordinator.untilEvent("listening");
+  const { url, run: id } = await coordinator.untilEvent("listening");
+  const run = String(id);
   expect(String(url)).toMatch(/^wss:/);
   const untrusting = await weft("join", String(url), "--token", "working", "--patience", "0");
   expect([untrusting.code, untrusting.text]).toEqual([
@@ -191,7 +192,7 @@ test("on a disk that is full a run waits, shows it, and ends well once there is 
     const waiting = await coordinator.untilEvent("waitingForDisk");
     expect(String(waiting["reason"])).toMatch(/the disk is full; make room/);
     const listed = await weft("runs", "--runs", small);
-    expect(listed.text).toMatch(new RegExp(`^${run} .* waiting .*\n +.*the disk is full`, "m"));
+    expect(listed.text).toMatch(new RegExp(`^${String(run)} .* waiting .*\n +.*the disk is full`, "m"));
     await rm(filler);
     await coordinator.untilEvent("diskIsBack");
     expect(await coordinator.exited).toBe(0);
