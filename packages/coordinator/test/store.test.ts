@@ -36,9 +36,10 @@ const updateOf = (version: number, block: number, out: Float32Array) => {
 };
 
 async function runRound(store: RunStore, model: ServerModel, version: number): Promise<void> {
+  const update = (block: number, out: Float32Array) => updateOf(version, block, out);
   store.beginRound(version);
-  await model.step((block, out) => updateOf(version, block, out), { sink: (update) => store.logUpdate(update) });
-  await store.commitRound({
+  await model.step(update, { sink: (part) => store.logUpdate(part) });
+  const record = {
     round: version,
     version,
     attempt: 0,
@@ -54,7 +55,8 @@ async function runRound(store: RunStore, model: ServerModel, version: number): P
     metrics: { loss: 1 / version },
     hash: hashOf(model),
     progress: { epoch: 0, start: 12 * version, epochs: 0, expected: 1, positions: {} },
-  });
+  };
+  await store.commitRound(record, update);
 }
 
 interface Life {

@@ -40,7 +40,9 @@ for (const [name, each] of Object.entries(cases)) {
   it(`${name}: many tiles, the reference's values, the same bits on two threads`, () => {
     const { program, inputs } = compile(each);
     const reductions = schedule(program).steps.flatMap((step) =>
-      step.kind === "loop" && step.loop.results.some(({ reduce }) => reduce) ? [reductionKernels(step.loop, { relaxed: false })] : [],
+      step.kind === "loop" && step.loop.results.some(({ reduce }) => reduce)
+        ? [reductionKernels(step.loop, { relaxed: false })]
+        : [],
     );
     expect(reductions.some((kernels) => "kernels" in kernels && kernels.kernels[0]!.source.tiles > 1)).toBe(true);
     const [got, ...others] = backends.map((backend) => backend.compile(program).run(inputs) as TensorData[]);

@@ -4,10 +4,8 @@ import { PendingUpdate } from "../src/pendingUpdate.ts";
 import { work } from "./script.ts";
 
 const local = { kind: "local", epochs: 1, batchSize: 10, seed: 3 } as const;
-const message = {
-  ...{ kind: "update", run: "r", round: 1, attempt: 0, version: 0, codec: "f32", weight: 4 },
-  ...{ metrics: {}, computeMs: 1 },
-} as const;
+const named = { kind: "update", run: "r", round: 1, attempt: 0, version: 0 } as const;
+const message = { ...named, codec: "f32", weight: 4, metrics: {}, computeMs: 1 };
 
 function kept(partition: Uint32Array | undefined): PendingUpdate {
   const pending = new PendingUpdate();

@@ -1,6 +1,6 @@
 /** The coordinator's side of a worker's connections, message by message. */
 import type { CoordinatorMessage, Message, WorkerMessage } from "@weft/protocol";
-import type { IncomingPayload, MemoryPairOptions } from "@weft/transport";
+import type { IncomingPayload, MemoryPairOptions, OutgoingPayload } from "@weft/transport";
 import { memoryPair } from "@weft/transport";
 import type { WorkerEvent, WorkerHandle, WorkerOptions } from "@weft/worker";
 import { defaultPolicy, startWorker } from "@weft/worker";
@@ -25,7 +25,7 @@ export function scripted(options: MemoryPairOptions & { readonly reads?: boolean
   });
   return {
     pair,
-    send: (message: CoordinatorMessage, payload?: Uint8Array) => pair.coordinator.send(message, payload),
+    send: (message: CoordinatorMessage, payload?: OutgoingPayload) => pair.coordinator.send(message, payload),
     async next<K extends WorkerMessage["kind"]>(kind: K) {
       while (inbox.length === 0) await new Promise<void>((resolve) => waiters.push(resolve));
       const { message, payload, incoming } = inbox.shift()!;

@@ -20,7 +20,7 @@ const randomProgramsOf = (dtype: "f32" | "f16"): fc.Arbitrary<RandomProgram> =>
       const types = inputShapes.map((shape): TensorType => ({ shape, dtype }));
       const program = trace((...inputs) => grow(inputs, choices), types);
       const inputs = inputShapes.map((shape, i) =>
-        arrayOf[dtype].from({ length: sizeOf(shape) }, (_, j) => Math.sin(1 + 3.7 * i + 1.3 * j)),
+        arrayOf[dtype].from(Array.from({ length: sizeOf(shape) }, (_, j) => Math.sin(1 + 3.7 * i + 1.3 * j))),
       );
       return { program, inputs };
     });

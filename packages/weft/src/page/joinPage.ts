@@ -67,6 +67,9 @@ function show(event: WorkerEvent): void {
     case "declined":
       status.textContent = `could not do round ${event.round}: ${event.reason}`;
       return;
+    case "stateProblem":
+      status.textContent = event.reason;
+      return;
     case "verdict":
     case "evaluated":
     case "committed":
