@@ -92,12 +92,12 @@ test("over TLS with tokens, workers join and operators steer from elsewhere; wit
   const wrong = await weft("join", String(url), "--ca", pem("cert"), "--token", "guess");
   expect([wrong.code, wrong.text]).toEqual([6, expect.stringMatching(/the token is wrong/)]);
   const elsewhere = ["--url", String(url), "--ca", pem("cert")];
-  const viewing = await weft("pause", String(run), ...elsewhere, "--operator-token", "watching");
+  const viewing = await weft("pause", run, ...elsewhere, "--operator-token", "watching");
   expect([viewing.code, viewing.text]).toEqual([6, expect.stringMatching(/wrong, or not for this/)]);
   expect((await weft("runs", ...elsewhere, "--operator-token", "watching")).text).toContain(
     `${run}  digits  gathering`,
   );
-  expect((await weft("pause", String(run), ...elsewhere, "--operator-token", "steering")).code).toBe(0);
+  expect((await weft("pause", run, ...elsewhere, "--operator-token", "steering")).code).toBe(0);
   expect((await weft("unpause", "digits", ...elsewhere, "--operator-token", "steering")).code).toBe(0);
   const worker = joining(url, "--ca", pem("cert"), "--token", "working");
   expect(await coordinator.exited).toBe(0);
