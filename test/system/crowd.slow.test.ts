@@ -24,7 +24,9 @@ test("a thousand workers of whom a twentieth is killed in every round: no round 
   const of = (field: string) => report.rounds.map((line) => figure(line, field));
   console.log(
     `${report.rounds.length} rounds, ${report.killed} killed, ${report.joined} joined; updates a round ${Math.min(...of("updates"))} ` +
-      `to ${Math.max(...of("updates"))}, slowest round ${Math.max(...of("ms")).toFixed(0)} ms, memory ${of("rssMB")
+      `to ${Math.max(...of("updates"))}, slowest round ${Math.max(...of("ms")).toFixed(0)} ms, live memory ${of(
+        "liveMB",
+      )
         .filter((_, i) => i % 7 === 0)
         .map((mb) => mb.toFixed(0))
         .join(" ")} MB`,
@@ -39,7 +41,8 @@ test("a thousand workers of whom a twentieth is killed in every round: no round 
   expect(Math.max(...of("ms"))).toBeLessThan(30_000);
   // Half-counted updates, or one counted twice, would show in the mean of equal vectors.
   expect(report.finished["hash"]).toBe(await undisturbed(2000, rounds));
-  expect(Math.max(...of("rssMB").slice(-10))).toBeLessThan(Math.max(...of("rssMB").slice(5, 15)) + 40);
+  // Of what is not garbage; a hundred bytes or so are kept of everyone who was ever there.
+  expect(Math.max(...of("liveMB").slice(-10))).toBeLessThan(Math.max(...of("liveMB").slice(5, 15)) + 5);
 });
 
 test("a 100 MB model, 20 workers, one of them stalled while it sends: its round closes by the deadline, within the memory bound", async () => {

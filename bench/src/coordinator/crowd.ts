@@ -7,7 +7,7 @@ export async function* crowd({ rounds = 50 }: BenchOptions): AsyncIterable<Figur
   try {
     const report = await weatherStorm({ processes: 20, perProcess: 50, rounds });
     const of = (field: string) => report.rounds.map((line) => figure(line, field));
-    const [early, late] = [median(of("rssMB").slice(0, 10)), median(of("rssMB").slice(-10))];
+    const [early, late] = [median(of("liveMB").slice(0, 10)), median(of("liveMB").slice(-10))];
     process.stderr.write(
       `  ${report.rounds.length} rounds, ${report.killed} workers killed, ${report.joined} joined; ` +
         `updates a round ${Math.min(...of("updates"))} to ${Math.max(...of("updates"))}; ${median(of("ms")).toFixed(0)} ms a round\n`,
@@ -20,7 +20,7 @@ export async function* crowd({ rounds = 50 }: BenchOptions): AsyncIterable<Figur
       ratio: threeDigits(report.rounds.length / rounds),
     };
     yield {
-      name: "crowd, memory after the last ten rounds",
+      name: "crowd, live memory after the last ten rounds",
       value: threeDigits(late),
       unit: "MB",
       vs: "after the first ten",

@@ -18,6 +18,8 @@ export interface CoordinatorSetting {
   readonly workers: number;
   readonly round?: Partial<JobDocument["round"]>;
   readonly codec?: Partial<JobDocument["codec"]>;
+  /** Garbage is collected before memory is looked at. */
+  readonly collects?: boolean;
   /** How long a worker whose connection broke keeps its place; default 500. */
   readonly gatherMs?: number;
   /** Runs directory; without one nothing is stored. */
@@ -51,9 +53,11 @@ tell({ event: "finished", reason, rounds, hash: hash("sha256", bits, "hex"), ...
 
 /** In MB; the peak is the kernel's own count. */
 function memory() {
+  if (setting.collects === true) globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
   const status = readFileSync("/proc/self/status", "utf8");
   const of = (field: string) => (1024 * Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1])) / 1e6;
-  return { rssMB: of("VmRSS"), peakMB: of("VmHWM") };
+  return { liveMB: (heapUsed + external) / 1e6, rssMB: of("VmRSS"), peakMB: of("VmHWM") };
 }
 
 /** What the timers of this process met, beyond the millisecond they are set to. */

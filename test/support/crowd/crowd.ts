@@ -50,6 +50,7 @@ export async function weatherStorm({ processes, perProcess, rounds }: StormOptio
   const crowd = await startCrowd({
     ...{ size: 2000, rounds, workers: processes * perProcess },
     round: { deadlineMs: 60_000 },
+    collects: true,
   });
   const { coordinator } = crowd;
   const begin = () => crowd.join(perProcess, { thinkMs });

@@ -21,7 +21,14 @@ export class LineProcess {
   /** @param script beside this file */
   constructor(script: string, options: object) {
     const path = fileURLToPath(new URL(script, import.meta.url));
-    const args = ["--conditions=weft-source", "--import", import.meta.resolve("tsx"), path, JSON.stringify(options)];
+    const args = [
+      "--expose-gc",
+      "--conditions=weft-source",
+      "--import",
+      import.meta.resolve("tsx"),
+      path,
+      JSON.stringify(options),
+    ];
     this.child = spawn(node, args, { stdio: ["ignore", "pipe", "pipe"] });
     running.add(this);
     createInterface({ input: this.child.stdout! }).on("line", (line) => {

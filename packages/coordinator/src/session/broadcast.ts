@@ -15,8 +15,8 @@ export interface Broadcast {
   readonly deltas: ReadonlyMap<string, Delta>;
 }
 
-/** Encoded and hashed at once between two turns of the event loop: some 5 ms. */
-const sliceBytes = 4 * 1024 * 1024;
+/** Encoded and hashed at once between two turns of the event loop: a millisecond or two. */
+const sliceBytes = 1024 * 1024;
 
 /** Weights in f32 are sent from where they lie, so they must not change any more. */
 export function encodeBroadcast(version: number, weights: Float32Array, codec: VectorCodec): Broadcast {

@@ -8,6 +8,7 @@ import {
   blockCount,
   blockElements,
   squaredNorm,
+  ValueError,
   type VectorCodec,
   WeftError as VectorError,
 } from "@weft/vector";
@@ -200,10 +201,8 @@ export class Upload {
     const segment = this.#decodedSegments++;
     try {
       for (const { block, values } of this.#decoded(segment, bytes)) {
-        const problem = this.#problemOf(block, values);
-        if (problem !== undefined) return problem;
-        combination.add(block, values, weight);
-        this.#blocks += 1;
+        const refused = this.#add(block, values, { combination, weight });
+        if (refused !== undefined) return refused;
       }
     } catch (error) {
       // Bytes that no encoder makes, and whatever the sums cannot hold exactly, are the sender's fault, never the run's.
@@ -213,10 +212,18 @@ export class Upload {
     return undefined;
   }
 
-  #problemOf(block: number, values: Float32Array): Reason | undefined {
+  #add(block: number, values: Float32Array, { combination, weight }: Sums): Reason | undefined {
     const { normBound } = this.#kind;
-    this.#squaredNorm += squaredNorm(values);
-    // Written so that NaN fails; what passes is finite and within the bound, element by element.
+    let squares: number;
+    try {
+      squares = combination.add(block, values, weight);
+      this.#blocks += 1;
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      squares = squaredNorm(values);
+    }
+    this.#squaredNorm += squares;
+    // Written so that NaN fails.
     if (this.#squaredNorm <= normBound * normBound) return undefined;
     if (!allFinite(values)) {
       return {
