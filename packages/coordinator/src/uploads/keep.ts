@@ -34,7 +34,12 @@ export class Keep {
     this.#budget = budget;
   }
 
-  /** Holds on to `bytes`, which must not change any more. */
+  /** Bytes held in memory, where they lay when they came. */
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  /** Keeps `bytes`: if `memoryBytes` has grown by them, they must not change any more. */
   push(bytes: Uint8Array): void {
     const fits = this.#budget.usedBytes + bytes.length <= this.#budget.limitBytes;
     if (!(fits && this.#spill === undefined) && this.#write(bytes)) return;

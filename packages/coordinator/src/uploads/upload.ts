@@ -12,6 +12,7 @@ import {
   type VectorCodec,
   WeftError as VectorError,
 } from "@weft/vector";
+import { letGo } from "../model/letGo.ts";
 import type { Reason } from "../round/runEvent.ts";
 import { Keep, type KeepBudget } from "./keep.ts";
 
@@ -30,6 +31,19 @@ export interface UploadKind {
 export interface Sums {
   readonly combination: Combination;
   readonly weight: number;
+}
+
+/** What may lie before a chunk in the memory of its frame. */
+const mostHeaderBytes = 1024;
+const leastChunkBytes = 128 * 1024;
+
+/**
+ * Large chunks come in memory of their own, with their frame's header: given back at once, it does not add up to hundreds of
+ * megabytes between two collections of garbage.
+ */
+function letGoOfChunk(chunk: Uint8Array): void {
+  const { byteLength: bytes } = chunk.buffer;
+  if (chunk.length >= leastChunkBytes && bytes - chunk.length <= mostHeaderBytes) letGo(chunk);
 }
 
 export class Upload {
@@ -87,6 +101,14 @@ export class Upload {
 
   /** Takes in the next bytes, which are the upload's own from now on. Returns what is wrong with them, if anything. */
   push(chunk: Uint8Array): Reason | undefined {
+    const held = this.#keep.memoryBytes;
+    const problem = this.#cut(chunk);
+    // None of it is kept where it lies.
+    if (this.#keep.memoryBytes === held) letGoOfChunk(chunk);
+    return problem;
+  }
+
+  #cut(chunk: Uint8Array): Reason | undefined {
     this.#receivedBytes += chunk.length;
     for (let offset = 0; offset < chunk.length;) {
       const wanted = this.#kind.codec.segments[this.#segments]?.bytes ?? 0;
