@@ -12,21 +12,27 @@ export interface CountedUpdate {
 const rememberedVersions = 256;
 
 export class CountedUpdates {
-  readonly #versions = new Map<number, ReadonlySet<string>>();
+  /** Workers by round and attempt: of a thousand workers' updates no more is held than a thousand references. */
+  readonly #versions = new Map<number, ReadonlyMap<string, ReadonlySet<string>>>();
 
   add(version: number, updates: readonly CountedUpdate[]): void {
-    this.#versions.set(version, new Set(updates.map(nameOf)));
+    const orders = new Map<string, Set<string>>();
+    for (const update of updates) {
+      const order = orders.get(orderOf(update)) ?? new Set();
+      orders.set(orderOf(update), order.add(update.worker));
+    }
+    this.#versions.set(version, orders);
     this.#versions.delete(version - rememberedVersions);
   }
 
   /** The version that an update went into. */
   versionOf(update: CountedUpdate): number | undefined {
-    const name = nameOf(update);
-    return [...this.#versions].findLast(([, names]) => names.has(name))?.[0];
+    const order = orderOf(update);
+    return [...this.#versions].findLast(([, orders]) => orders.get(order)?.has(update.worker))?.[0];
   }
 }
 
-const nameOf = ({ worker, round, attempt }: CountedUpdate) => `${worker} ${round} ${attempt}`;
+const orderOf = ({ round, attempt }: CountedUpdate) => `${round} ${attempt}`;
 
 /** The updates that the round closed last has counted. */
 export function countedUpdates({ closed }: Pick<RunState, "closed">): CountedUpdate[] {
