@@ -42,9 +42,9 @@ function payloadOf(values: Float32Array, chunkBytes: number, breakAt = Infinity)
 async function combined(uploads: Uploads): Promise<Float32Array> {
   const out = new Float32Array(size);
   for (let block = 0; block * 65536 < size; block++) {
-    uploads.combine(block, out.subarray(block * 65536, Math.min(size, (block + 1) * 65536)));
+    await uploads.combine(block, out.subarray(block * 65536, Math.min(size, (block + 1) * 65536)));
   }
-  return Promise.resolve(out);
+  return out;
 }
 
 async function add(uploads: Uploads, seed: number, chunkBytes = 262_144): Promise<void> {
