@@ -7,6 +7,8 @@ export interface HostReport {
   readonly rounds: number;
   /** Since the last report. */
   readonly peakBytes: number;
+  /** Of what is left after a collection, looked at every second; garbage of honest rounds is none of it. */
+  readonly peakLiveBytes: number;
   readonly longestGapMs: number;
   readonly unhandled: readonly string[];
   readonly prototypeKeys: readonly string[];
@@ -42,24 +44,37 @@ for (let index = 0; index < 2; index++) {
     if (work === undefined || work.round <= answered) return;
     answered = work.round;
     // What it was sent before is no memory of the coordinator's.
-    for (const version of worker.bases.keys()) if (version < work.version) worker.bases.delete(version);
+    for (const kept of [worker.bases, worker.encoded, worker.answers]) {
+      for (const version of kept.keys()) if (version < work.version) kept.delete(version);
+    }
     worker.seen.splice(0, worker.seen.length - 2);
     worker.answer(work).catch((error: unknown) => unhandled.push(String(error)));
   }, 20);
 }
 
+let peakLiveBytes = 0;
+function lookAtLive(): void {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  peakLiveBytes = Math.max(peakLiveBytes, heapUsed + external);
+}
+setInterval(lookAtLive, 1000);
+
 let peakBytes = 0;
 setInterval(() => (peakBytes = Math.max(peakBytes, process.memoryUsage.rss())), 5);
 process.on("message", () => {
+  lookAtLive();
   const report: HostReport = {
     rounds,
     peakBytes,
+    peakLiveBytes,
     longestGapMs,
     unhandled,
     prototypeKeys: Reflect.ownKeys(Object.prototype).map(String),
   };
   process.send?.(report);
   peakBytes = process.memoryUsage.rss();
+  peakLiveBytes = 0;
   longestGapMs = 0;
 });
 process.on("disconnect", () => process.exit(0));
