@@ -7,8 +7,6 @@ export interface HostReport {
   readonly rounds: number;
   /** Since the last report. */
   readonly peakBytes: number;
-  /** Of what is left after a collection, looked at every second; garbage of honest rounds is none of it. */
-  readonly peakLiveBytes: number;
   readonly longestGapMs: number;
   readonly unhandled: readonly string[];
   readonly prototypeKeys: readonly string[];
@@ -52,29 +50,18 @@ for (let index = 0; index < 2; index++) {
   }, 20);
 }
 
-let peakLiveBytes = 0;
-function lookAtLive(): void {
-  globalThis.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
-  peakLiveBytes = Math.max(peakLiveBytes, heapUsed + external);
-}
-setInterval(lookAtLive, 1000);
-
 let peakBytes = 0;
 setInterval(() => (peakBytes = Math.max(peakBytes, process.memoryUsage.rss())), 5);
 process.on("message", () => {
-  lookAtLive();
   const report: HostReport = {
     rounds,
     peakBytes,
-    peakLiveBytes,
     longestGapMs,
     unhandled,
     prototypeKeys: Reflect.ownKeys(Object.prototype).map(String),
   };
   process.send?.(report);
   peakBytes = process.memoryUsage.rss();
-  peakLiveBytes = 0;
   longestGapMs = 0;
 });
 process.on("disconnect", () => process.exit(0));
