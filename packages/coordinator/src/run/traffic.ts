@@ -22,12 +22,13 @@ interface Watched {
   toldBytes: number;
 }
 
-const maxEnded = 4096;
+/** Accounts of connections that ended while no round did; those of further workers are counted together. */
+const maxEnded = 16_384;
 
 export class Traffic {
   readonly #live = new Set<Watched>();
-  /** Of connections that have ended since the last call. */
-  #ended: TrafficEntry[] = [];
+  /** Of connections that have ended since the last call, each kind and codec of each worker once. */
+  #ended = new Map<string, TrafficEntry>();
 
   /** @param worker whose connection it is, as far as that is known when it is asked */
   add(connection: Connection, worker: () => string): void {
@@ -35,16 +36,20 @@ export class Traffic {
     this.#live.add(watched);
     void connection.closed.then(() => {
       this.#live.delete(watched);
-      this.#ended.push(...news(watched));
-      // Connections that come and go while no round ends must not pile up.
-      if (this.#ended.length > maxEnded) this.#ended = merged(this.#ended);
+      for (const entry of news(watched)) this.#note(entry);
     });
+  }
+
+  /** Connections that come and go while no round ends must not pile up, in memory or in the round's record. */
+  #note(entry: TrafficEntry): void {
+    const isKnown = this.#ended.has(nameOf(entry));
+    add(this.#ended, isKnown || this.#ended.size < maxEnded ? entry : { ...entry, worker: "" });
   }
 
   /** Bytes received and sent since the call before. */
   sinceLast(): RoundTrafficEntries {
-    const traffic = merged([...this.#ended, ...[...this.#live].flatMap(news)]);
-    this.#ended = [];
+    const traffic = merged([...this.#ended.values(), ...[...this.#live].flatMap(news)]);
+    this.#ended = new Map();
     let [bytesUp, bytesDown] = [0, 0];
     for (const entry of traffic) {
       bytesUp += entry.bytesUp;
@@ -74,10 +79,7 @@ function news(watched: Watched): TrafficEntry[] {
 /** One entry for each worker, kind and codec, in that order. */
 function merged(entries: readonly TrafficEntry[]): TrafficEntry[] {
   const sums = new Map<string, TrafficEntry>();
-  for (const entry of entries) {
-    const name = `${entry.worker} ${entry.kind} ${entry.codec}`;
-    sums.set(name, plus(entry, sums.get(name)));
-  }
+  for (const entry of entries) add(sums, entry);
   return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
 }
 
@@ -88,8 +90,14 @@ export function trafficByKind(entries: readonly KindTraffic[]): KindTraffic[] {
     .sort((a, b) => b.bytesUp + b.bytesDown - a.bytesUp - a.bytesDown);
 }
 
-const plus = (entry: TrafficEntry, before: TrafficEntry | undefined): TrafficEntry => ({
-  ...entry,
-  bytesUp: entry.bytesUp + (before?.bytesUp ?? 0),
-  bytesDown: entry.bytesDown + (before?.bytesDown ?? 0),
-});
+const nameOf = ({ worker, kind, codec }: TrafficEntry) => `${worker} ${kind} ${codec}`;
+
+function add(sums: Map<string, TrafficEntry>, entry: TrafficEntry): void {
+  const name = nameOf(entry);
+  const before = sums.get(name);
+  sums.set(name, {
+    ...entry,
+    bytesUp: entry.bytesUp + (before?.bytesUp ?? 0),
+    bytesDown: entry.bytesDown + (before?.bytesDown ?? 0),
+  });
+}
