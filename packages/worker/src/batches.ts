@@ -32,6 +32,21 @@ export async function flatten(manifest: Manifest, tensors: readonly Tensor[]): P
   return flat;
 }
 
+/** from − the tensors in manifest order, as one flat vector. */
+export async function differences(
+  manifest: Manifest,
+  from: Float32Array,
+  { parameters, out = new Float32Array(manifest.size) }: { parameters: readonly Tensor[]; out?: Float32Array | undefined },
+): Promise<Float32Array> {
+  for (const [i, { offset }] of manifest.entries.entries()) {
+    const values = await parameters[i]?.data();
+    if (!(values instanceof Float32Array)) throw new Error(`parameter ${i} has no f32 value`);
+    // A plain loop: `map` with a function takes twenty times as long over memory that threads share.
+    for (let j = 0; j < values.length; j++) out[offset + j] = from[offset + j]! - values[j]!;
+  }
+  return out;
+}
+
 export interface BatchTensors {
   /** f32 [batch]: 1 for a row, 0 for padding. */
   readonly exampleWeights: Tensor;

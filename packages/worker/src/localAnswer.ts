@@ -16,7 +16,7 @@ const own = "own";
 const optimizerState = (part: number) => `optimizer.${part}`;
 
 export async function localAnswer(trainer: Trainer, order: LocalOrder, context: OrderContext): Promise<Answer> {
-  const { base: travelled, state, begin, examples } = context;
+  const { base: travelled, state, begin, examples, room } = context;
   const { job } = trainer;
   const { work } = job.document.round;
   if (work.kind !== "local") throw new OrderDeclinedError("not-in-job", "the job has no local training");
@@ -30,6 +30,7 @@ export async function localAnswer(trainer: Trainer, order: LocalOrder, context: 
     ...order,
     optimizer: work.optimizer,
     correction: correction.gradient,
+    room,
     ...(work.keepOptimizer === true ? { optimizerState: keptParts(read) } : {}),
     ...(onStep === undefined ? {} : { onStep }),
   });

@@ -4,7 +4,7 @@ import { createOptimizer, withLearningRate } from "@weft/optim";
 import type { JobRound } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
 import { adopt, compile, scalar, typeText, where } from "@weft/tensor";
-import { flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
+import { differences, flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
 import { JobRefusedError } from "./errors.ts";
 import type { GradientCorrection } from "./correction.ts";
 import type { StepInputs } from "./gradientStep.ts";
@@ -23,6 +23,8 @@ export interface ModelInTraining {
   step(batch: Batch, random: { readonly seed: number; readonly step: number }): Promise<number[]>;
   /** A copy of the parameters, flat. */
   weights(): Promise<Float32Array>;
+  /** What was trained away from a flat vector: `from` − the parameters, written to `out` if it is given. */
+  change(from: Float32Array, out?: Float32Array): Promise<Float32Array>;
   /** A copy of the optimiser's state, as its `init` orders it. */
   optimizerState(): Promise<Tensor[]>;
   /** Goes on with a state that `optimizerState` gave, of this optimiser on these parameters. */
@@ -84,6 +86,7 @@ export function createTraining(job: CheckedJob): StartTraining {
         throw overflowed(scales ?? []);
       },
       weights: () => flatten(job.manifest, parameters),
+      change: (from, out) => differences(job.manifest, from, { parameters, out }),
       optimizerState: () => Promise.all(state.map(copyOf)),
       setOptimizerState(given) {
         const [got, expected] = [given, state].map((tensors) => tensors.map(typeText).join(" "));

@@ -20,6 +20,8 @@ export interface OrderContext {
   /** What the worker kept of earlier rounds; by default nothing. */
   readonly state?: Pick<LocalState, "read">;
   readonly examples: ExampleAccess;
+  /** Memory for what local training changes, of all parameters' size; its own by default. */
+  readonly room?: Float32Array | undefined;
   /** Told how many steps there will be; what it gives is called after each of them, and throws to give up. */
   readonly begin?: (work: { readonly steps: number; readonly batch: number }) => () => void | Promise<void>;
 }

@@ -28,6 +28,8 @@ export interface LocalWork {
   readonly correction?: GradientCorrection;
   /** The optimiser's state to go on with, as `LocalResult` gave it; a fresh one by default. */
   readonly optimizerState?: readonly Float32Array[];
+  /** Memory for the change, of the parameters' size; its own by default. */
+  readonly room?: Float32Array | undefined;
   /** Called between steps; throw to give up (the order was superseded). */
   readonly onStep?: () => void | Promise<void>;
 }
