@@ -10,7 +10,8 @@ import {
   protocolVersion,
   sharedParameters,
 } from "@weft/protocol";
-import { encode, trace, uniform } from "@weft/tensor";
+import { trace, uniform } from "@weft/tensor";
+import { encode } from "@weft/tensor/programs";
 import {
   applyDelta,
   createManifest,

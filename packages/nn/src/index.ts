@@ -4,9 +4,6 @@ export type { Layer, LayerLike, Scope, StateType, TensorFunction, Variable } fro
 export { apply, applyWithState, initialState, initialize, statisticsOf } from "./model.ts";
 export type { Applied, ApplyOptions, Parameters } from "./model.ts";
 export type { State } from "./state.ts";
-export { summarize, summaryLine } from "./summary.ts";
-export type { LayerSummary, ModelSummary, SummaryOptions } from "./summary.ts";
-export { summary } from "./summaryTable.ts";
 export { sequential } from "./sequential.ts";
 export { dense } from "./dense.ts";
 export type { DenseOptions } from "./dense.ts";
@@ -60,8 +57,6 @@ export type { BinaryCrossEntropyOptions, KlDivergenceOptions, SoftmaxCrossEntrop
 export { ctc } from "./ctc.ts";
 export type { CtcOptions } from "./ctc.ts";
 export { accuracy, binaryAccuracy, topKAccuracy } from "./metrics.ts";
-export * as streaming from "./streaming/metrics.ts";
-export type { StreamingMetric } from "./streaming/metrics.ts";
 export {
   constant,
   gainFor,
@@ -81,6 +76,3 @@ export {
 export { orthogonal } from "./orthogonal.ts";
 export type { GainOptions, HeOptions, Initializer, NormalOptions, VarianceScalingOptions } from "./initializers.ts";
 export { ModelError, ParameterError } from "./errors.ts";
-export { fromKeras, fromPyTorch, toKeras, toPyTorch } from "./saving/convert.ts";
-export type { KerasOptions, LayoutOptions } from "./saving/convert.ts";
-export type { Rename } from "./saving/match.ts";

@@ -1,8 +1,8 @@
 /** The summary of a model as a table that fits a terminal of 80 columns. */
 import type { TensorType } from "@weft/tensor";
 import type { LayerLike } from "./layer.ts";
-import type { LayerSummary, SummaryOptions } from "./summary.ts";
-import { shapeText, summarize } from "./summary.ts";
+import type { LayerSummary, SummaryOptions } from "./summarize.ts";
+import { shapeText, summarize } from "./summarize.ts";
 
 /**
  * Layers with output shape, parameters, FLOPs on the way forward and memory of the output, all for one example:

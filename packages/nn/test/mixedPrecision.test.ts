@@ -28,9 +28,9 @@ import {
   rmsNorm,
   sequential,
   softmaxCrossEntropy,
-  summary,
   transformerBlock,
 } from "@weft/nn";
+import { summary } from "@weft/nn/summary";
 import type { DType, Shape, Tensor } from "@weft/tensor";
 import { key, normal, perExampleGradients, randomInt, scalar, tensor, trace, valueAndGrad } from "@weft/tensor";
 

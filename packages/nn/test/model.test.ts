@@ -18,10 +18,9 @@ import {
   relu,
   sequential,
   softmaxCrossEntropy,
-  summarize,
-  summaryLine,
   times,
 } from "@weft/nn";
+import { summarize, summaryLine } from "@weft/nn/summary";
 
 const mnistNetwork = sequential(
   conv2d({ features: 32, kernel: 3 }),

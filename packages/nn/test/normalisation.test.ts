@@ -29,9 +29,9 @@ import {
   residual,
   sequential,
   statisticsOf,
-  summarize,
   upsample2d,
 } from "@weft/nn";
+import { summarize } from "@weft/nn/summary";
 
 const x = draw(key(1), [6, 3], { dtype: "f64" }).mul(2).add(5);
 const model = sequential(dense({ features: 4 }), batchNorm({ momentum: 0.2 }), relu);

@@ -6,8 +6,6 @@ import {
   adopt,
   apply as applyProgram,
   concat,
-  decode,
-  encode,
   grad,
   key,
   normal as draw,
@@ -17,6 +15,7 @@ import {
   vmap,
   zeros,
 } from "@weft/tensor";
+import { decode, encode } from "@weft/tensor/programs";
 import type { Layer, LayerLike, State } from "@weft/nn";
 import {
   ModelError,

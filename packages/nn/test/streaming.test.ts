@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "@weft/tensor";
 import { ShapeError, tensor, zeros } from "@weft/tensor";
-import type { StreamingMetric } from "@weft/nn";
-import { ModelError, accuracy, streaming, topKAccuracy } from "@weft/nn";
+import type { StreamingMetric } from "@weft/nn/streaming";
+import { ModelError, accuracy, topKAccuracy } from "@weft/nn";
+import * as streaming from "@weft/nn/streaming";
 
 interface Shaped {
   readonly shape: readonly number[];

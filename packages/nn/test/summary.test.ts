@@ -14,11 +14,10 @@ import {
   normal,
   relu,
   sequential,
-  summarize,
-  summary,
   times,
   transformerBlock,
 } from "@weft/nn";
+import { summarize, summary } from "@weft/nn/summary";
 
 const mnist = sequential(
   conv2d({ features: 32, kernel: 3 }),

@@ -2,7 +2,8 @@
 import { partitionIid, type Dataset } from "@weft/data";
 import { encodeJob } from "@weft/protocol";
 import { plotCurves, simulate, usualMachines, type MachineModel, type Simulation } from "@weft/simulator";
-import { encode, setBackend, tensor, trace, type Program, type Tensor, type TensorType } from "@weft/tensor";
+import { setBackend, tensor, trace, type Program, type Tensor, type TensorType } from "@weft/tensor";
+import { encode } from "@weft/tensor/programs";
 import { createReferenceBackend } from "@weft/tensor/reference";
 import { checkJob, createTrainer } from "@weft/worker";
 import { beforeAll, expect, test } from "vitest";

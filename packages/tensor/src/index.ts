@@ -53,7 +53,6 @@ export { simplify } from "./schedule/simplify.ts";
 export { widenHalves } from "./schedule/widenHalves.ts";
 export { planMemory } from "./schedule/memory.ts";
 export type { MemoryPlan, MemoryRequest, MemoryStep } from "./schedule/memory.ts";
-export { describeSchedule } from "./schedule/describe.ts";
 export type {
   Access,
   BufferSpec,
@@ -67,10 +66,4 @@ export type {
 } from "./schedule/step.ts";
 export { scan } from "./scan.ts";
 export type { ScanOptions } from "./scan.ts";
-export { encode, programVersion } from "./encode.ts";
-export { decode } from "./decode.ts";
-export type { DecodeLimits } from "./decode.ts";
-export { describe } from "./describe.ts";
 export { programText } from "./programText.ts";
-export { cost } from "./cost.ts";
-export type { Cost } from "./cost.ts";

@@ -4,10 +4,6 @@ import {
   apply,
   bytesPerElement,
   checkpoint,
-  cost,
-  decode,
-  describe as textOf,
-  encode,
   grad,
   planMemory,
   scan,
@@ -18,6 +14,7 @@ import {
   valueAndGrad,
   vmap,
 } from "@weft/tensor";
+import { cost, decode, describe as textOf, encode } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { executableOf, numbers } from "./transformRun.ts";
 import { seeded } from "./transformSamples.ts";

@@ -1,18 +1,7 @@
 /** Functions that bring their own gradient. */
 import type { Tensor } from "@weft/tensor";
-import {
-  ShapeError,
-  TraceError,
-  apply,
-  customVjp,
-  decode,
-  encode,
-  grad,
-  scan,
-  tensor,
-  trace,
-  vmap,
-} from "@weft/tensor";
+import { ShapeError, TraceError, apply, customVjp, grad, scan, tensor, trace, vmap } from "@weft/tensor";
+import { decode, encode } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 
 const values = (x: Tensor) => [...x.dataSync()];

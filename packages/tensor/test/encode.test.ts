@@ -1,24 +1,8 @@
 /** Encoded Programs: round-trips, a fixed format, and hostile bytes. */
 import fc from "fast-check";
 import type { Program, Tensor } from "@weft/tensor";
-import {
-  ProgramError,
-  apply,
-  bind,
-  cost,
-  decode,
-  describe as textOf,
-  encode,
-  full,
-  grad,
-  programVersion,
-  relu,
-  scan,
-  softmax,
-  tensor,
-  trace,
-  vmap,
-} from "@weft/tensor";
+import { ProgramError, apply, bind, full, grad, relu, scan, softmax, tensor, trace, vmap } from "@weft/tensor";
+import { cost, decode, describe as textOf, encode, programVersion } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { applySample, drawn, executableOf } from "./transformRun.ts";
 import { allSamples, seeded } from "./transformSamples.ts";

@@ -4,7 +4,6 @@ import {
   ShapeError,
   TraceError,
   checkpoint,
-  cost,
   customVjp,
   grad,
   hvp,
@@ -16,6 +15,7 @@ import {
   trace,
   vmap,
 } from "@weft/tensor";
+import { cost } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { applySample, drawn, executableOf, numbers, weighted } from "./transformRun.ts";
 import type { Sample } from "./transformSamples.ts";

@@ -4,8 +4,6 @@ import {
   ShapeError,
   apply,
   conv2d,
-  cost,
-  describe as textOf,
   embedding,
   grad,
   perExampleGradients,
@@ -16,6 +14,7 @@ import {
   trace,
   vmap,
 } from "@weft/tensor";
+import { cost, describe as textOf } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { executableOf, numbers } from "./transformRun.ts";
 import { seeded } from "./transformSamples.ts";

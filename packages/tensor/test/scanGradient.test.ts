@@ -1,22 +1,7 @@
 /** What a loop and its gradient are made of: what leaves the loop, what is kept, and that the numbers stay those of the steps. */
 import type { Instruction, Program, Tensor, TensorType } from "@weft/tensor";
-import {
-  apply,
-  conv1d,
-  cost,
-  decode,
-  describe as textOf,
-  embedding,
-  encode,
-  grad,
-  scan,
-  simplify,
-  stack,
-  trace,
-  valueAndGrad,
-  vmap,
-  zeros,
-} from "@weft/tensor";
+import { apply, conv1d, embedding, grad, scan, simplify, stack, trace, valueAndGrad, vmap, zeros } from "@weft/tensor";
+import { cost, decode, describe as textOf, encode } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { executableOf, numbers } from "./transformRun.ts";
 import { seeded } from "./transformSamples.ts";

@@ -1,6 +1,7 @@
 /** `stopGradient`: a value for whoever reads it, a constant for whoever differentiates. */
 import type { Tensor } from "@weft/tensor";
-import { apply, decode, encode, grad, simplify, softmax, stopGradient, tensor, trace, vmap } from "@weft/tensor";
+import { apply, grad, simplify, softmax, stopGradient, tensor, trace, vmap } from "@weft/tensor";
+import { decode, encode } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 
 const values = (x: Tensor) => [...x.dataSync()];

@@ -1,19 +1,7 @@
 /** Transformations in and of Programs: one that came as bytes is differentiated, batched and looped like any function. */
 import type { Tensor } from "@weft/tensor";
-import {
-  ShapeError,
-  apply,
-  decode,
-  describe as textOf,
-  encode,
-  grad,
-  scan,
-  softmax,
-  tensor,
-  trace,
-  valueAndGrad,
-  vmap,
-} from "@weft/tensor";
+import { ShapeError, apply, grad, scan, softmax, tensor, trace, valueAndGrad, vmap } from "@weft/tensor";
+import { decode, describe as textOf, encode } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 
 const values = (x: Tensor) => [...x.dataSync()];

@@ -4,8 +4,6 @@ import {
   DTypeError,
   ShapeError,
   TraceError,
-  cost,
-  describe as textOf,
   grad,
   key,
   normal,
@@ -19,6 +17,7 @@ import {
   valueAuxAndGrad,
   vmap,
 } from "@weft/tensor";
+import { cost, describe as textOf } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 
 const values = (x: Tensor) => [...x.dataSync()];

@@ -1,6 +1,7 @@
 /** Programs that were compiled before are not scheduled again, and share nothing that one of them could spoil. */
 import type { Program, Resident, Tensor } from "@weft/tensor";
-import { checkpoint, decode, encode, scan, tensor, trace } from "@weft/tensor";
+import { checkpoint, scan, tensor, trace } from "@weft/tensor";
+import { decode, encode } from "@weft/tensor/programs";
 import { expect, it } from "vitest";
 import { createWasmBackend } from "../src/index.ts";
 import { compilePlan } from "../src/compile.ts";

@@ -13,7 +13,7 @@ import {
 } from "@weft/nn";
 import { adam } from "@weft/optim";
 import { decodeJob } from "@weft/protocol";
-import { decode, describe as textOf } from "@weft/tensor";
+import { decode, describe as textOf } from "@weft/tensor/programs";
 import { expect, test } from "vitest";
 import type { JobDefinition } from "weft";
 import { JobError, buildJob, dataParallel, defineJob, fit } from "weft";

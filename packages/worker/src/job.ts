@@ -2,7 +2,8 @@
 import type { JobDocument } from "@weft/protocol";
 import { decodeJob, sharedParameters } from "@weft/protocol";
 import type { DType, Instruction, Program, TensorType } from "@weft/tensor";
-import { ProgramError, cost, currentBackend, decode, typeText, valueTypes, widenHalves } from "@weft/tensor";
+import { ProgramError, currentBackend, typeText, valueTypes, widenHalves } from "@weft/tensor";
+import { cost, decode } from "@weft/tensor/programs";
 import type { Manifest, VectorCodec } from "@weft/vector";
 import { createManifest, openCodec } from "@weft/vector";
 import { JobRefusedError } from "./errors.ts";

@@ -3,7 +3,8 @@ import type { DataContract, Dataset } from "@weft/data";
 import type { JobDraft } from "@weft/protocol";
 import { encodeJob } from "@weft/protocol";
 import type { Program, TensorType } from "@weft/tensor";
-import { encode, normal, tensor, trace } from "@weft/tensor";
+import { normal, tensor, trace } from "@weft/tensor";
+import { encode } from "@weft/tensor/programs";
 import type { Tensor } from "@weft/tensor";
 import { sha256 } from "../src/hash.ts";
 

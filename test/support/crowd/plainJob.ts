@@ -1,6 +1,7 @@
 /** Jobs for runs whose workers are scripted: any number of parameters, no network behind them. */
 import { encodeJob, type JobDocument } from "@weft/protocol";
-import { encode, trace, uniform } from "@weft/tensor";
+import { trace, uniform } from "@weft/tensor";
+import { encode } from "@weft/tensor/programs";
 
 export interface PlainJob {
   /** Parameters of the model, in equal parts of at most ten million. */

@@ -1,6 +1,7 @@
 /** Version 0: what the job's own initialisation program gives for its seed, of what workers share. */
 import type { DecodedJob } from "@weft/protocol";
-import { decode, currentBackend, isResident, sizeOf, WeftError } from "@weft/tensor";
+import { currentBackend, isResident, sizeOf, WeftError } from "@weft/tensor";
+import { decode } from "@weft/tensor/programs";
 import { allFinite, type Manifest } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
 import { letGo } from "./letGo.ts";

@@ -14,14 +14,13 @@ import {
   depthwiseConv2d,
   embedding,
   flatten,
-  fromKeras,
   gru,
   initialize,
   lstm,
   multiHeadAttention,
   sequential,
-  toKeras,
 } from "@weft/nn";
+import { fromKeras, toKeras } from "@weft/nn/saving";
 
 let seed = 100;
 const random = (...shape: number[]): Tensor => normal(key(seed++), shape, { dtype: "f64" });

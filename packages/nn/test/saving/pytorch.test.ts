@@ -15,7 +15,6 @@ import {
   depthwiseConv2d,
   embedding,
   flatten,
-  fromPyTorch,
   gru,
   initialize,
   layerNorm,
@@ -25,8 +24,8 @@ import {
   reshape,
   rnn,
   sequential,
-  toPyTorch,
 } from "@weft/nn";
+import { fromPyTorch, toPyTorch } from "@weft/nn/saving";
 
 let seed = 0;
 /** Normal values, other ones at every call. */

@@ -3,7 +3,8 @@
  * multiples of 1/64, so their sums are exact in any order and whoever checks a version needs nothing of the coordinator's.
  */
 import { encodeJob, type JobDocument } from "@weft/protocol";
-import { encode, trace, uniform, type Tensor, type TensorType } from "@weft/tensor";
+import { trace, uniform, type Tensor, type TensorType } from "@weft/tensor";
+import { encode } from "@weft/tensor/programs";
 import { checkJob, createTrainer, type CheckedJob, type Trainer } from "@weft/worker";
 import { mix } from "../random.ts";
 

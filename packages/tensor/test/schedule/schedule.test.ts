@@ -1,6 +1,7 @@
 /** The scheduler keeps what a program computes, and puts into one loop what belongs together. */
 import type { Program, Tensor, TensorData } from "@weft/tensor";
-import { concat, describeSchedule, full, grad, schedule, simplify, trace } from "@weft/tensor";
+import { concat, full, grad, schedule, simplify, trace } from "@weft/tensor";
+import { describeSchedule } from "@weft/tensor/programs";
 import { createReferenceBackend } from "@weft/tensor/reference";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

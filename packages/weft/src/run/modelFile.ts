@@ -1,6 +1,6 @@
 /**
  * Models as safetensors files: parameters by name, the optimiser's state and free metadata. Also reads what others write, f16 and bf16
- * included; names and layouts of PyTorch and Keras are then converted by `fromPyTorch` and `fromKeras` of @weft/nn.
+ * included; names and layouts of PyTorch and Keras are then converted by `fromPyTorch` and `fromKeras` of @weft/nn/saving.
  */
 import { randomUUID } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
