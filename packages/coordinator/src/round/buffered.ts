@@ -3,7 +3,7 @@
  * version they were made on (FedBuff, Nguyen et al. 2022; with size 1 asynchronous SGD; with a bound on staleness the
  * stale-synchronous rule of Ho et al. 2013).
  */
-import { eligibleWorkers, workersOf } from "./cohort.ts";
+import { workersOf } from "./cohort.ts";
 import { deadlineFor } from "./deadline.ts";
 import { change, type Draft, openRound, putTask, putWorker } from "./draft.ts";
 import { durableProgress } from "./durable.ts";
@@ -12,7 +12,8 @@ import { assignPartitions, gathered } from "./gathering.ts";
 import { makeOrder } from "./orders.ts";
 import { bufferedPace, type BufferedPace, isEvaluatedHere } from "./plan.ts";
 import { keepsRecords } from "./record.ts";
-import { draw, invite } from "./sampling.ts";
+import { eligibleWorkers } from "./ranking.ts";
+import { drawFrom, invite } from "./sampling.ts";
 import type { OpenRound, WorkerState } from "./state.ts";
 import { foldWaiting, holdArriving, stalenessIn } from "./tasks.ts";
 
@@ -105,23 +106,21 @@ function tryOpen(draft: Draft, pace: BufferedPace): boolean {
 function giveOrders(draft: Draft, pace: BufferedPace): void {
   const round = openRound(draft);
   if (round === undefined || draft.state.paused || isFull(round, pace)) return;
-  const { plan, version, attempt, tasks, workers } = draft.state;
+  const { plan, attempt, tasks, workers } = draft.state;
   if (workers.present === 0) return;
   let busy = tasks.size;
   for (const { id } of workers.absent()) if (tasks.has(id)) busy -= 1;
   const count = workersOf(plan.cohort, workers.present) - busy;
   if (count <= 0) return;
-  const ready = eligibleWorkers(draft.state).filter(
-    ({ benchedUntil }) => tasks.size === 0 || benchedUntil <= version + 1,
-  );
-  if (ready.length === 0) return;
+  const ready = eligibleWorkers(draft.state, { evenResting: tasks.size === 0 });
+  if (ready.size === 0) return;
   if (tasks.size === 0 && attempt > 0 && round.counted.length === 0) tellWhy(draft, round);
-  assignPartitions(draft);
-  const chosen = draw(draft.state, ready, {
-    count: Math.min(count, ready.length),
+  const chosen = drawFrom(draft.state, ready, {
+    count: Math.min(count, ready.size),
     key: [plan.seed, 3, round.round, attempt],
-  });
-  for (const { id } of chosen) giveOrder(draft, id);
+  }).map(({ id }) => id);
+  assignPartitions(draft, chosen);
+  for (const id of chosen) giveOrder(draft, id);
 }
 
 /** Every order on the version has ended without an update. */

@@ -1,6 +1,8 @@
 /** Who is invited to a round, and how many of them close it. */
 import type { WorkerShare } from "@weft/protocol";
-import { draw } from "./sampling.ts";
+import { Members } from "./members.ts";
+import { eligibleWorkers, type Ranking } from "./ranking.ts";
+import { drawFrom } from "./sampling.ts";
 import type { OpenRound, RunState, WorkerState } from "./state.ts";
 
 /** Workers of a share of `total`, at least one, at most all. */
@@ -9,18 +11,13 @@ export function workersOf(share: WorkerShare, total: number): number {
   return Math.max(1, Math.min(wanted, total));
 }
 
-/** Present workers in slot order. */
-export function presentWorkers(state: RunState): WorkerState[] {
-  return [...state.workers.values()].filter((worker) => worker.awaySinceMs === undefined);
-}
-
 export interface Cohort {
   /** In slot order. */
   readonly invited: readonly WorkerState[];
   /** How many of them are needed; over-selection invites more. */
   readonly needed: number;
   /** Those it was drawn from. */
-  readonly eligible: readonly WorkerState[];
+  readonly eligible: Ranking;
 }
 
 /**
@@ -32,16 +29,9 @@ export function chooseCohort(state: RunState): Cohort {
   const { plan, version, attempt } = state;
   const round = version + 1;
   const eligible = eligibleWorkers(state);
-  const needed = workersOf(plan.cohort, eligible.length);
-  const count = Math.min(eligible.length, Math.ceil(needed * (plan.cohort.overSelect ?? 1) - 1e-9));
-  return { invited: draw(state, eligible, { count, key: [plan.seed, 3, round, attempt] }), needed, eligible };
-}
-
-/** Present workers without an order, in slot order: those that do not sit out, or all of them if there is no other. */
-export function eligibleWorkers(state: RunState): WorkerState[] {
-  const idle = presentWorkers(state).filter(({ id }) => !state.tasks.has(id));
-  const free = idle.filter((worker) => worker.benchedUntil <= state.version + 1);
-  return free.length > 0 ? free : idle;
+  const needed = workersOf(plan.cohort, eligible.size);
+  const count = Math.min(eligible.size, Math.ceil(needed * (plan.cohort.overSelect ?? 1) - 1e-9));
+  return { invited: drawFrom(state, eligible, { count, key: [plan.seed, 3, round, attempt] }), needed, eligible };
 }
 
 /** Whether every present worker is invited, so that one missing changes the result. */
@@ -73,18 +63,29 @@ export type RoundOutcome =
   | { readonly kind: "wait" }
   | { readonly kind: "reopen"; readonly reason: string; readonly barren: boolean };
 
+/** How many of the members count for the quorum. */
+function countedOf(state: RunState, round: OpenRound, { nowMs, counts }: { nowMs: number; counts: CountRule }): number {
+  const members = Members.from(round.members);
+  // With nobody away, all who have not dropped out count.
+  const { present, size } = state.workers;
+  if (counts === countsForQuorum && present === size) return members.count("working") + members.count("delivered");
+  let counted = 0;
+  for (const worker of members.keys()) if (counts(state, round, worker, nowMs)) counted += 1;
+  return counted;
+}
+
 /** What becomes of an open round now. The quorum is of those that count, so every departure moves it. */
 export function judge(state: RunState, round: OpenRound, options: { nowMs: number; counts: CountRule }): RoundOutcome {
-  const members = [...round.members.values()];
-  const counted = members.filter(({ worker }) => options.counts(state, round, worker, options.nowMs));
-  const delivered = members.filter(({ status }) => status === "delivered").length;
-  const quorum = workersOf(state.plan.quorum, Math.min(counted.length, round.needed));
+  const members = Members.from(round.members);
+  const delivered = members.count("delivered");
+  const counted = countedOf(state, round, options);
+  const quorum = workersOf(state.plan.quorum, Math.min(counted, round.needed));
   if (delivered > 0 && delivered >= quorum) return { kind: "commit" };
   // Late updates of the round before count, but no round is closed for their sake.
   const updates = delivered + round.counted.length;
-  if (counted.length === 0) {
+  if (counted === 0) {
     if (updates > 0) return { kind: "commit" };
-    const barren = members.every(({ status }) => status === "refused");
+    const barren = members.count("refused") === members.size;
     return { kind: "reopen", reason: barren ? "no valid update came" : "every worker left", barren };
   }
   if (options.nowMs < round.deadlineAtMs) return { kind: "wait" };

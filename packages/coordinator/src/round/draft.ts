@@ -1,5 +1,6 @@
 /** One step in the making: the state so far and the effects asked for. Handlers replace the state, never change it. */
 import type { CountRule } from "./cohort.ts";
+import { Members } from "./members.ts";
 import type { RunEffect, Verdict } from "./runEvent.ts";
 import type { Member, OpenRound, RunState, Task, WorkerState } from "./state.ts";
 
@@ -35,7 +36,7 @@ export function putRound(draft: Draft, round: OpenRound): void {
 }
 
 export function putMember(draft: Draft, round: OpenRound, member: Member): void {
-  putRound(draft, { ...round, members: new Map(round.members).set(member.worker, member) });
+  putRound(draft, { ...round, members: Members.from(round.members).with(member) });
 }
 
 export function sendVerdict(

@@ -6,6 +6,7 @@ import { keepsRecords, type WorkerRecord } from "./record.ts";
 import {
   type Best,
   type Changes,
+  freshWorkers,
   initialState,
   newWorker,
   type Progress,
@@ -42,7 +43,7 @@ export function durableProgress(state: RunState, after: Progress): DurableProgre
     if (withRecords) records[id] = record;
   };
   for (const [id, worker] of state.remembered) note(id, worker);
-  for (const [id, worker] of state.workers) note(id, worker);
+  for (const worker of state.workers.known()) note(worker.id, worker);
   const { expected, changes, best } = state;
   return {
     ...after,
@@ -82,7 +83,7 @@ export function resumedState(
 ): RunState {
   const { epoch, start, epochs, expected, positions, best, records = {} } = stored.progress;
   const changes = stored.changes ?? stored.progress.changes ?? {};
-  let workers = Roster.empty<WorkerState>();
+  let workers = Roster.empty(freshWorkers);
   const remembered = new Map<string, Remembered>();
   // A slot that was given to another since is the other's.
   const holders = new Map(stored.workers.map(({ id, slot }) => [slot, id]));

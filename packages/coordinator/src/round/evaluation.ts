@@ -1,8 +1,10 @@
 /** Versions measured by workers on examples they hold out: who is asked, when it is over, what comes of it. */
-import { presentWorkers, workersOf } from "./cohort.ts";
+import { workersOf } from "./cohort.ts";
 import { change, type Draft } from "./draft.ts";
 import { noteMetrics } from "./ending.ts";
-import { sample } from "./random.ts";
+import { assignPartitions } from "./gathering.ts";
+import { sampledPlaces } from "./random.ts";
+import { presentWorkers } from "./ranking.ts";
 import type { RunEvent } from "./runEvent.ts";
 import type { Answer, OpenEvaluation } from "./state.ts";
 
@@ -17,12 +19,14 @@ export function openEvaluation(draft: Draft): void {
   if (rule?.on !== "workers" || evaluation !== undefined || phase.kind === "finished") return;
   if (version === 0 || version === evaluated || version % rule.every !== 0 || phase.kind === "committing") return;
   const present = presentWorkers(draft.state);
-  if (present.length === 0) return;
-  const asked = sample(present, workersOf(rule.cohort ?? { fraction: 1 }, present.length), [plan.seed, 7, version]);
+  if (present.size === 0) return;
+  const count = workersOf(rule.cohort ?? { fraction: 1 }, present.size);
+  const asked = sampledPlaces(present.size, count, [plan.seed, 7, version]).map((rank) => present.at(rank).id);
+  assignPartitions(draft, asked);
   const deadlineMs = rule.deadlineMs ?? usualDeadlineMs;
-  const answers = new Map(asked.map(({ id }) => [id, undefined]));
+  const answers = new Map(asked.map((id) => [id, undefined]));
   change(draft, { evaluation: { version, deadlineAtMs: draft.nowMs + deadlineMs, answers } });
-  for (const { id } of asked) sendOrder(draft, id, version, deadlineMs);
+  for (const id of asked) sendOrder(draft, id, version, deadlineMs);
 }
 
 function sendOrder(draft: Draft, worker: string, version: number, deadlineMs: number): void {

@@ -34,6 +34,14 @@ export class IdTable {
     return new IdTable(put(this.#root, { id, number }, { hash: hashOf(id), depth: 0 }), size);
   }
 
+  /** With many identities that are not in it, numbered from `first` on in the order given. */
+  withAll(ids: readonly string[], first: number): IdTable {
+    if (ids.length === 0) return this;
+    const hashes = Uint32Array.from(ids, hashOf);
+    const places = Uint32Array.from(ids, (_, place) => place);
+    return new IdTable(putAll(this.#root, { ids, hashes, first }, { places, depth: 0 }), this.size + ids.length);
+  }
+
   without(id: string): IdTable {
     return this.get(id) === undefined ? this : new IdTable(remove(this.#root, id, hashOf(id)), this.size - 1);
   }
@@ -60,11 +68,63 @@ function put(node: Node | undefined, entry: { id: string; number: number }, { ha
   // Where the hash has no bits left, a leaf grows as it must.
   if (ids.length < leafSize || depth === 32 / bits)
     return { ids: [...ids, entry.id], numbers: [...numbers, entry.number] };
-  const divided = ids.reduce<Node>(
-    (branch, id, i) => put(branch, { id, number: numbers[i] ?? 0 }, { hash: hashOf(id) >>> (bits * depth), depth }),
+  return put(divided(node, depth), entry, { hash, depth });
+}
+
+/** A leaf as a branch. */
+function divided({ ids, numbers }: Leaf = { ids: [], numbers: [] }, depth: number): Branch {
+  return ids.reduce<Branch>(
+    (branch, id, i) =>
+      put(branch, { id, number: numbers[i] ?? 0 }, { hash: hashOf(id) >>> (bits * depth), depth }) as Branch,
     [],
   );
-  return put(divided, entry, { hash, depth });
+}
+
+interface Newcomers {
+  readonly ids: readonly string[];
+  readonly hashes: Uint32Array;
+  readonly first: number;
+}
+
+/** With those of the newcomers whose hashes lead to this node. */
+function putAll(
+  node: Node | undefined,
+  newcomers: Newcomers,
+  { places, depth }: { readonly places: Uint32Array; readonly depth: number },
+): Node | undefined {
+  const { ids, hashes, first } = newcomers;
+  if (places.length === 0) return node;
+  if (!isBranch(node) && places.length + (node?.ids.length ?? 0) <= leafSize) {
+    const names = [...(node?.ids ?? [])];
+    const numbers = [...(node?.numbers ?? [])];
+    for (const place of places) {
+      names.push(ids[place] ?? "");
+      numbers.push(first + place);
+    }
+    return { ids: names, numbers };
+  }
+  if (depth === 32 / bits) {
+    return places.reduce<Node | undefined>((tree, place) => {
+      return put(tree, { id: ids[place] ?? "", number: first + place }, { hash: 0, depth });
+    }, node);
+  }
+  const branch = isBranch(node) ? node : divided(node, depth);
+  const parts = dealt(places, hashes, bits * depth);
+  return Array.from({ length: width }, (_, digit) =>
+    putAll(branch[digit], newcomers, { places: parts[digit] ?? new Uint32Array(), depth: depth + 1 }),
+  );
+}
+
+/** Places by the digit of their hash that begins at `shift`. */
+function dealt(places: Uint32Array, hashes: Uint32Array, shift: number): Uint32Array[] {
+  const digitOf = (place: number) => ((hashes[place] ?? 0) >>> shift) & (width - 1);
+  const ends = new Uint32Array(width + 1);
+  for (const place of places) ends[digitOf(place) + 1]! += 1;
+  for (let digit = 0; digit < width; digit++) ends[digit + 1]! += ends[digit]!;
+  const starts = ends.slice(0, width);
+  const sorted = new Uint32Array(places.length);
+  for (const place of places) sorted[starts[digitOf(place)]!++] = place;
+  return Array.from(starts, (_, digit) => sorted.subarray(ends[digit], ends[digit + 1]));
 }
 
 function remove(node: Node | undefined, id: string, hash: number): Node | undefined {

@@ -36,6 +36,12 @@ export function join(draft: Draft, { worker: id, slot, ownExamples }: Joining): 
   rejoinTask(draft, id);
 }
 
+/** Many new workers at once; each is as if it had joined alone. */
+export function joinTogether(draft: Draft, ids: readonly string[]): void {
+  change(draft, { workers: draft.state.workers.withFresh(ids) });
+  if (!draft.state.started) change(draft, { shortSinceMs: undefined });
+}
+
 function isWorking(draft: Draft, id: string): boolean {
   return draft.state.tasks.has(id) || openRound(draft)?.members.get(id)?.status === "working";
 }

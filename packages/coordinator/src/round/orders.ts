@@ -48,9 +48,7 @@ function localOrder({ epochs, steps, batchSize }: LocalJobWork, seed: number): W
 
 /** Examples that the run trains on: the coordinator's, and what workers bring. */
 export function examplesOf({ plan, workers }: Pick<RunState, "plan" | "workers">): number {
-  let total = plan.examples;
-  for (const { ownExamples = 0 } of workers.values()) total += ownExamples;
-  return total;
+  return plan.examples + workers.owned;
 }
 
 /**
@@ -141,7 +139,5 @@ function advance(progress: Progress, start: number, examples: number): Progress 
 }
 
 function advanceOwn(state: RunState, batchSize: number): Progress {
-  let total = 0;
-  for (const { ownExamples = 0 } of state.workers.values()) total += ownExamples;
-  return { ...state.progress, epochs: state.progress.epochs + batchSize / Math.max(total, 1) };
+  return { ...state.progress, epochs: state.progress.epochs + batchSize / Math.max(state.workers.owned, 1) };
 }

@@ -36,16 +36,16 @@ export function streamSeed(seed: number, slot: number): number {
   return hashOf(seed, 2, slot);
 }
 
-/** `count` of the items, chosen without preference, in the order given: the first steps of a Fisher-Yates shuffle. */
-export function sample<T>(items: readonly T[], count: number, key: readonly number[]): T[] {
-  if (count >= items.length) return [...items];
-  const places = items.map((_, index) => index);
+/** `count` of `size` places, chosen without preference, in order: the first steps of a Fisher-Yates shuffle. */
+export function sampledPlaces(size: number, count: number, key: readonly number[]): number[] {
+  if (count >= size) return Array.from({ length: size }, (_, place) => place);
+  // What the shuffle has moved so far.
+  const moved = new Map<number, number>();
   const chosen: number[] = [];
   for (let i = 0; i < count; i++) {
-    const j = i + Math.floor((hashOf(...key, i) / 2 ** 32) * (items.length - i));
-    chosen.push(places[j] ?? 0);
-    places[j] = places[i] ?? 0;
+    const j = i + Math.floor((hashOf(...key, i) / 2 ** 32) * (size - i));
+    chosen.push(moved.get(j) ?? j);
+    moved.set(j, moved.get(i) ?? i);
   }
-  const taken = new Set(chosen);
-  return items.filter((_, index) => taken.has(index));
+  return chosen.sort((a, b) => a - b);
 }

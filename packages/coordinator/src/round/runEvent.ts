@@ -14,6 +14,8 @@ export type RunEvent = { readonly nowMs: number } & (
       readonly ownExamples?: number | undefined;
       readonly position?: number | undefined;
     }
+  /** Workers that nobody has heard of before are ready together. */
+  | { readonly kind: "crowdJoined"; readonly workers: readonly string[] }
   /** It said goodbye, or was sent away. */
   | { readonly kind: "left"; readonly worker: string }
   /** Its connection ended without a word; it may come back. */

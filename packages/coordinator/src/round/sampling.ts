@@ -3,28 +3,45 @@
  * the draw's key and the worker's slot (Efraimidis & Spirakis 2006). A fairness rule bounds how far preference may go.
  */
 import type { CohortRule } from "@weft/protocol";
-import { hashOf, sample } from "./random.ts";
+import { hashOf, sampledPlaces } from "./random.ts";
+import type { Ranking } from "./ranking.ts";
 import type { WorkerRecord } from "./record.ts";
-import type { RunPlan } from "./plan.ts";
 import type { RunState, WorkerState } from "./state.ts";
+
+/** What draws depend on besides the workers: the plan, and the parts that the coordinator's set is cut in, if it is yet. */
+type Drawing = Pick<RunState, "plan"> & Partial<Pick<RunState, "slots">>;
+
+/** `count` of the workers in a ranking, in slot order: of a million of which a few are drawn, only those are looked at. */
+export function drawFrom(
+  state: Drawing,
+  eligible: Ranking,
+  { count, key }: { readonly count: number; readonly key: readonly number[] },
+): WorkerState[] {
+  const { sampling = "uniform", fairness } = state.plan.cohort;
+  if (sampling !== "uniform" || fairness !== undefined) return draw(state, eligible.all(), { count, key });
+  if (count >= eligible.size) return eligible.all();
+  return sampledPlaces(eligible.size, count, key).map((rank) => eligible.at(rank));
+}
 
 /** `count` of the eligible workers, in the order given (that of slots). */
 export function draw(
-  { plan }: Pick<RunState, "plan">,
+  state: Drawing,
   eligible: readonly WorkerState[],
   { count, key }: { readonly count: number; readonly key: readonly number[] },
 ): WorkerState[] {
-  const { sampling = "uniform", fairness } = plan.cohort;
+  const { sampling = "uniform", fairness } = state.plan.cohort;
   if (count >= eligible.length && fairness === undefined) return [...eligible];
-  if (sampling === "uniform" && fairness === undefined) return sample(eligible, count, key);
-  const ordered = byPreference(plan, eligible, key);
+  if (sampling === "uniform" && fairness === undefined) {
+    return sampledPlaces(eligible.length, count, key).flatMap((place) => eligible[place] ?? []);
+  }
+  const ordered = byPreference(state, eligible, key);
   const chosen = new Set(fairness === undefined ? ordered.slice(0, count) : fairly(ordered, count, fairness));
   return eligible.filter((worker) => chosen.has(worker));
 }
 
 /** The eligible, the one drawn first in front. */
-function byPreference(plan: RunPlan, eligible: readonly WorkerState[], key: readonly number[]): WorkerState[] {
-  const weigh = weighing(plan, eligible);
+function byPreference(state: Drawing, eligible: readonly WorkerState[], key: readonly number[]): WorkerState[] {
+  const weigh = weighing(state, eligible);
   const places = new Map(
     eligible.map((worker) => {
       // Between 0 and 1, neither included.
@@ -40,14 +57,16 @@ const steadyRounds = 64;
 
 /** What each worker is preferred by: a positive weight. */
 function weighing(
-  { cohort: { sampling = "uniform" }, examples }: RunPlan,
+  { plan: { cohort, examples }, slots = 0 }: Drawing,
   eligible: readonly WorkerState[],
 ): (worker: WorkerState) => number {
-  switch (sampling) {
+  const served = slots > 0 ? slots : eligible.filter(({ ownExamples }) => ownExamples === undefined).length;
+  switch (cohort.sampling ?? "uniform") {
     case "uniform":
       return () => 1;
     case "examples":
-      return ({ ownExamples, partition }) => Math.max(1, ownExamples ?? examples / (partition?.of ?? 1));
+      // Whoever brings none has an even part of the coordinator's.
+      return ({ ownExamples }) => Math.max(1, ownExamples ?? examples / Math.max(1, served));
     case "availability":
       return ({ record }) =>
         ((record.delivered + 1) / (record.invited + 1)) * Math.sqrt(1 + Math.min(record.rounds, steadyRounds));

@@ -1,6 +1,6 @@
 /** What follows from the state by itself: rounds close, open, are opened again; the run ends; the next wake-up is set. */
 import { settleBuffer } from "./buffered.ts";
-import { type Cohort, chooseCohort, judge, presentWorkers } from "./cohort.ts";
+import { type Cohort, chooseCohort, judge } from "./cohort.ts";
 import { deadlineFor, remembered } from "./deadline.ts";
 import { change, type Draft, dropUpload, endTask, late, openRound, putTask, sendVerdict } from "./draft.ts";
 import { durableProgress } from "./durable.ts";
@@ -11,6 +11,8 @@ import { assignPartitions, gathered, noteShortage } from "./gathering.ts";
 import { makeOrders } from "./orders.ts";
 import { bufferedPace, isEvaluatedHere } from "./plan.ts";
 import { keepsRecords } from "./record.ts";
+import { Members } from "./members.ts";
+import { presentWorkers } from "./ranking.ts";
 import { invite, shareOfAbsent } from "./sampling.ts";
 import type { Member, OpenRound } from "./state.ts";
 import { benchWorker, dropTasksOfAbsent, expireTasks, foldWaiting, holdArriving } from "./tasks.ts";
@@ -131,25 +133,38 @@ function tryOpen(draft: Draft): boolean {
     return false;
   }
   if (draft.state.evaluation !== undefined || !gathered(draft) || draft.state.paused) return false;
-  assignPartitions(draft);
   giveUpOnOwedIfAlone(draft);
   const { nowMs } = draft;
   const cohort = chooseCohort(draft.state);
-  const { orders, after } = makeOrders(draft.state, cohort.invited);
+  const invited = cohort.invited.map(({ id }) => id);
+  assignPartitions(draft, invited);
+  const { orders, after } = makeOrders(
+    draft.state,
+    invited.flatMap((id) => draft.state.workers.get(id) ?? []),
+  );
   if (orders.size === 0) return false;
   noteInvitations(draft, cohort);
   const { version, attempt, plan, durations, tasks } = draft.state;
   const round = version + 1;
   const deadlineMs = deadlineFor(plan.deadlineMs, durations, attempt);
-  const members = new Map<string, Member>();
+  const members: Member[] = [];
   const room = orders.size + tasks.size;
   draft.effects.push({ kind: "open", round, attempt, contributions: room, discounts: tasks.size > 0 });
   for (const [worker, order] of orders) {
-    members.set(worker, { worker, order, status: "working", upload: undefined });
+    members.push({ worker, order, status: "working", upload: undefined });
     draft.effects.push({ kind: "sendWork", worker, round, attempt, version, order, deadlineMs });
   }
   const timing = { openedMs: nowMs, deadlineAtMs: nowMs + deadlineMs, lastDeliveryMs: nowMs };
-  const opened = { round, attempt, ...timing, members, needed: cohort.needed, room, counted: [], after };
+  const opened = {
+    round,
+    attempt,
+    ...timing,
+    members: Members.of(members),
+    needed: cohort.needed,
+    room,
+    counted: [],
+    after,
+  };
   change(draft, { started: true, phase: { kind: "open", round: opened } });
   return true;
 }
@@ -157,7 +172,8 @@ function tryOpen(draft: Draft): boolean {
 /** A round of nobody but the late would wait for nothing: they are let off, and invited like everyone else. */
 function giveUpOnOwedIfAlone(draft: Draft): void {
   const { tasks } = draft.state;
-  const present = presentWorkers(draft.state);
+  if (tasks.size < draft.state.workers.present) return;
+  const present = presentWorkers(draft.state).all();
   if (!present.every(({ id }) => tasks.has(id))) return;
   for (const { id } of present) {
     const task = tasks.get(id);
@@ -169,10 +185,12 @@ function noteInvitations(draft: Draft, { invited, eligible }: Cohort): void {
   if (!keepsRecords(draft.state.plan)) return;
   const chosen = new Set(invited.map(({ id }) => id));
   const { plan } = draft.state;
-  const share = invited.length / eligible.length + shareOfAbsent(plan.cohort.fairness, invited, eligible.length);
+  const share = invited.length / eligible.size + shareOfAbsent(plan.cohort.fairness, invited, eligible.size);
   let { workers } = draft.state;
-  for (const worker of eligible) {
-    workers = workers.with({ ...worker, record: invite(worker.record, { invited: chosen.has(worker.id), share }) });
+  for (const { id } of eligible.all()) {
+    const worker = workers.get(id);
+    if (worker === undefined) continue;
+    workers = workers.with({ ...worker, record: invite(worker.record, { invited: chosen.has(id), share }) });
   }
   change(draft, { workers });
 }

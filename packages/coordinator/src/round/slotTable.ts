@@ -9,7 +9,7 @@ const bits = 5;
 
 type Node<T> = readonly (Node<T> | T | undefined)[];
 
-export class SlotTable<T extends object> {
+export class SlotTable<T extends object | string | number> {
   static readonly empty = new SlotTable<never>([], 1, 0);
   readonly #root: Node<T>;
   readonly #levels: number;
@@ -39,6 +39,15 @@ export class SlotTable<T extends object> {
     return new SlotTable(put(root, { slot, shift: bits * (levels - 1) }, value) ?? [], levels, size);
   }
 
+  /** With values at consecutive slots from `start` on, where nothing is. */
+  withAll(start: number, values: readonly T[]): SlotTable<T> {
+    if (values.length === 0) return this;
+    let [root, levels] = [this.#root, this.#levels];
+    for (; start + values.length > width ** levels; levels++) root = [root];
+    const filled = fill(root, { from: 0, shift: bits * (levels - 1) }, { start, values });
+    return new SlotTable(filled, levels, this.size + values.length);
+  }
+
   /** In the order of slots. */
   *values(): Generator<T, void, undefined> {
     yield* valuesOf<T>(this.#root, this.#levels);
@@ -66,7 +75,28 @@ function put<T>(
   return value === undefined && copy.every((child) => child === undefined) ? undefined : copy;
 }
 
-function* valuesOf<T extends object>(node: Node<T>, levels: number): Generator<T, void, undefined> {
+/** A node whose first slot is `from`, with those of the values that fall in it. */
+function fill<T>(
+  node: Node<T> | undefined,
+  { from, shift }: { readonly from: number; readonly shift: number },
+  given: { readonly start: number; readonly values: readonly T[] },
+): Node<T> {
+  const { start, values } = given;
+  const copy = node === undefined ? [] : node.slice();
+  const step = 2 ** shift;
+  const first = Math.max(0, Math.floor((start - from) / step));
+  while (copy.length < first) copy.push(undefined);
+  for (let place = first; place < width && from + place * step < start + values.length; place++) {
+    const at = from + place * step;
+    copy[place] =
+      shift === 0
+        ? values[at - start]
+        : fill(copy[place] as Node<T> | undefined, { from: at, shift: shift - bits }, given);
+  }
+  return copy;
+}
+
+function* valuesOf<T>(node: Node<T>, levels: number): Generator<T, void, undefined> {
   for (const child of node) {
     if (child === undefined) continue;
     if (levels === 1) yield child as T;
@@ -74,7 +104,7 @@ function* valuesOf<T extends object>(node: Node<T>, levels: number): Generator<T
   }
 }
 
-function firstOf<T extends object>(node: Node<T>, levels: number): number | undefined {
+function firstOf<T>(node: Node<T>, levels: number): number | undefined {
   for (const [place, child] of node.entries()) {
     if (child === undefined) continue;
     if (levels === 1) return place;

@@ -2,7 +2,7 @@
 import type { DeadlineRule, WorkerShare, WorkOrder } from "@weft/protocol";
 import type { RunPlan } from "./plan.ts";
 import { freshRecord, type WorkerRecord } from "./record.ts";
-import { Roster } from "./roster.ts";
+import { type Freshness, Roster } from "./roster.ts";
 
 /** A worker the coordinator knows; it is present while connected and ready for work. */
 export interface WorkerState {
@@ -210,7 +210,7 @@ export function initialState(plan: RunPlan, expectedWorkers: number): RunState {
     started: false,
     shortSinceMs: undefined,
     slots: 0,
-    workers: Roster.empty(),
+    workers: Roster.empty(freshWorkers),
     remembered: new Map(),
     tasks: new Map(),
     durations: [],
@@ -224,6 +224,14 @@ export function initialState(plan: RunPlan, expectedWorkers: number): RunState {
     ending: undefined,
     wakeAtMs: undefined,
   };
+}
+
+/** Whether a worker is as it was when it came. */
+function isFresh(worker: WorkerState): boolean {
+  const { ownExamples, awaySinceMs, partition, holdsPartition, position, misses, benchedUntil, strikes, record } =
+    worker;
+  const isKnown = ownExamples !== undefined || awaySinceMs !== undefined || partition !== undefined || holdsPartition;
+  return !isKnown && position === 0 && misses === 0 && benchedUntil === 0 && strikes === 0 && record === freshRecord;
 }
 
 export function newWorker(id: string, slot: number): WorkerState {
@@ -241,3 +249,6 @@ export function newWorker(id: string, slot: number): WorkerState {
     record: freshRecord,
   };
 }
+
+/** What a roster need not hold of a worker. */
+export const freshWorkers: Freshness<WorkerState> = { make: newWorker, is: isFresh };

@@ -8,7 +8,7 @@ import { changedPlan } from "./durable.ts";
 import { noteMetrics } from "./ending.ts";
 import { acceptAnswer } from "./evaluation.ts";
 import { pruneRemembered } from "./forget.ts";
-import { disconnect, join, leave } from "./membership.ts";
+import { disconnect, join, joinTogether, leave } from "./membership.ts";
 import type { RunEffect, RunEvent } from "./runEvent.ts";
 import { settle } from "./settle.ts";
 import type { Changes, RunState } from "./state.ts";
@@ -37,6 +37,9 @@ function apply(draft: Draft, event: RunEvent): void {
   switch (event.kind) {
     case "joined":
       join(draft, event);
+      break;
+    case "crowdJoined":
+      joinTogether(draft, event.workers);
       break;
     case "left":
       leave(draft, event.worker);

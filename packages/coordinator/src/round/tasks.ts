@@ -130,9 +130,7 @@ function epochsOf(state: RunState, { order }: Task): number {
     return epochs / Math.max(1, workers.size);
   }
   if (order.kind !== "gradient") return 0;
-  let own = 0;
-  for (const { ownExamples = 0 } of workers.values()) own += ownExamples;
-  return order.examples.count / Math.max(1, order.examples.kind === "slice" ? plan.examples : own);
+  return order.examples.count / Math.max(1, order.examples.kind === "slice" ? plan.examples : workers.owned);
 }
 
 /** Ends the tasks whose time is over; their workers sit out as those that miss a round's deadline do. */

@@ -12,6 +12,7 @@ import {
   sendVerdict,
 } from "./draft.ts";
 import { declineEvaluation } from "./evaluation.ts";
+import { Members } from "./members.ts";
 import { endWork, strike, suspendUpload } from "./membership.ts";
 import { bufferedPace } from "./plan.ts";
 import type { Report } from "./record.ts";
@@ -135,7 +136,7 @@ export function acceptUpdate(draft: Draft, event: Extract<RunEvent, { kind: "upd
 
 function countMember(draft: Draft, { round, member }: Receiving, report: Report | undefined): void {
   const { worker } = member;
-  const members = new Map(round.members).set(worker, { ...member, status: "delivered" });
+  const members = Members.from(round.members).with({ ...member, status: "delivered" });
   putRound(draft, { ...round, members, lastDeliveryMs: draft.nowMs });
   noteDelivery(draft, worker, { task: member, report, elapsedMs: draft.nowMs - round.openedMs });
   sendVerdict(draft, worker, round, { accepted: true, code: "accepted", text: "counted", version: round.round });

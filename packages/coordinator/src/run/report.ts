@@ -1,5 +1,4 @@
 /** A run as those who ask are told of it: where it stands at this moment. */
-import { presentWorkers } from "../round/cohort.ts";
 import { totalRounds } from "../round/plan.ts";
 import type { Changes, RunState } from "../round/state.ts";
 import type { FinishReason } from "../events.ts";
@@ -47,7 +46,7 @@ export function reportOf(state: RunState, { run, name, metrics, waiting, ended }
     reason: ended?.reason,
     version,
     totalRounds: totalRounds(plan),
-    workers: ended === undefined ? presentWorkers(state).length : 0,
+    workers: ended === undefined ? state.workers.present : 0,
     expectedWorkers: expected,
     metrics,
     changes,
