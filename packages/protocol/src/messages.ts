@@ -93,7 +93,10 @@ export const workerMessages = {
   refuse: z.strictObject({ kind: z.literal("refuse"), code: identifier, reason: text }),
   /** Payload: u32 indices of examples wanted. */
   fetch: z.strictObject({ kind: z.literal("fetch"), request: count }),
-  /** Payload: the flat vector in the job's codec for updates: a gradient, or base − local result. `weight` is the examples it stands for. */
+  /**
+   * Payload: the flat vector in the job's codec for updates: a gradient, or base − local result; of a job that streams, the round's part of it.
+   * `weight` is the examples it stands for.
+   */
   update: z.strictObject({
     kind: z.literal("update"),
     run: identifier,
@@ -161,7 +164,8 @@ export const coordinatorMessages = {
   examples: z.strictObject({ kind: z.literal("examples"), request: count }),
   /**
    * Payload: the flat vector of a version in the job's codec for weights; `hash` is the SHA-256 of these bytes. Or, with
-   * `delta`, how they differ from those of another version that the worker holds; its `hash` is then of the payload.
+   * `delta`, how they differ from those of another version that the worker holds; its `hash` is then of the payload. Where the job streams
+   * that is the encoded parts which rounds since then have brought in, in their order within the vector.
    */
   weights: z.strictObject({
     kind: z.literal("weights"),

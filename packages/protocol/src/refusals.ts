@@ -39,6 +39,7 @@ const hasKnownEffort = ({ optimizer, proximal, keepOptimizer }: LocalJobWork) =>
   const isHeavyBall = isPlainSgd({ ...optimizer, momentum: 0 }) && nesterov === false && dampening === 0;
   return isHeavyBall && proximal === undefined && keepOptimizer !== true;
 };
+const streams = (job: Combined) => localWork(job)?.streaming !== undefined;
 const ordersUpdates = ({ round: { combine = { kind: "mean" } } }: Combined) => combine.kind !== "mean";
 const owing: readonly string[] = ["int2", "sign", "topK", "randomK", "lowRank"];
 const onWorkers = ({ round }: Combined) => round.evaluation?.on === "workers";
@@ -209,6 +210,34 @@ export const refusals: readonly Refusal[] = [
     },
     reason:
       "FedDyn steps to the mean of the local models less its own memory; let the server be sgd({ learningRate: 1 })",
+  },
+  {
+    name: "streaming across versions",
+    applies: (job) => streams(job) && mixesVersions(job),
+    reason:
+      "a round brings in one part of the model, and an update of another round is of another part; use the synchronous pace without late updates",
+  },
+  {
+    name: "streaming with a pull or a correction",
+    applies: (job) => streams(job) && (corrects(job) !== undefined || localWork(job)?.proximal !== undefined),
+    reason:
+      "`proximal`, SCAFFOLD and FedDyn reckon from the version that a round begins with, and workers that stream go on from models of their own; leave one of them out",
+  },
+  {
+    name: "streaming under other weights",
+    applies: (job) => streams(job) && ["normalized", "fair"].includes(weighs(job)),
+    reason:
+      'what a part has changed by comes from the steps of several rounds, which FedNova and q-FedAvg do not weigh; set `weighting` to "examples" or "uniform"',
+  },
+  {
+    name: "more fragments than parameters",
+    applies: (job) => {
+      const { streaming } = localWork(job) ?? {};
+      const { parameters = [] } = job;
+      const shared = parameters.filter(({ local, shape }) => local !== true && !shape.includes(0));
+      return streaming !== undefined && parameters.length > 0 && shared.length < streaming.fragments;
+    },
+    reason: "a part of the model is made of whole parameters; lower `streaming.fragments`",
   },
   {
     name: "weights in an order statistic",

@@ -15,6 +15,14 @@ const correctionSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("feddyn"), alpha: z.number().positive() }),
 ]);
 
+/** Every round brings in one part of the model, in turn; meanwhile workers go on with their own values of the others (Streaming DiLoCo). */
+const streamingSchema = z.strictObject({
+  /** Parts of neighbouring parameters, of about equal size: each is brought in every so many rounds. */
+  fragments: count.max(10_000),
+  /** α: how much of its own values of a part a worker keeps when the merged ones come; default 0. */
+  mixing: z.number().nonnegative().lt(1).optional(),
+});
+
 /** What a worker does in one round. `batchSize` of gradient work is the whole round's, split over its cohort. */
 const workSchema = z.discriminatedUnion("kind", [
   z.strictObject({
@@ -35,6 +43,7 @@ const workSchema = z.discriminatedUnion("kind", [
     /** μ of a pull towards the base, μ/2 · ‖w − base‖² added to the loss (Li et al. 2020, FedProx). */
     proximal: z.number().positive().optional(),
     correction: correctionSchema.optional(),
+    streaming: streamingSchema.optional(),
   }),
 ]);
 

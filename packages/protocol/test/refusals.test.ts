@@ -97,6 +97,15 @@ const unsound: Record<string, Combined> = {
     ...training({ correction: { kind: "feddyn", alpha: 0.1 } }),
     server: { name: "adam", learningRate: 0.1 },
   }),
+  "streaming across versions": job({ ...training({ streaming: { fragments: 2 } }), late: "buffer" }),
+  "streaming with a pull or a correction": job(training({ streaming: { fragments: 2 }, proximal: 0.1 })),
+  "streaming under other weights": job({
+    ...training({ streaming: { fragments: 2 } }),
+    weighting: { kind: "fair", q: 1, lipschitz: 1 },
+  }),
+  "more fragments than parameters": job(training({ streaming: { fragments: 2 } }), {
+    parameters: [...personal, { name: "empty", shape: [0, 3], kind: "weight" }],
+  }),
   "weights in an order statistic": job({ ...local, combine: { kind: "median" }, weighting: "examples" }),
   "discounts in an order statistic": job({
     ...local,

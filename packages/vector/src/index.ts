@@ -16,6 +16,7 @@ export { type BlockCodec } from "./codec/blockCodec.ts";
 export { f16 } from "./codec/f16.ts";
 export { bf16 } from "./codec/bf16.ts";
 export { type EncodeSettings, openCodec, type Segment, type VectorCodec } from "./codec/vectorCodec.ts";
+export { encodedRange, joinCodecs } from "./codec/joinCodecs.ts";
 export { applyDelta, encodeDelta } from "./codec/delta.ts";
 export { type CodecMemory, decodeVector, type EncodedVector, encodeVector } from "./codec/encodeVector.ts";
 export { checkWeight, createGrid, type Grid, type GridOptions } from "./grid.ts";
