@@ -1,6 +1,7 @@
 /** From an encoded job to what a run needs of it, refusing early what could only fail later. */
 import { type DecodedJob, decodeJob, type JobDocument, ProtocolError, sharedParameters } from "@weft/protocol";
-import { createManifest, type Manifest, openCodec, type VectorCodec, WeftError as VectorError } from "@weft/vector";
+import { createManifest, type Manifest, WeftError as VectorError } from "@weft/vector";
+import { codecsOf, type JobCodecs } from "./codecs.ts";
 import { CoordinatorOptionsError } from "./errors.ts";
 import { type ModelMemory, modelMemory } from "./model/modelMemory.ts";
 import type { RunOptions } from "./options.ts";
@@ -12,7 +13,7 @@ export interface PreparedJob {
   readonly job: DecodedJob;
   /** Of the vector that the coordinator shares with workers. */
   readonly manifest: Manifest;
-  readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
+  readonly codecs: JobCodecs;
   readonly uploads: Uploads;
   /** Where a large model's versions and sums lie. */
   readonly room: ModelMemory | undefined;
@@ -29,8 +30,9 @@ export function prepareJob(encoded: Uint8Array): PreparedJob {
       throw new CoordinatorOptionsError("the job never stops; give it rounds, epochs or a target");
     }
     const manifest = createManifest(sharedParameters(document));
-    const codecs = { up: openCodec(document.codec.up, manifest), down: openCodec(document.codec.down, manifest) };
-    const room = modelMemory(manifest.size);
+    const codecs = codecsOf(document);
+    // The sums of a fragment leave no room for the next version of the whole.
+    const room = codecs.up.length === 1 ? modelMemory(manifest.size) : undefined;
     return { encoded, job, manifest, codecs, uploads: new Uploads(document, codecs.up, { room }), room };
   } catch (cause) {
     if (!(cause instanceof ProtocolError) && !(cause instanceof VectorError)) throw cause;

@@ -72,7 +72,7 @@ async function combined(uploads: Uploads): Promise<Float32Array> {
 }
 
 it("an upload that sums close under is counted in the next as if it had come then, wherever it was cut", async () => {
-  const plain = new Uploads(document, codec);
+  const plain = new Uploads(document, [codec]);
   plain.open(3, 10);
   await add(plain, 1);
   await add(plain, 2);
@@ -83,7 +83,7 @@ it("an upload that sums close under is counted in the next as if it had come the
       fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 4 }),
       fc.boolean(),
       async (budget, cuts, startsAside) => {
-        const uploads = new Uploads(document, codec, { budgetBytes: budget });
+        const uploads = new Uploads(document, [codec], { budgetBytes: budget });
         uploads.open(3, 10);
         const id = uploads.announce(message);
         if (startsAside) uploads.hold(id);
@@ -96,7 +96,7 @@ it("an upload that sums close under is counted in the next as if it had come the
           uploads.hold(id);
           const other = await add(uploads, 3);
           uploads.close([other]);
-          const alone = new Uploads(document, codec);
+          const alone = new Uploads(document, [codec]);
           alone.open(3, 10);
           await add(alone, 3);
           expect(await combined(uploads)).toEqual(await combined(alone));
@@ -117,7 +117,7 @@ it("an upload that sums close under is counted in the next as if it had come the
 }, 20_000);
 
 it("an upload that is whole but kept aside is not reported before there are sums for it", async () => {
-  const uploads = new Uploads(document, codec);
+  const uploads = new Uploads(document, [codec]);
   uploads.open(2, 10);
   const id = uploads.announce(message);
   uploads.hold(id);
@@ -135,8 +135,8 @@ it("an upload that is whole but kept aside is not reported before there are sums
 
 it("discounts shrink the step of a buffered pace, and only shift weight in a synchronous one", async () => {
   const result = async (job: typeof document) => {
-    const uploads = new Uploads(job, codec);
-    uploads.open(2, 10, true);
+    const uploads = new Uploads(job, [codec]);
+    uploads.open(2, 10, { discounts: true });
     const ids = [await add(uploads, 1), await add(uploads, 1, 0.5)];
     uploads.close(ids);
     return await combined(uploads);
@@ -148,8 +148,8 @@ it("discounts shrink the step of a buffered pace, and only shift weight in a syn
 });
 
 it("weights become only as fine as the exact sums have room for", async () => {
-  const uploads = new Uploads(buffered, codec);
-  uploads.open(2, 2 ** 24, true);
+  const uploads = new Uploads(buffered, [codec]);
+  uploads.open(2, 2 ** 24, { discounts: true });
   const id = await add(uploads, 1, 2 ** -0.5);
   uploads.close([id]);
   // 2^24 examples leave five bits: 1/√2 becomes 23/32.

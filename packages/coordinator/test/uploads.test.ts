@@ -61,7 +61,7 @@ it("an upload taken out half-way leaves the sums as if it had never come, in mem
       fc.constantFrom(1000, 65_537, 262_144),
       fc.integer({ min: 0, max: size * 4 }),
       async (budget, chunkBytes, breakAt) => {
-        const uploads = new Uploads(document, codec, { budgetBytes: budget });
+        const uploads = new Uploads(document, [codec], { budgetBytes: budget });
         uploads.open(3, 10);
         await add(uploads, 1);
         const half = uploads.announce(message);
@@ -69,7 +69,7 @@ it("an upload taken out half-way leaves the sums as if it had never come, in mem
         await uploads.read(half, payloadOf(valuesOf(2), chunkBytes, breakAt), 10);
         uploads.discard(half);
         await add(uploads, 3, chunkBytes);
-        const plain = new Uploads(document, codec);
+        const plain = new Uploads(document, [codec]);
         plain.open(3, 10);
         await add(plain, 3);
         await add(plain, 1);
@@ -81,7 +81,7 @@ it("an upload taken out half-way leaves the sums as if it had never come, in mem
 });
 
 it("an upload that is discarded while it arrives is not read to its end", async () => {
-  const uploads = new Uploads(document, codec);
+  const uploads = new Uploads(document, [codec]);
   uploads.open(1, 10);
   const id = uploads.announce(message);
   uploads.receive(id);
@@ -92,7 +92,7 @@ it("an upload that is discarded while it arrives is not read to its end", async 
 });
 
 it("means of what workers report are over examples, and left out when one reports nothing", () => {
-  const uploads = new Uploads(document, codec);
+  const uploads = new Uploads(document, [codec]);
   const ids = [uploads.announce(message), uploads.announce({ ...message, weight: 1, metrics: { loss: 4, other: 9 } })];
   expect(uploads.figures(ids, ["loss", "accuracy"])).toEqual({ examples: 4, metrics: { loss: 2.5 } });
 });

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { allocate, isResident, type TensorData, type TensorType } from "@weft/tensor";
 import { blockElements } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
-import { isPlain, type ModelLayout, plainLayout } from "./layout.ts";
+import { type ElementRange, isPlain, type ModelLayout, plainLayout } from "./layout.ts";
 import { letGo } from "./letGo.ts";
 import type { ModelMemory } from "./modelMemory.ts";
 import { compileServerStep, type ServerStep, type StepValue } from "./serverStep.ts";
@@ -19,6 +19,8 @@ export type OptimizerState = readonly TensorData[];
 
 /** A model no larger than this is stepped at once, and stays, with its state, in the backend's memory from step to step. */
 const residentElements = 16 * blockElements;
+/** Elements copied between two turns of the event loop. */
+const copiedAtOnce = 16 * blockElements;
 /** Elements of larger ones stepped at once, so that their size is not held twice: some milliseconds' work. */
 const runElements = 4 * blockElements;
 
@@ -26,11 +28,15 @@ export interface StepOptions {
   readonly sink?: UpdateSink | undefined;
   /** Part of all workers, or of their examples, that the update stands for: what is remembered of all moves by it. */
   readonly share?: number;
+  /** The part of the model that the update is of; all the others stay. */
+  readonly fragment?: number;
   /** Whether the version before may still be read: then its memory is not used again. */
   readonly isRead?: () => boolean;
 }
 
 interface ModelRun {
+  /** That it belongs to. */
+  readonly fragment: number;
   readonly start: number;
   readonly end: number;
   /** Where those of its elements end that the optimiser steps. */
@@ -55,6 +61,8 @@ export class ServerModel {
   /** H of FedDyn, over the elements that the optimiser steps: what the mean of all changes has added up to. */
   #memory: Float32Array | undefined;
   #weights: Float32Array;
+  /** Of a large model in several fragments: the memory of an earlier version that nobody reads any more. */
+  #spare: Float32Array | undefined;
   #spec: unknown;
 
   private constructor(spec: unknown, runs: readonly ModelRun[], { weights, layout, room, wholes }: Start) {
@@ -66,9 +74,8 @@ export class ServerModel {
     this.#wholes = wholes;
     this.#memory = layout.remembers ? new Float32Array(layout.stepped) : undefined;
     this.#weights = weights;
-    const [first, second] = runs.map(({ start, end }) => new Float32Array(end - start));
-    const none = new Float32Array();
-    this.#updates = [first ?? none, second ?? none];
+    const longest = runs.reduce((most, { start, end }) => Math.max(most, end - start), 0);
+    this.#updates = [new Float32Array(longest), new Float32Array(runs.length > 1 ? longest : 0)];
   }
 
   /**
@@ -81,18 +88,19 @@ export class ServerModel {
     { layout = plainLayout(weights.length), room }: CreateOptions = {},
   ): Promise<ServerModel> {
     const runs: ModelRun[] = [];
-    const stepFor = compileSteps(spec, weights.length);
+    const stepFor = compileSteps(spec, isSteppedAtOnce(layout, weights.length));
     const length = weights.length > residentElements ? runElements : residentElements;
-    const stateTypes = stepFor(Math.min(length, layout.stepped))?.stateTypes ?? [];
-    const wholes = weights.length > length ? stateTypes.map((type) => wholeOf(type, layout.stepped)) : [];
-    for (let start = 0; start < weights.length; start += length) {
-      const end = Math.min(start + length, weights.length);
-      const stepped = Math.max(start, Math.min(end, layout.stepped));
-      const step = stepFor(stepped - start);
-      const run: ModelRun = { start, end, stepped, step, parameters: undefined, state: [] };
-      run.state = settled(run, (await step?.initialize()) ?? [], wholes);
-      runs.push(run);
+    for (const [fragment, range] of layout.fragments.entries()) {
+      for (let { start } = range; start < range.end; start += length) {
+        const end = Math.min(start + length, range.end);
+        const stepped = Math.max(start, Math.min(end, layout.stepped));
+        const step = stepFor(stepped - start);
+        runs.push({ fragment, start, end, stepped, step, parameters: undefined, state: [] });
+      }
     }
+    const stateTypes = runs[0]?.step?.stateTypes ?? [];
+    const wholes = runs.length > 1 ? stateTypes.map((type) => wholeOf(type, layout.stepped)) : [];
+    for (const run of runs) run.state = settled(run, (await run.step?.initialize()) ?? [], wholes);
     return new ServerModel(spec, runs, { weights, layout, room, wholes });
   }
 
@@ -106,7 +114,7 @@ export class ServerModel {
     if (JSON.stringify(spec) === JSON.stringify(this.#spec)) return;
     const [weights, state] = [this.#weights, this.state()];
     const old = new Set(this.#runs.map(({ step }) => step));
-    const stepFor = compileSteps(spec, weights.length);
+    const stepFor = compileSteps(spec, isSteppedAtOnce(this.#layout, this.size));
     for (const run of this.#runs) run.step = stepFor(run.stepped - run.start);
     for (const step of old) step?.dispose();
     this.#spec = spec;
@@ -126,10 +134,28 @@ export class ServerModel {
     return this.#room !== undefined;
   }
 
-  /** As it is until the next step. */
+  /** The parts that rounds step by turns. */
+  get ranges(): readonly ElementRange[] {
+    return this.#layout.fragments;
+  }
+
+  /** Elements of an update of that part. */
+  elementsOf(fragment: number): number {
+    const { start, end } = this.#rangeOf(fragment);
+    return end - start;
+  }
+
+  #rangeOf(fragment: number): ElementRange {
+    const range = this.#layout.fragments[fragment];
+    if (range === undefined) throw new Error(`no fragment ${fragment} of ${this.ranges.length}`);
+    return range;
+  }
+
+  /** As it is until the next step. A scalar of the optimiser's, such as a count of steps, is one number for each fragment. */
   state(): OptimizerState {
-    const [first] = this.#runs;
-    const parts = first?.state.map((part, i) => this.#wholes[i] ?? read(part)) ?? [];
+    const firsts = this.#layout.fragments.flatMap((_, i) => this.#runs.find(({ fragment }) => fragment === i) ?? []);
+    const parts =
+      firsts[0]?.state.map((_, i) => this.#wholes[i] ?? joined(firsts.map(({ state }) => read(state[i])))) ?? [];
     return this.#memory === undefined ? parts : [...parts, this.#memory];
   }
 
@@ -138,17 +164,19 @@ export class ServerModel {
     if (weights.length !== this.size) {
       throw new CoordinatorOptionsError(`a stored version of ${weights.length} elements, the job has ${this.size}`);
     }
-    const { stepped } = this.#layout;
+    const { stepped, fragments } = this.#layout;
     const [state, [memory]] = this.#memory === undefined ? [stored, []] : [stored.slice(0, -1), stored.slice(-1)];
     for (const run of this.#runs) {
       run.parameters = undefined;
       if (run.step === undefined) continue;
       const types = run.step.stateTypes;
-      const fits = types.every(({ shape }, part) => state[part]?.length === (shape.length === 0 ? 1 : stepped));
+      const lengthOf = ({ shape }: TensorType) => (shape.length === 0 ? fragments.length : stepped);
+      const fits = types.every((type, part) => state[part]?.length === lengthOf(type));
       if (!fits || state.length !== types.length) throw unfit();
       const parts = types.map(({ shape }, part) => {
         const values = state[part] ?? new Float32Array();
-        return shape.length === 0 ? values : values.slice(run.start, run.stepped);
+        const [from, to] = shape.length === 0 ? [run.fragment, run.fragment + 1] : [run.start, run.stepped];
+        return values.slice(from, to);
       });
       run.state = settled(run, parts, this.#wholes);
     }
@@ -161,19 +189,23 @@ export class ServerModel {
   }
 
   /** Steps to the next version. While it does, others have their turn of the event loop. */
-  async step(source: UpdateSource, { sink, share = 1, isRead = () => false }: StepOptions = {}): Promise<void> {
+  async step(source: UpdateSource, options: StepOptions = {}): Promise<void> {
+    const { sink, share = 1, fragment = 0, isRead = () => false } = options;
+    const range = this.#rangeOf(fragment);
     const isResidentModel = this.#runs.length === 1 && isPlain(this.#layout, this.size);
-    const next = isResidentModel ? undefined : (this.#room?.next ?? new Float32Array(this.size));
+    const next = isResidentModel ? undefined : (this.#room?.next ?? this.#spare ?? new Float32Array(this.size));
+    if (next !== undefined) await this.#keepOthers(next, range);
     let result: TensorData | undefined;
     const kept: (Promise<void> | undefined)[] = [];
-    for (const [index, run] of this.#runs.entries()) {
+    const runs = this.#runs.filter((run) => run.fragment === fragment);
+    for (const [index, run] of runs.entries()) {
       const { start, end } = run;
       if (index > 0) await setImmediate();
       await kept[index - 2];
       const update = (this.#updates[index % 2] ?? new Float32Array()).subarray(0, end - start);
       for (let at = start; at < end; at += blockElements) {
         const written = source(
-          at / blockElements,
+          (at - range.start) / blockElements,
           update.subarray(at - start, Math.min(at + blockElements, end) - start),
         );
         if (written instanceof Promise) await written;
@@ -189,9 +221,24 @@ export class ServerModel {
     }
     for (const written of kept) await written;
     this.#room?.advance(isRead());
+    const isReused = this.ranges.length > 1 && this.size > residentElements && !isRead();
+    this.#spare = isReused ? this.#weights : undefined;
     const weights = this.#room?.version ?? next ?? result;
     if (!(weights instanceof Float32Array)) throw new Error("an optimiser gave parameters of another type than f32");
     this.#weights = weights;
+  }
+
+  /** What lies outside the part that is stepped. */
+  async #keepOthers(next: Float32Array, { start, end }: ElementRange): Promise<void> {
+    for (const [from, to] of [
+      [0, start],
+      [end, this.size],
+    ] as const) {
+      for (let at = from; at < to; at += copiedAtOnce) {
+        if (at > from) await setImmediate();
+        next.set(this.#weights.subarray(at, Math.min(at + copiedAtOnce, to)), at);
+      }
+    }
   }
 
   /** The elements that the optimiser steps. */
@@ -248,6 +295,18 @@ interface Start extends Required<CreateOptions> {
 
 const unfit = () => new CoordinatorOptionsError("the stored optimiser state does not fit the job's server optimiser");
 
+/** Whether one compiled step serves one run of elements alone. */
+const isSteppedAtOnce = ({ fragments }: ModelLayout, size: number) =>
+  size <= residentElements && fragments.length === 1;
+
+/** Numbers of the same kind, one after the other; the only one as it is. */
+function joined(parts: readonly TensorData[]): TensorData {
+  const [first = new Float32Array(), ...others] = parts;
+  if (others.length === 0) return first;
+  const Typed = first.constructor as new (values: number[]) => TensorData;
+  return new Typed(parts.flatMap((part) => [...part]));
+}
+
 const wholeOf = ({ shape, dtype }: TensorType, elements: number): TensorData | undefined =>
   shape.length === 0 ? undefined : allocate(dtype, elements);
 
@@ -269,11 +328,11 @@ function read(value: StepValue | undefined): TensorData {
 }
 
 /** One step for each size of a run. */
-function compileSteps(spec: unknown, size: number): (elements: number) => ServerStep | undefined {
+function compileSteps(spec: unknown, donate: boolean): (elements: number) => ServerStep | undefined {
   const steps = new Map<number, ServerStep>();
   return (elements) => {
     if (elements === 0) return undefined;
-    const step = steps.get(elements) ?? compileServerStep(spec, elements, size <= residentElements);
+    const step = steps.get(elements) ?? compileServerStep(spec, elements, donate);
     steps.set(elements, step);
     return step;
   };

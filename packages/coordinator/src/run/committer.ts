@@ -1,5 +1,5 @@
 /** Makes rounds final: combines, steps the model, writes, encodes for the next round, evaluates. Knows no workers. */
-import type { JobDocument } from "@weft/protocol";
+import { fragmentOf, type JobDocument } from "@weft/protocol";
 import type { VectorCodec } from "@weft/vector";
 import type { KindTraffic } from "../events.ts";
 import type { Evaluate } from "../options.ts";
@@ -7,7 +7,8 @@ import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
 import type { RunEffect } from "../round/runEvent.ts";
 import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
-import { EarlierVersions } from "../session/deltas.ts";
+import { EarlierVersions, type VersionDeltas } from "../session/deltas.ts";
+import { FragmentDeltas } from "../session/fragmentDeltas.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
 import { isPassing, type Patience } from "../store/patience.ts";
 import type { RunStore } from "../store/runStore.ts";
@@ -57,7 +58,7 @@ export interface Checkpointed {
 
 export class Committer {
   readonly #parts: CommitterParts;
-  readonly #earlier: EarlierVersions;
+  readonly #earlier: VersionDeltas;
   readonly #counted = new CountedUpdates();
   #traffic: readonly KindTraffic[] = [];
   #broadcast: Broadcast;
@@ -69,7 +70,8 @@ export class Committer {
     this.#parts = parts;
     this.#metrics = parts.metrics;
     this.#broadcast = encodeBroadcast(parts.version, parts.model.weights, parts.codec);
-    this.#earlier = new EarlierVersions(parts.codec);
+    const { ranges } = parts.model;
+    this.#earlier = ranges.length > 1 ? new FragmentDeltas(parts.codec, ranges) : new EarlierVersions(parts.codec);
     for (const record of parts.store?.rounds() ?? []) this.#note(record);
   }
 
@@ -117,11 +119,16 @@ export class Committer {
     if (learningRate !== undefined) model.setLearningRate(learningRate);
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
     uploads.close(effect.uploads);
-    store?.beginRound(round, model.overwritesSums ? (write) => patience.until(write) : undefined);
+    const fragment = fragmentOf(round, model.ranges.length);
+    store?.beginRound(round, {
+      elements: model.elementsOf(fragment),
+      retry: model.overwritesSums ? (write) => patience.until(write) : undefined,
+    });
     const { hash: before } = this.#broadcast;
     await model.step((block, out) => uploads.combine(block, out), {
       sink: (update) => store?.logUpdate(update),
       share: shareOf({ updates, examples, progress }, weighting),
+      fragment,
       isRead: () => some(recipients, (recipient) => recipient.mayRead(before)),
     });
     if (model.overwritesSums) uploads.release();

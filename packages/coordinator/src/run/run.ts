@@ -235,7 +235,7 @@ export class Run implements SessionHost {
     } = this.#parts;
     switch (effect.kind) {
       case "open":
-        uploads.open(effect.contributions, largestWeight(this.#state), effect.discounts);
+        uploads.open(effect.contributions, largestWeight(this.#state), effect);
         break;
       case "sendWork":
         this.#sendWork(effect);

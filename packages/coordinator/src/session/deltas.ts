@@ -26,7 +26,16 @@ const largestShare = 0.9;
 /** Some milliseconds' worth. */
 const segmentsInTurn = 4;
 
-export class EarlierVersions {
+/** What is known of earlier versions, so that whoever holds one of them need not be sent the newest whole. */
+export interface VersionDeltas {
+  /** Keeps a version that is about to be followed by another. */
+  keep(version: EncodedVersion): void;
+  /** Deltas to a version from the earlier ones that somebody holds, by the hash of the earlier one; others have their turn meanwhile. */
+  deltasTo(to: EncodedVersion, isHeld: (hash: string) => boolean): Promise<ReadonlyMap<string, Delta>>;
+}
+
+/** Differences of code from code, wherever in the vector. */
+export class EarlierVersions implements VersionDeltas {
   readonly #codec: VectorCodec;
   #versions: EncodedVersion[] = [];
 
@@ -34,7 +43,7 @@ export class EarlierVersions {
     this.#codec = codec;
   }
 
-  /** Keeps a version that is about to be followed by another. Full precision is for where bytes do not matter. */
+  /** Full precision is for where bytes do not matter. */
   keep({ version, bytes, hash }: EncodedVersion): void {
     if (this.#codec.spec.kind === "f32") return;
     this.#versions.unshift({ version, bytes, hash });
@@ -42,7 +51,6 @@ export class EarlierVersions {
     this.#versions.length = Math.min(this.#versions.length, keptVersions, fitting);
   }
 
-  /** Deltas to a version from the earlier ones that somebody holds, by the hash of the earlier one; others have their turn meanwhile. */
   async deltasTo(to: EncodedVersion, isHeld: (hash: string) => boolean): Promise<ReadonlyMap<string, Delta>> {
     const deltas = new Map<string, Delta>();
     for (const from of this.#versions) {

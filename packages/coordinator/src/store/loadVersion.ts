@@ -1,7 +1,8 @@
 /** A version of a stored run, whole on disk or made again from the log; reading disturbs no run under way. */
 import { readFileSync } from "node:fs";
 import { decodeJob, sharedParameters } from "@weft/protocol";
-import { createManifest, openCodec } from "@weft/vector";
+import { createManifest } from "@weft/vector";
+import { codecsOf } from "../codecs.ts";
 import { RunError, StoreError } from "../errors.ts";
 import { layoutOf } from "../model/layout.ts";
 import { ServerModel } from "../model/serverModel.ts";
@@ -50,7 +51,7 @@ export async function loadVersion(directory: string, run: string, version?: numb
 async function loadFrom(path: string, wanted: number, database: RunDatabase) {
   const { document } = decodeJob(new Uint8Array(readFileSync(at(path, jobFile))));
   const manifest = createManifest(sharedParameters(document));
-  const codec = openCodec(document.codec.down, manifest);
+  const codec = codecsOf(document).down;
   const warnings: string[] = [];
   for (const record of database.checkpoints()) {
     if (record.version > wanted) continue;

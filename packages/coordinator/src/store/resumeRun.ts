@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { blockElements, type Manifest } from "@weft/vector";
-import type { JobWeighting } from "@weft/protocol";
+import { fragmentOf, type JobWeighting } from "@weft/protocol";
 import { StoreError } from "../errors.ts";
 import type { ServerModel, UpdateSource } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
@@ -50,9 +50,9 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
   const { run, manifest } = options;
   const directory = at(settings.directory, run);
   const lock = lockRun(directory, run);
-  const database = openDatabase(directory, durability);
+  const warnings: string[] = [];
+  const database = soundDatabase(directory, durability, warnings);
   try {
-    const warnings: string[] = [];
     const base = await newestWhole(directory, { database, manifest, warnings });
     const version = await replay(directory, base, { ...options, database, warnings });
     if ((database.lastRound()?.version ?? 0) > version) {
@@ -113,7 +113,7 @@ export interface ReplayOptions extends Omit<ResumeOptions, "run"> {
 
 /** Steps the model from a checkpoint through every committed round that the logs still hold; the version that it reached. */
 export async function replay(directory: string, base: Checkpoint, context: ReplayOptions): Promise<number> {
-  const { model, database, warnings, hash, manifest, weighting, upTo = Infinity } = context;
+  const { model, database, warnings, hash, weighting, upTo = Infinity } = context;
   model.restore(base.weights, base.state);
   let { version } = base;
   const committed = new Map(database.rounds(version).map((round) => [round.version, round]));
@@ -121,10 +121,13 @@ export async function replay(directory: string, base: Checkpoint, context: Repla
     .flatMap((file) => baseOfLog(file) ?? [])
     .filter((start) => start >= version)
     .sort((a, b) => a - b);
+  const fragment = (reached: number) => fragmentOf(reached, model.ranges.length);
   for (const [index, start] of bases.entries()) {
     if (start !== version) break;
     const next = bases[index + 1] ?? Infinity;
-    for await (const record of readLog(at(directory, logFile(start)), manifest.size)) {
+    for await (const record of readLog(at(directory, logFile(start)), (reached) =>
+      model.elementsOf(fragment(reached)),
+    )) {
       // The round at the end of a log may have been cut off before its commit, and then run again in another way.
       if (record.version !== version + 1 || record.version > Math.min(next, upTo)) break;
       const round = committed.get(record.version);
@@ -134,7 +137,7 @@ export async function replay(directory: string, base: Checkpoint, context: Repla
       const logged: UpdateSource = (block, out) => {
         out.set(record.update.subarray(block * blockElements, block * blockElements + out.length));
       };
-      await model.step(logged, { share: shareOf(round, weighting) });
+      await model.step(logged, { share: shareOf(round, weighting), fragment: fragment(record.version) });
       version = record.version;
       if (hash() === record.hash) continue;
       warnings.push(`round ${version}, replayed, differs in its last bits: another backend or machine than before?`);

@@ -14,7 +14,7 @@ const headMagic = 0x31525457; // "WTR1"
 const tailMagic = 0x45525457; // "WTRE"
 
 /** Bytes of a record for a vector of `elements`. */
-export const recordBytes = (elements: number) => headBytes + 4 * elements + tailBytes;
+const recordBytes = (elements: number) => headBytes + 4 * elements + tailBytes;
 
 /** Carries a write out, again if need be. */
 export type Retry = <T>(write: () => Promise<T>) => Promise<T>;
@@ -33,6 +33,11 @@ export class LogWriter {
 
   constructor(file: LogFile) {
     this.#file = file;
+  }
+
+  /** Of all records so far. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** @param retry how each write of the record is tried */
@@ -97,27 +102,49 @@ export interface LogRecord {
   readonly update: Float32Array;
 }
 
-/** The whole records of a log in order, up to the first that is cut short or damaged. The vector is one, overwritten each time. */
-export async function* readLog(path: string, elements: number): AsyncGenerator<LogRecord, void, undefined> {
+/**
+ * The whole records of a log in order, up to the first that is cut short or damaged. Each vector may be overwritten by the next.
+ *
+ * @param elementsOf the update that leads to a version
+ */
+export async function* readLog(
+  path: string,
+  elementsOf: (version: number) => number,
+): AsyncGenerator<LogRecord, void, undefined> {
   const file = await explained(path, () => open(path, "r"));
   try {
-    const update = new Float32Array(elements);
-    for (let at = 0; ; at += recordBytes(elements)) {
-      const record = await readRecord(file, at, update);
-      if (record === undefined) return;
-      yield record;
+    let room = new Float32Array();
+    for (let at = 0; ;) {
+      const head = new Uint8Array(headBytes);
+      if (!(await fill(file, head, at))) return;
+      const { version, elements } = readHead(head);
+      if (version === undefined || elements !== elementsOf(version)) return;
+      if (room.length < elements) room = new Float32Array(elements);
+      const update = room.subarray(0, elements);
+      const hash = await readRest(file, at, { head, update });
+      if (hash === undefined) return;
+      yield { version, hash, update };
+      at += recordBytes(elements);
     }
   } finally {
     await file.close();
   }
 }
 
-async function readRecord(file: FileHandle, at: number, update: Float32Array): Promise<LogRecord | undefined> {
+/** No version where the head is none. */
+function readHead(head: Uint8Array): { readonly version?: number; readonly elements: number } {
+  const view = new DataView(head.buffer);
+  const elements = view.getFloat64(8, true);
+  return view.getUint32(0, true) === headMagic ? { version: view.getUint32(4, true), elements } : { elements };
+}
+
+/** Fills the update; the hash of the version, where the record is whole. */
+async function readRest(
+  file: FileHandle,
+  at: number,
+  { head, update }: { readonly head: Uint8Array; readonly update: Float32Array },
+): Promise<string | undefined> {
   const bytes = (array: Float32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-  const head = new Uint8Array(headBytes);
-  if (!(await fill(file, head, at))) return undefined;
-  const headView = new DataView(head.buffer);
-  if (headView.getUint32(0, true) !== headMagic || headView.getFloat64(8, true) !== update.length) return undefined;
   let crc = crc32(head);
   for (let block = 0; block < blockCount(update.length); block++) {
     const { start, end } = blockRange(update.length, block);
@@ -127,10 +154,10 @@ async function readRecord(file: FileHandle, at: number, update: Float32Array): P
   }
   const tail = new Uint8Array(tailBytes);
   if (!(await fill(file, tail, at + headBytes + 4 * update.length))) return undefined;
-  const tailView = new DataView(tail.buffer);
+  const view = new DataView(tail.buffer);
   crc = crc32(tail.subarray(8), crc);
-  if (tailView.getUint32(0, true) !== crc || tailView.getUint32(4, true) !== tailMagic) return undefined;
-  return { version: headView.getUint32(4, true), hash: Buffer.from(tail.subarray(8)).toString("hex"), update };
+  if (view.getUint32(0, true) !== crc || view.getUint32(4, true) !== tailMagic) return undefined;
+  return Buffer.from(tail.subarray(8)).toString("hex");
 }
 
 /** Whether the file has all the bytes asked for. */

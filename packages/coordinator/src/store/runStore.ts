@@ -10,10 +10,11 @@ import type { CheckpointOptions } from "../options.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { RoundRecord, RunDatabase, RunMeta, StoredWorker } from "./database.ts";
 import { type Disk, explained, type LogFile } from "./disk.ts";
-import { at, baseOfLog, logFile, stateFile, versionFile } from "./layout.ts";
+import { at, baseOfLog, logFile, noteFile, stateFile, versionFile } from "./layout.ts";
 import type { RunLock } from "./lock.ts";
+import { writeNote } from "./note.ts";
 import { isPassing } from "./patience.ts";
-import { LogWriter, recordBytes, type Retry } from "./roundLog.ts";
+import { LogWriter, type Retry } from "./roundLog.ts";
 
 export interface StoreParts {
   readonly run: string;
@@ -40,6 +41,8 @@ export class RunStore {
   readonly #parts: StoreParts;
   #log: LogWriter | undefined;
   #logRounds = 0;
+  /** Of the update of the round that was begun last. */
+  #elements = 0;
   /** Whether the log holds the round that was begun last: not to its end yet, not for sure, or to the last byte. */
   #record: "open" | "torn" | "whole" = "open";
   /** A checkpoint was begun and has not been recorded. */
@@ -61,11 +64,16 @@ export class RunStore {
   /**
    * Opens the record of the next round; the parts of its update follow through `logUpdate`.
    *
+   * @param elements of the update; default those of the whole vector
    * @param retry for an update that cannot be had a second time: how each write is tried until it succeeds
    */
-  beginRound(version: number, retry?: Retry): void {
+  beginRound(
+    version: number,
+    { elements, retry }: { readonly elements?: number; readonly retry?: Retry | undefined } = {},
+  ): void {
     this.#record = "open";
-    this.#log?.begin(version, this.#parts.manifest.size, retry);
+    this.#elements = elements ?? this.#parts.manifest.size;
+    this.#log?.begin(version, this.#elements, retry);
   }
 
   /** Resolves when the part may change again; whether it was written shows when the round is committed. */
@@ -87,14 +95,15 @@ export class RunStore {
   }
 
   async #completeRecord(log: LogWriter, { version, hash }: RoundRecord, update: UpdateSource): Promise<void> {
-    const { manifest, durability } = this.#parts;
+    const { durability } = this.#parts;
+    const elements = this.#elements;
     if (this.#record === "whole") return;
     if (this.#record === "torn") {
       await log.rewind();
-      log.begin(version, manifest.size);
-      const part = new Float32Array(Math.min(blockElements, manifest.size));
-      for (let block = 0; block < blockCount(manifest.size); block++) {
-        const { start, end } = blockRange(manifest.size, block);
+      log.begin(version, elements);
+      const part = new Float32Array(Math.min(blockElements, elements));
+      for (let block = 0; block < blockCount(elements); block++) {
+        const { start, end } = blockRange(elements, block);
         await update(block, part.subarray(0, end - start));
         await log.part(part.subarray(0, end - start));
       }
@@ -112,7 +121,7 @@ export class RunStore {
     if (this.#logRounds === 0) return false;
     return (
       this.#logRounds >= everyRounds ||
-      this.#logRounds * recordBytes(this.#parts.manifest.size) >= maxLogBytes ||
+      (this.#log?.bytes ?? 0) >= maxLogBytes ||
       this.#parts.nowMs() - this.#lastCheckpointMs >= 1000 * everySeconds
     );
   }
@@ -128,6 +137,7 @@ export class RunStore {
     const record = await writeCheckpoint(this.directory, checkpoint, { ...this.#parts, flush });
     // Before the record: logs lead on from one another, whether or not a checkpoint lies between them.
     await this.#startLog(checkpoint.version);
+    await writeNote(this.directory, record, { disk: this.#parts.disk, database, flush });
     this.#transact(() => {
       database.putCheckpoint(record);
     });
@@ -165,15 +175,16 @@ export class RunStore {
       });
       await disk.remove(at(this.directory, versionFile(version)));
       await disk.remove(at(this.directory, stateFile(version)));
+      await disk.remove(at(this.directory, noteFile(version)));
     }
   }
 
-  /** This and what follows is written at once, or, if the disk has no room, with the next write that succeeds. */
   /** The committed rounds. */
   rounds(): RoundRecord[] {
     return this.#parts.database.rounds();
   }
 
+  /** This and what follows is written at once, or, if the disk has no room, with the next write that succeeds. */
   saveWorker(worker: StoredWorker): void {
     this.#owedWorkers.set(worker.tokenHash, worker);
     this.#note((database) => {

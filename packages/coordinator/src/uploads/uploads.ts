@@ -1,9 +1,9 @@
 /** The updates of the open round: which are arriving, what they bring, and their combination. */
 import { setImmediate } from "node:timers/promises";
 import { type BlockRule, type Combination, median, meanRule, openRetained, trimmedMean } from "@weft/aggregate";
-import type { JobDocument, JobRound, MessageOf } from "@weft/protocol";
+import { fragmentOf, type JobDocument, type JobRound, type MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload } from "@weft/transport";
-import { blockElements, type VectorCodec } from "@weft/vector";
+import { blockElements, createSlab, type Slab, slabBytes, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import type { ModelMemory } from "../model/modelMemory.ts";
 import { KeepBudget } from "./keep.ts";
@@ -55,8 +55,18 @@ export interface UploadsOptions {
   readonly room?: ModelMemory | undefined;
 }
 
+export interface OpeningOptions {
+  /** Whether updates may weigh less than their examples. */
+  readonly discounts?: boolean;
+  /** Of a job that streams, it says which part of the model is brought in; default the first. */
+  readonly round?: number;
+}
+
 export class Uploads {
-  readonly #kind: UploadKind;
+  /** By fragment. */
+  readonly #kinds: readonly UploadKind[];
+  /** Of the open round. */
+  #kind: UploadKind;
   readonly #round: JobRound;
   readonly #isUniform: boolean;
   /** Whether discounts shrink the step, instead of only shifting weight between updates. */
@@ -69,6 +79,8 @@ export class Uploads {
   /** Of the round that closes, with room for a block of each. */
   #counted: readonly { readonly upload: Upload; readonly values: Float32Array }[] = [];
   #combination: Combination | undefined;
+  /** Memory for the sums of any fragment, where there are several. */
+  readonly #slabs: readonly Slab[] | undefined;
   /** Room for which the combination was opened. */
   #room = "";
   /** The most examples an update may stand for, and what one of them weighs when fresh. */
@@ -80,13 +92,23 @@ export class Uploads {
   #scale = 1;
   #last = 0;
 
-  /** @throws {GridError} when no exact sum can be kept under the job's norm bound */
-  constructor({ round }: JobDocument, codec: VectorCodec, { budgetBytes, room }: UploadsOptions = {}) {
+  /**
+   * @param codecs of the fragments that rounds bring in by turns
+   * @throws {GridError} when no exact sum can be kept under the job's norm bound
+   */
+  constructor({ round }: JobDocument, codecs: readonly VectorCodec[], { budgetBytes, room }: UploadsOptions = {}) {
     const { normBound, pace } = round;
-    const scratch = new Float32Array(Math.min(codec.size, blockElements));
+    const largest = codecs.reduce((most, { size }) => Math.max(most, size), 0);
+    const scratch = new Float32Array(Math.min(largest, blockElements));
     const budget = new KeepBudget(budgetBytes ?? (room === undefined ? keepBytes : keepBytesOfLarge));
     this.#rule = blockRuleOf(round.combine);
-    this.#kind = { codec, normBound, scratch, budget, retains: this.#rule !== undefined };
+    const shared = { normBound, scratch, budget, retains: this.#rule !== undefined };
+    const [first, ...others] = codecs.map((codec): UploadKind => ({ codec, ...shared }));
+    if (first === undefined) throw new Error("updates have at least one codec");
+    this.#kind = first;
+    this.#kinds = [first, ...others];
+    const streams = others.length > 0 && this.#rule === undefined;
+    this.#slabs = streams ? [createSlab(slabBytes(largest, 1))] : undefined;
     this.#round = round;
     this.#memory = room;
     this.#isUniform = isUniform(round);
@@ -95,22 +117,25 @@ export class Uploads {
   }
 
   /** Empty sums for an attempt with room for so many updates of at most so many examples. */
-  open(contributions: number, maxExamples: number, discounts = false): void {
+  open(contributions: number, maxExamples: number, { discounts = false, round = 1 }: OpeningOptions = {}): void {
+    this.#kind = this.#kinds[fragmentOf(round, this.#kinds.length)] ?? this.#kind;
     const examples = Math.min(Math.max(1, maxExamples), largestWeight);
     const most = this.#isUniform ? 1 : examples;
     this.#unit = discounts ? Math.min(finest, 2 ** Math.floor(Math.log2(largestWeight / most))) : 1;
     this.#maxExamples = examples;
     this.#divisor = undefined;
     this.#scale = 1;
-    const room = `${contributions} ${most * this.#unit}`;
+    const { codec, normBound } = this.#kind;
+    const room = `${codec.size} ${contributions} ${most * this.#unit}`;
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
     else {
       // Let go of the old sums before the new ones take their memory.
       this.release();
-      const { codec, normBound } = this.#kind;
       const options = { size: codec.size, contributions, bound: normBound, maxWeight: most * this.#unit };
       this.#combination =
-        this.#rule === undefined ? meanRule.open({ ...options, slabs: this.#memory?.sums() }) : openRetained(options);
+        this.#rule === undefined
+          ? meanRule.open({ ...options, slabs: this.#memory?.sums() ?? this.#slabs })
+          : openRetained(options);
       this.#room = room;
     }
     for (const [id, { upload }] of this.#arrivals) {
