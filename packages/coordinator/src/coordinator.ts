@@ -20,6 +20,7 @@ import { type Changes, initialState, type RunState } from "./round/state.ts";
 import { checkChanges } from "./changes.ts";
 import { step } from "./round/step.ts";
 import { Committer } from "./run/committer.ts";
+import type { AttachedCrowd, CrowdEntrance } from "./run/crowd.ts";
 import { Run } from "./run/run.ts";
 import type { RunReport } from "./run/report.ts";
 import { encodeBroadcast } from "./session/broadcast.ts";
@@ -41,6 +42,8 @@ export interface Coordinator {
   on(listener: CoordinatorListener): () => void;
   /** Takes a worker's connection that came another way, such as one half of a memory pair. */
   attach(connection: Connection): void;
+  /** Takes many workers at once, which have connections only while there is something to say to them. */
+  attachCrowd(entrance: CrowdEntrance, size: number): AttachedCrowd;
   /** Where the run stands. */
   report(): RunReport;
   /** Opens no further round until `unpause`. */
@@ -131,6 +134,7 @@ function control(live: Run, { url, run, directory, prepared, events }: Facts): C
     attach: (connection) => {
       live.attach(connection);
     },
+    attachCrowd: (entrance, size) => live.attachCrowd(entrance, size),
     report: () => live.report(),
     pause: () => {
       live.dispatch({ kind: "pause" });

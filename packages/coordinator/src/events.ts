@@ -59,6 +59,14 @@ export type CoordinatorEvent =
       readonly resumed: boolean;
       readonly workers: number;
     }
+  /** Many workers came together, of whom no more is said. */
+  | {
+      readonly event: "crowdJoined";
+      readonly crowd: string;
+      readonly device: string;
+      readonly came: number;
+      readonly workers: number;
+    }
   | {
       readonly event: "workerLeft";
       readonly worker: string;

@@ -11,6 +11,7 @@ export * from "./options.ts";
 export type { Outcome } from "./outcome.ts";
 export { type CountRule, countsForQuorum } from "./round/cohort.ts";
 export type { RunPlan } from "./round/plan.ts";
+export type { AttachedCrowd, CrowdEntrance } from "./run/crowd.ts";
 export type { RunPhase, RunReport } from "./run/report.ts";
 export type { RunEffect, RunEvent } from "./round/runEvent.ts";
 export type { Member, OpenRound, RunState, WorkerState } from "./round/state.ts";

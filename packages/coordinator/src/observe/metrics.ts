@@ -98,6 +98,9 @@ function note(
     case "workerJoined":
       families.joined.add(1, of);
       return;
+    case "crowdJoined":
+      families.joined.add(event.came, of);
+      return;
     case "workerLeft":
       families.left.add(1, of);
       return;

@@ -57,6 +57,9 @@ export type RunEvent = { readonly nowMs: number } & (
   | { readonly kind: "change"; readonly changes: Changes }
 );
 
+/** An event without the time, which is added when it is handled. */
+export type Happening = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, "nowMs"> : never) : never;
+
 export interface Reason {
   readonly code: string;
   readonly text: string;

@@ -6,19 +6,22 @@ import type { CoordinatorEvent, FinishReason } from "../events.ts";
 import type { Decide } from "../options.ts";
 import type { Outcome } from "../outcome.ts";
 import { totalRounds } from "../round/plan.ts";
-import type { RunEffect, RunEvent } from "../round/runEvent.ts";
+import type { Happening, RunEffect } from "../round/runEvent.ts";
 import type { RunState } from "../round/state.ts";
+import { isBusy } from "../round/busy.ts";
 import { suspendedUpload, versionCounting } from "../round/updates.ts";
-import { type HeldTransfer, Session, type SessionContext, type SessionHost } from "../session/session.ts";
+import type { HeldTransfer, Session, SessionContext, SessionHost } from "../session/session.ts";
 import { countedUpdates, type CountedUpdate } from "./countedUpdates.ts";
 import type { Broadcast } from "../session/broadcast.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { Alarm } from "./alarm.ts";
 import { announcementOf } from "./announcement.ts";
+import { Attendance } from "./attendance.ts";
 import type { CommitEffect, Committer } from "./committer.ts";
+import type { AttachedCrowd, CrowdEntrance } from "./crowd.ts";
+import { takeIn } from "./takeIn.ts";
 import { roundFigures } from "./figures.ts";
 import { reportOf, type RunReport } from "./report.ts";
-import { Traffic } from "./traffic.ts";
 import { largestWeight, weightLimit } from "./weights.ts";
 
 export interface RunParts {
@@ -34,17 +37,11 @@ export interface RunParts {
   readonly emit: (event: CoordinatorEvent) => void;
 }
 
-/** RunEvent without the time, which is added when it is handled. */
-type Happening = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, "nowMs"> : never) : never;
-
 export class Run implements SessionHost {
   readonly finished: Promise<Outcome>;
   readonly #parts: RunParts;
   readonly #settled = Promise.withResolvers<Outcome>();
-  readonly #sessions = new Set<Session>();
-  readonly #byWorker = new Map<string, Session>();
-  readonly #joined = new Set<Session>();
-  readonly #traffic = new Traffic();
+  readonly #attendance: Attendance;
   readonly #queue: Happening[] = [];
   #state: RunState;
   #handling = false;
@@ -58,6 +55,7 @@ export class Run implements SessionHost {
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#state = parts.state;
+    this.#attendance = new Attendance({ ...parts.session, host: this });
     this.finished = this.#settled.promise;
     this.#alarm = new Alarm(parts.session.clock, () => {
       this.dispatch({ kind: "tick" });
@@ -87,10 +85,19 @@ export class Run implements SessionHost {
       connection.close(1001, "the run is over");
       return;
     }
-    const session = new Session(connection, { ...this.#parts.session, host: this });
-    this.#traffic.add(connection, () => session.worker);
-    this.#sessions.add(session);
-    void connection.closed.then(() => this.#sessions.delete(session));
+    this.#attendance.attach(connection);
+  }
+
+  /** Takes in many workers at once, who are all there. */
+  attachCrowd(entrance: CrowdEntrance, size: number): AttachedCrowd {
+    return takeIn(this.#attendance, {
+      ...{ entrance, size, emit: this.#parts.emit },
+      dispatch: (happening) => {
+        this.dispatch(happening);
+      },
+      workers: () => this.#workers,
+      isOver: () => this.#over,
+    });
   }
 
   /** What listens for the run is closed with it. */
@@ -117,11 +124,9 @@ export class Run implements SessionHost {
   }
 
   welcomed(session: Session): void {
-    const before = this.#byWorker.get(session.worker);
-    this.#byWorker.set(session.worker, session);
-    if (before === undefined) return;
-    if (this.#joined.delete(before)) this.dispatch({ kind: "disconnected", worker: before.worker });
-    before.close(1008, "the same worker has connected again");
+    const found = this.#attendance.name(session);
+    if (found?.hadJoined === true) this.dispatch({ kind: "disconnected", worker: session.worker });
+    found?.before.close(1008, "the same worker has connected again");
   }
 
   ready(session: Session): void {
@@ -131,7 +136,7 @@ export class Run implements SessionHost {
       emit,
       session: { identities },
     } = this.#parts;
-    this.#joined.add(session);
+    this.#attendance.join(session);
     this.dispatch({ kind: "joined", worker, slot: identity.slot, ownExamples });
     const slot = this.#state.workers.get(worker)?.slot;
     if (slot !== undefined) identities.save(identity, slot);
@@ -199,8 +204,7 @@ export class Run implements SessionHost {
 
   ended(session: Session, { goodbye, reason }: { readonly goodbye: boolean; readonly reason: string }): void {
     const { worker, identity } = session;
-    if (this.#byWorker.get(worker) === session) this.#byWorker.delete(worker);
-    if (!this.#joined.delete(session) || this.#over) return;
+    if (!this.#attendance.end(session) || this.#over) return;
     this.dispatch({ kind: goodbye ? "left" : "disconnected", worker });
     const name = identity?.name ?? "";
     this.#parts.emit({ event: "workerLeft", worker, name, reason, workers: this.#workers });
@@ -241,7 +245,7 @@ export class Run implements SessionHost {
         this.#sendWork(effect);
         break;
       case "sendPartition":
-        this.#byWorker.get(effect.worker)?.sendPartition(examples.partition(effect.index, effect.of));
+        this.#attendance.of(effect.worker)?.sendPartition(examples.partition(effect.index, effect.of));
         break;
       case "receive":
         uploads.receive(effect.upload, effect.discount);
@@ -281,7 +285,7 @@ export class Run implements SessionHost {
         this.#alarm.set(effect.atMs);
         break;
       case "dismiss":
-        this.#byWorker.get(effect.worker)?.refuse(effect.reason.code, effect.reason.text);
+        this.#attendance.of(effect.worker)?.refuse(effect.reason.code, effect.reason.text);
         break;
       case "finish":
         void this.#finish(effect.reason, effect.detail).catch((error: unknown) => {
@@ -305,13 +309,13 @@ export class Run implements SessionHost {
       order,
       deadlineMs: Math.ceil(deadlineMs),
     } as const;
-    this.#byWorker.get(worker)?.sendWork(message, broadcast);
+    this.#attendance.of(worker)?.sendWork(message, broadcast);
   }
 
   #sendVerdict({ worker, round, attempt, verdict }: Extract<RunEffect, { kind: "verdict" }>): void {
     const { accepted, code, text: reason, version } = verdict;
     const goesInto = version === undefined ? {} : { version };
-    void this.#byWorker.get(worker)?.send({ kind: "verdict", round, attempt, accepted, code, reason, ...goesInto });
+    void this.#attendance.of(worker)?.send({ kind: "verdict", round, attempt, accepted, code, reason, ...goesInto });
     if (!accepted) this.#parts.emit({ event: "refusedUpdate", worker, round, code, reason });
   }
 
@@ -320,8 +324,8 @@ export class Run implements SessionHost {
     const counted = countedUpdates(this.#state);
     const record = await committer.commit(
       effect,
-      () => ({ ...this.#traffic.sinceLast(), ms: session.clock.now() - effect.openedMs, counted }),
-      this.#sessions,
+      () => ({ ...this.#attendance.traffic.sinceLast(), ms: session.clock.now() - effect.openedMs, counted }),
+      this.#attendance.sessions,
     );
     // With every worker in this process nothing else would let timers and sockets have their turn.
     await setImmediate();
@@ -330,10 +334,9 @@ export class Run implements SessionHost {
       event: "round",
       ...roundFigures(record, { totalRounds: totalRounds(this.#state.plan), workers: this.#workers }),
     });
-    for (const joined of this.#joined) {
-      const { round, version, metrics } = record;
-      void joined.send({ kind: "committed", round, version, metrics });
-    }
+    const { round, version } = record;
+    this.#attendance.tell({ kind: "committed", round, version, metrics: record.metrics });
+    this.#attendance.letGoOfIdle(version, (worker) => isBusy(this.#state, worker));
     const checkpointed = await committer.checkpoint("due");
     if (checkpointed !== undefined) emit({ event: "checkpoint", version: record.version, ...checkpointed });
     const metrics = effect.evaluate && !this.#isOver() ? await this.#evaluate() : undefined;
@@ -363,9 +366,7 @@ export class Run implements SessionHost {
       const checkpointed = await committer.checkpoint("always");
       const ended = reason === "stopped" || reason === "failed" ? reason : "finished";
       await committer.saveMeta({ status: ended, detail });
-      for (const session of this.#joined) {
-        void session.send({ kind: "finished", run, reason: detail, metrics: committer.metrics });
-      }
+      this.#attendance.tell({ kind: "finished", run, reason: detail, metrics: committer.metrics });
       await this.#shutDown(reason === "stopped" ? 1001 : 1000, detail);
       this.#settle(reason, detail, checkpointed?.path);
     } catch (error) {
@@ -386,9 +387,7 @@ export class Run implements SessionHost {
 
   async #shutDown(code: number, reason: string): Promise<void> {
     this.#alarm.cancel();
-    const connections = [...this.#sessions].map(({ connection }) => connection);
-    for (const connection of connections) connection.close(code, reason);
-    await Promise.all(connections.map(({ closed }) => closed));
+    await this.#attendance.close(code, reason);
     await this.#closeServer();
     this.#parts.committer.giveUp();
     // A round under way finds its store open to the end.

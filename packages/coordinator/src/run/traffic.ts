@@ -15,7 +15,7 @@ export interface RoundTrafficEntries {
 }
 
 interface Watched {
-  readonly connection: Connection;
+  readonly connection: Pick<Connection, "stats" | "closed">;
   readonly worker: () => string;
   /** Bytes told of so far: received and sent by account, and all of them. */
   readonly told: Map<string, readonly [number, number]>;
@@ -31,7 +31,7 @@ export class Traffic {
   #ended = new Map<string, TrafficEntry>();
 
   /** @param worker whose connection it is, as far as that is known when it is asked */
-  add(connection: Connection, worker: () => string): void {
+  add(connection: Watched["connection"], worker: () => string): void {
     const watched: Watched = { connection, worker, told: new Map(), toldBytes: 0 };
     this.#live.add(watched);
     void connection.closed.then(() => {

@@ -20,7 +20,7 @@ export interface Delta {
 
 /** Earlier versions are kept as far as they fit in this, and no more than so many. */
 const keptBytes = 32 * 1024 * 1024;
-const keptVersions = 4;
+export const keptVersions = 4;
 /** A delta that saves less than this share is not worth its arithmetic on both sides. */
 const largestShare = 0.9;
 /** Some milliseconds' worth. */

@@ -73,10 +73,10 @@ type Stage = "hello" | "preparing" | "ready" | "ended";
 export class Session {
   readonly connection: Connection;
   identity: Identity | undefined;
-  device = "";
+  device: string;
   ownExamples: number | undefined;
   readonly #context: SessionContext;
-  #stage: Stage = "hello";
+  #stage: Stage;
   #cancelDeadline: () => void;
   #goodbye: string | undefined;
   /** What the worker kept of earlier connections. */
@@ -92,10 +92,18 @@ export class Session {
   #fetches = Promise.resolve();
   #queuedFetches = 0;
 
-  constructor(connection: Connection, context: SessionContext) {
+  /** @param introduced who the worker is, where hello, welcome and ready are behind it */
+  constructor(
+    connection: Connection,
+    context: SessionContext,
+    introduced?: { readonly identity: Identity; readonly device: string },
+  ) {
     this.connection = connection;
     this.#context = context;
-    this.#cancelDeadline = this.#deadline(helloMs, "no hello came");
+    this.identity = introduced?.identity;
+    this.device = introduced?.device ?? "";
+    this.#stage = introduced === undefined ? "hello" : "ready";
+    this.#cancelDeadline = introduced === undefined ? this.#deadline(helloMs, "no hello came") : () => undefined;
     void connection.closed.then(({ code, reason }) => {
       this.#end(code, reason);
     });
@@ -110,6 +118,18 @@ export class Session {
 
   get worker(): string {
     return this.identity?.worker ?? "";
+  }
+
+  /** The version that was sent last. */
+  get heldVersion(): number | undefined {
+    return this.#heldVersion;
+  }
+
+  /** Ends here and now; the run hears nothing of it. */
+  letGo(reason: string): void {
+    this.#stage = "ended";
+    this.#cancelDeadline();
+    this.close(1000, reason);
   }
 
   /** Sends, unless the connection has ended; that is told by `ended`. */

@@ -39,6 +39,8 @@ function lineOf(event: CoordinatorEvent): string | undefined {
       return [`run ${event.run} goes on from round ${event.version}`, ...event.warnings].join("\n");
     case "workerJoined":
       return `worker ${event.name} ${event.resumed ? "came back" : "joined"} (${event.device}) · ${event.workers} connected`;
+    case "crowdJoined":
+      return `${event.came} workers joined (${event.device}) · ${event.workers} connected`;
     case "workerLeft":
       return `worker ${event.name} left: ${event.reason} · ${event.workers} connected`;
     case "refusedWorker":
