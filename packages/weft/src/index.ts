@@ -5,8 +5,15 @@ export type { StopRule } from "./job/stop.ts";
 export { defineJob } from "./job/defineJob.ts";
 export { buildJob } from "./job/buildJob.ts";
 export { byKey, dirichlet, iid, type PartitionRule, shards, unequalSizes } from "./job/partition.ts";
-export { fair, fedDyn, type LocalKnobs, normalized, scaffold } from "./job/localWork.ts";
-export type { AsynchronousKnobs, DataParallelKnobs, FederatedKnobs, LocalStepKnobs, RoundRule } from "./job/round.ts";
+export { fair, fedDyn, type LocalKnobs, normalized, scaffold, type StreamingKnobs } from "./job/localWork.ts";
+export type {
+  AsynchronousKnobs,
+  DataParallelKnobs,
+  DilocoKnobs,
+  FederatedKnobs,
+  LocalStepKnobs,
+  RoundRule,
+} from "./job/round.ts";
 export {
   adaptive,
   asynchronous,

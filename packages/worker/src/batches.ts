@@ -36,7 +36,10 @@ export async function flatten(manifest: Manifest, tensors: readonly Tensor[]): P
 export async function differences(
   manifest: Manifest,
   from: Float32Array,
-  { parameters, out = new Float32Array(manifest.size) }: { parameters: readonly Tensor[]; out?: Float32Array | undefined },
+  {
+    parameters,
+    out = new Float32Array(manifest.size),
+  }: { parameters: readonly Tensor[]; out?: Float32Array | undefined },
 ): Promise<Float32Array> {
   for (const [i, { offset }] of manifest.entries.entries()) {
     const values = await parameters[i]?.data();

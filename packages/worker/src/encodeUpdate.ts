@@ -10,15 +10,23 @@ export interface EncodedUpdate {
   readonly owed: StateVectors;
 }
 
+export interface EncodingOptions {
+  readonly seed: number;
+  readonly state: Pick<LocalState, "read">;
+  /** Names what the codec owes of the first vector, which is added to the next of the same name; default 0. */
+  readonly part?: number;
+}
+
 /** @throws {OrderDeclinedError} for values that the codec cannot compute with */
 export function encodeUpdate(
   codec: VectorCodec,
   vectors: readonly Float32Array[],
-  { seed, state }: { readonly seed: number; readonly state: LocalState },
+  { seed, state, part: first = 0 }: EncodingOptions,
 ): EncodedUpdate {
   const payload: Uint8Array[] = [];
   const owed: Record<string, Float32Array> = {};
-  for (const [part, values] of vectors.entries()) {
+  for (const [index, values] of vectors.entries()) {
+    const part = first + index;
     const names = { residual: `codec.residual.${part}`, basis: `codec.basis.${part}` };
     const before = { residual: state.read(names.residual), basis: state.read(names.basis) };
     const { bytes, memory } = encoded(codec, values, { seed: seed + part, memory: before });

@@ -2,6 +2,8 @@
 export type { Answer, ExampleAccess, OrderContext, TrainingOrder } from "./order.ts";
 export { answerOrder } from "./answerOrder.ts";
 export { encodeUpdate } from "./encodeUpdate.ts";
+export { fragmentFor } from "./fragments.ts";
+export { applyVersionDelta } from "./versionDelta.ts";
 export * from "./errors.ts";
 export { divideRows } from "./heldOut.ts";
 export type { WorkerEvent, WorkerOutcome } from "./events.ts";

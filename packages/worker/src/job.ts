@@ -4,9 +4,10 @@ import { decodeJob, sharedParameters } from "@weft/protocol";
 import type { DType, Instruction, Program, TensorType } from "@weft/tensor";
 import { ProgramError, currentBackend, typeText, valueTypes, widenHalves } from "@weft/tensor";
 import { cost, decode } from "@weft/tensor/programs";
-import type { Manifest, VectorCodec } from "@weft/vector";
-import { createManifest, openCodec } from "@weft/vector";
+import type { Manifest } from "@weft/vector";
+import { createManifest } from "@weft/vector";
 import { JobRefusedError } from "./errors.ts";
+import { type Fragmented, fragmentsOf } from "./fragments.ts";
 
 /** What a worker is willing to do. */
 export interface WorkerPolicy {
@@ -30,13 +31,12 @@ export interface LossProgram {
   readonly statistics?: readonly number[];
 }
 
-export interface CheckedJob {
+export interface CheckedJob extends Fragmented {
   readonly document: JobDocument;
   /** Of all parameters. */
   readonly manifest: Manifest;
   /** Of the vector that travels: without parameters that are the worker's own, with control variates where the job has any. */
   readonly shared: Manifest;
-  readonly codecs: { readonly up: VectorCodec; readonly down: VectorCodec };
   readonly initialize: Program;
   /** Sorted by batch size. */
   readonly loss: readonly LossProgram[];
@@ -67,7 +67,7 @@ export function checkJob(bytes: Uint8Array, policy: WorkerPolicy = defaultPolicy
     document,
     manifest,
     shared,
-    codecs: { up: openCodec(document.codec.up, shared), down: openCodec(document.codec.down, shared) },
+    ...fragmentsOf(document),
     initialize: load(document.programs.initialize, "initialize"),
     loss: document.programs.loss.map((reference) => ({ ...at(reference, "loss"), ...measuredIn(document) })),
     evaluate: at(document.programs.evaluate, "evaluate"),

@@ -5,6 +5,7 @@ import { correctionOf } from "./correction.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import type { StateVectors } from "./localState.ts";
 import type { Answer, OrderContext, TrainingOrder } from "./order.ts";
+import { streamedRound } from "./streaming.ts";
 import { hasOwn, ownVector, sharedVector, wholeVector } from "./sharedVector.ts";
 import type { ExampleRows, LocalResult, Trainer } from "./training.ts";
 
@@ -16,7 +17,7 @@ const own = "own";
 const optimizerState = (part: number) => `optimizer.${part}`;
 
 export async function localAnswer(trainer: Trainer, order: LocalOrder, context: OrderContext): Promise<Answer> {
-  const { base: travelled, state, begin, examples, room } = context;
+  const { base: travelled, round, state, begin, examples, room } = context;
   const { job } = trainer;
   const { work } = job.document.round;
   if (work.kind !== "local") throw new OrderDeclinedError("not-in-job", "the job has no local training");
@@ -24,7 +25,8 @@ export async function localAnswer(trainer: Trainer, order: LocalOrder, context: 
   const share = await examples.share();
   const steps = order.steps ?? (order.epochs ?? 0) * Math.ceil(share.rows.length / order.batchSize);
   const onStep = begin?.({ steps, batch: Math.min(order.batchSize, share.rows.length) });
-  const base = await wholeModel(trainer, travelled, read);
+  const streamed = streamedRound(job, work, { travelled, round, read });
+  const base = await wholeModel(trainer, streamed.start, read);
   const correction = correctionOf(work, job, { travelled, read });
   const trained = await trainer.train(base, share, {
     ...order,
@@ -35,14 +37,14 @@ export async function localAnswer(trainer: Trainer, order: LocalOrder, context: 
     ...(onStep === undefined ? {} : { onStep }),
   });
   const { kept, controlChange } = correction.after(trained);
-  const change = sharedVector(job, trained.change, controlChange);
-  const { vector, figures } = await weighted(trainer, change, { work, steps: trained.steps, base, share });
+  const left = streamed.end(sharedVector(job, trained.change, controlChange));
+  const { vector, figures } = await weighted(trainer, left.vector, { work, steps: trained.steps, base, share });
   return {
     weight: trained.weight,
     metrics: trained.metrics,
     vectors: [vector],
     ...(figures === undefined ? {} : { figures }),
-    kept: { ...kept, ...(await leftBehind(trainer, trained, { base, work })) },
+    kept: { ...kept, ...left.kept, ...(await leftBehind(trainer, trained, { base, work })) },
   };
 }
 

@@ -15,6 +15,8 @@ export interface ExampleAccess {
 }
 
 export interface OrderContext {
+  /** That the order is of. */
+  readonly round: number;
   /** As it travelled. */
   readonly base: Float32Array;
   /** What the worker kept of earlier rounds; by default nothing. */

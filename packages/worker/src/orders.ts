@@ -7,6 +7,7 @@ import { answerOrder } from "./answerOrder.ts";
 import { encodeUpdate } from "./encodeUpdate.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import { ExampleStore, allRows } from "./exampleStore.ts";
+import { fragmentFor } from "./fragments.ts";
 import { programFor } from "./gradientStep.ts";
 import { divideRows } from "./heldOut.ts";
 import { stepCost } from "./job.ts";
@@ -58,7 +59,7 @@ export class Orders {
     }
     const { clock, identity } = this.#context;
     const startedAt = clock.now();
-    const decoding = { codec: this.#trainer.job.codecs.down, turns: createTurns(clock, yieldEveryMs) };
+    const decoding = { job: this.#trainer.job, turns: createTurns(clock, yieldEveryMs) };
     void identity.versions.receive(message, payload, decoding).then(() => (this.#downloadMs = clock.now() - startedAt));
   }
 
@@ -147,10 +148,10 @@ export class Orders {
         `the ${name} became ${value}; lower the learning rate or check the data`,
       );
     }
-    const codec = this.#trainer.job.codecs.up;
     const { run, round, attempt, version } = work;
+    const { codec, index: part } = fragmentFor(this.#trainer.job, round);
     const seed = work.order.kind === "evaluate" ? 0 : work.order.seed;
-    const { payload, owed } = encodeUpdate(codec, vectors, { seed, state: identity.state });
+    const { payload, owed } = encodeUpdate(codec, vectors, { seed, state: identity.state, part });
     const message = {
       kind: "update",
       run,
@@ -193,6 +194,7 @@ export class Orders {
     const { order } = work;
     if (order.kind === "evaluate") throw new Error("an order to evaluate asks for no update");
     return answerOrder(trainer, order, {
+      round: work.round,
       base: await this.#context.identity.versions.of(work.version, work.versionHash),
       state: this.#context.identity.state,
       examples: {

@@ -2,11 +2,13 @@
 import type { MessageOf } from "@weft/protocol";
 import type { IncomingPayload } from "@weft/transport";
 import type { VectorCodec } from "@weft/vector";
-import { allFinite, applyDelta, DeltaError } from "@weft/vector";
+import { allFinite, DeltaError } from "@weft/vector";
 import { createDigest } from "#digest";
 import { AlteredError, type Downloads } from "./downloads.ts";
 import { OrderDeclinedError } from "./errors.ts";
+import type { Fragmented } from "./fragments.ts";
 import type { Turns } from "./turns.ts";
+import { applyVersionDelta } from "./versionDelta.ts";
 
 export interface Version {
   readonly hash: string;
@@ -62,8 +64,9 @@ export class Versions {
   async #receive(
     { version, codec: codecText, hash, delta, offset }: MessageOf<"weights">,
     payload: IncomingPayload,
-    { codec, turns }: Decoding,
+    { job, turns }: Decoding,
   ): Promise<Version> {
+    const codec = job.codecs.down;
     if (codecText !== codec.text) {
       payload.discard();
       throw new OrderDeclinedError("base-codec", `weights as ${codecText}; the job's codec is ${codec.text}`);
@@ -72,9 +75,10 @@ export class Versions {
       const payloadHash = delta?.hash ?? hash;
       const received = await this.#downloads.collect(payloadHash, payload, offset);
       const bytes =
-        delta === undefined ? received : await this.#applied(received, { ...delta, to: hash, codec, turns });
+        delta === undefined ? received : await this.#applied(received, { ...delta, to: { version, hash }, job, turns });
       const values = await decodeInTurns(codec, bytes, turns);
-      return { hash, values, encoded: codec.spec.kind === "f32" ? undefined : bytes };
+      const hasDeltas = codec.spec.kind !== "f32" || job.fragments.length > 1;
+      return { hash, values, encoded: hasDeltas ? bytes : undefined };
     } catch (error) {
       if (!(error instanceof AlteredError)) throw error;
       throw new OrderDeclinedError("base-hash", `version ${version}: ${error.message}`);
@@ -84,28 +88,33 @@ export class Versions {
   /** The version that a delta leads to. */
   async #applied(
     delta: Uint8Array,
-    { from, to: hash, codec, turns }: Decoding & { readonly from: number; readonly to: string },
+    { from, to, job, turns }: Decoding & { readonly from: number; readonly to: NamedVersion },
   ): Promise<Uint8Array> {
     const base = this.#whole.get(from)?.encoded;
     if (base === undefined) throw new AlteredError(`it is a difference from version ${from}, which is not here`);
-    const to = new Uint8Array(codec.encodedBytes);
+    const bytes = new Uint8Array(base.length);
     try {
-      const segments = applyDelta(codec, delta, { from: base, to });
-      while (segments.next().done !== true) await turns.take();
+      const parts = applyVersionDelta(job, delta, { from, version: to.version, base, bytes });
+      while (parts.next().done !== true) await turns.take();
     } catch (error) {
       if (error instanceof DeltaError) throw new AlteredError(error.message);
       throw error;
     }
     const digest = createDigest();
-    digest.update(to);
+    digest.update(bytes);
     const actual = digest.hex();
-    if (actual !== hash) throw new AlteredError(`it leads to ${actual}, ${hash} was announced`);
-    return to;
+    if (actual !== to.hash) throw new AlteredError(`it leads to ${actual}, ${to.hash} was announced`);
+    return bytes;
   }
 }
 
+interface NamedVersion {
+  readonly version: number;
+  readonly hash: string;
+}
+
 export interface Decoding {
-  readonly codec: VectorCodec;
+  readonly job: Fragmented;
   readonly turns: Turns;
 }
 

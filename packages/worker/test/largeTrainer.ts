@@ -19,11 +19,12 @@ export interface LargeOptions {
 export function largeTrainer({ elements, during, train, job = linearJob() }: LargeOptions): LargeTrainer {
   const manifest = createManifest([{ name: "w", shape: [elements], kind: "weight" }]);
   const codec = openCodec({ kind: "f32" }, manifest);
+  const whole = { index: 0, start: 0, end: elements, codec, encoded: { from: 0, to: codec.encodedBytes } };
   const calls = { gradient: 0 };
   const absent = () => Promise.reject(new Error("not asked for in these tests"));
   return {
     calls,
-    job: { ...checkJob(job), manifest, shared: manifest, codecs: { up: codec, down: codec } },
+    job: { ...checkJob(job), manifest, shared: manifest, fragments: [whole], codecs: { down: codec } },
     async gradient(base) {
       calls.gradient += 1;
       await during?.();

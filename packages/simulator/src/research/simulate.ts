@@ -77,7 +77,7 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
     model: machines,
     train,
     trainer,
-    versions: new Versions(trainer.job.codecs.down),
+    versions: new Versions(trainer.job),
     during: (work) => {
       const noted = work.finally(() => busy.delete(noted));
       busy.add(noted);

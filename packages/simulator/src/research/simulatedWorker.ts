@@ -11,6 +11,7 @@ import {
   answerOrder,
   divideRows,
   encodeUpdate,
+  fragmentFor,
   wholeModel,
   type ExampleRows,
   type Trainer,
@@ -124,7 +125,8 @@ export class SimulatedWorker {
     const computeMs = this.#examplesOf(work.order) * model.exampleMs * this.#slowness;
     const task: Task = { work, cancelled: false };
     if (work.order.kind !== "evaluate") this.#task = task;
-    const upMs = model.latencyMs + this.#world.trainer.job.codecs.up.encodedBytes / model.upBytesPerMs;
+    const { codec } = fragmentFor(this.#world.trainer.job, work.round);
+    const upMs = model.latencyMs + codec.encodedBytes / model.upBytesPerMs;
     clock.setTimer(
       () => {
         if (!task.cancelled) this.#world.during(this.#answer(task, computeMs));
@@ -164,13 +166,14 @@ export class SimulatedWorker {
       share: () => Promise.resolve(this.#share().training),
     };
     const state = this.#state ?? new LocalState();
-    const { vectors, weight, metrics, figures, kept } = await answerOrder(trainer, order, { base, examples, state });
+    const context = { round, base, examples, state };
+    const { vectors, weight, metrics, figures, kept } = await answerOrder(trainer, order, context);
     if (Object.values(metrics).some((value) => !Number.isFinite(value))) {
       this.connection.receive({ kind: "decline", ...named, code: "non-finite", reason: "the loss is no number" });
       return;
     }
-    const codec = trainer.job.codecs.up;
-    const { payload, owed } = encodeUpdate(codec, vectors, { seed: order.seed, state });
+    const { codec, index: part } = fragmentFor(trainer.job, round);
+    const { payload, owed } = encodeUpdate(codec, vectors, { seed: order.seed, state, part });
     const staged = { ...kept, ...owed };
     if (Object.keys(staged).length > 0) {
       state.stage(named, staged);

@@ -21,7 +21,19 @@ export type LocalKnobs = LocalLength & {
   readonly proximal?: number;
   /** `scaffold()` or `fedDyn(…)`: for workers whose data differ so much that their models part. */
   readonly correction?: LocalJobWork["correction"];
+  /**
+   * Each round brings in one of so many fragments of the model, in turn, and workers go on from values of their own for the others: a round
+   * costs as many times fewer bytes. See `diloco`.
+   */
+  readonly streaming?: StreamingKnobs;
 };
+
+/** Fragments are runs of neighbouring parameters of about equal size. */
+export interface StreamingKnobs {
+  readonly fragments: number;
+  /** α of the paper: how much of its own values of a fragment a worker keeps when the merged ones come; default 0. */
+  readonly mixing?: number;
+}
 
 /**
  * SCAFFOLD (Karimireddy et al. 2020, option II): every worker learns how its gradients differ from everyone's, and takes that off.
@@ -54,7 +66,15 @@ export const fair = (options: { readonly q: number; readonly lipschitz: number }
   ...options,
 });
 
-export function localWork({ epochs, steps, proximal, keepOptimizer, correction, ...local }: LocalKnobs): LocalJobWork {
+export function localWork({
+  epochs,
+  steps,
+  proximal,
+  keepOptimizer,
+  correction,
+  streaming,
+  ...local
+}: LocalKnobs): LocalJobWork {
   return {
     kind: "local",
     ...(epochs === undefined ? {} : { epochs }),
@@ -64,6 +84,7 @@ export function localWork({ epochs, steps, proximal, keepOptimizer, correction, 
     ...(keepOptimizer === true ? { keepOptimizer } : {}),
     ...(proximal === undefined || proximal === 0 ? {} : { proximal }),
     ...(correction === undefined ? {} : { correction }),
+    ...(streaming === undefined ? {} : { streaming: { ...streaming } }),
   };
 }
 

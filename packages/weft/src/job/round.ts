@@ -11,7 +11,7 @@ import type {
   StalenessRule,
   WorkerShare,
 } from "@weft/protocol";
-import { type LocalKnobs, localWork, specOf } from "./localWork.ts";
+import { type LocalKnobs, localWork, specOf, type StreamingKnobs } from "./localWork.ts";
 import { iid, type PartitionRule } from "./partition.ts";
 
 export interface RoundRule extends JobRound {
@@ -197,14 +197,25 @@ export function localSgd({ steps, batchSize, optimizer, server, ...shared }: Loc
   return federated({ ...shared, local: { steps, batchSize, optimizer }, server: step, weighting: "uniform" });
 }
 
+export interface DilocoKnobs extends LocalStepKnobs {
+  /**
+   * Streaming DiLoCo (Douillard et al. 2025): a round, still of `steps` steps, brings in one fragment of the model, in turn, so each of them is
+   * merged every `fragments` · `steps` steps (the H of that paper). The bytes of a round, up and down, fall by `fragments`: for links whose
+   * peak is what hurts. Workers keep their own values of the other fragments, and should stay; with `weft join --state DIR` they outlive a restart.
+   * One that comes anew, or back after a whole turn, begins with the newest version. The next round waits for the merged fragment, so
+   * nothing overlaps (τ = 0). α (`mixing`) above 0 pulls less on fragments that are merged often.
+   */
+  readonly streaming?: StreamingKnobs;
+}
+
 /**
  * DiLoCo (Douillard et al. 2023): as `localSgd`, but with an inner optimiser (adamw in the paper) whose state workers keep from
  * round to round, and an outer one, by default the paper's Nesterov sgd, over the mean change. For large models on machines far apart:
  * `steps` of 50 to 500 cost little quality. Workers should stay; one that comes anew begins with a fresh inner state.
  */
-export function diloco({ steps, batchSize, optimizer, server, ...shared }: LocalStepKnobs): RoundRule {
+export function diloco({ steps, batchSize, optimizer, server, streaming, ...shared }: DilocoKnobs): RoundRule {
   const outer = server ?? sgd({ learningRate: 0.7, momentum: 0.9, nesterov: true });
-  const local = { steps, batchSize, optimizer, keepOptimizer: true } as const;
+  const local = { steps, batchSize, optimizer, keepOptimizer: true, ...given({ streaming }) } as const;
   return federated({ ...shared, local, server: outer, weighting: "uniform" });
 }
 
