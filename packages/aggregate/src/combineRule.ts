@@ -21,6 +21,8 @@ export interface CombinationOptions {
  * call that throws has changed nothing.
  */
 export interface Combination {
+  /** Room for a block's values, until the next call: what is put there, `add` need not copy. */
+  room(block: number): Float32Array;
   /**
    * Folds one block of an update in, as soon as it arrives. Values are read, not kept. Returns the sum of their squares, to
    * some 1e-6.

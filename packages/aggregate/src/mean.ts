@@ -47,6 +47,7 @@ function openMean(
     return weight;
   };
   return {
+    room: (block) => sums().room(block),
     add: (block, values, examples) => sums().addBlock(block, values, weightOf(examples)),
     subtract: (block, values, examples) => sums().subtractBlock(block, values, weightOf(examples)),
     get weight() {

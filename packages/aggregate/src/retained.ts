@@ -1,6 +1,7 @@
 /** Updates that are checked as they arrive and combined only once all are there, for rules that have to see them side by side. */
 import {
   blockCount,
+  blockElements,
   blockRange,
   checkWeight,
   createGrid,
@@ -28,7 +29,12 @@ export function openRetained({ size, contributions, bound, maxWeight }: Combinat
     }
     return norm;
   };
+  const scratch = new Float32Array(Math.min(size, blockElements));
   return {
+    room(block) {
+      const { start, end } = blockRange(size, block);
+      return scratch.subarray(0, end - start);
+    },
     add(block, values, weight) {
       const norm = check(block, values, weight);
       if (counts[block]! >= contributions) {

@@ -111,6 +111,20 @@ export function describeCombineRule(rule: CombineRule): void {
       expect(bits(resultOf(combination, wide.size)).join() === bits(combine(rule, all, wide)).join()).toBe(true);
     });
 
+    test("takes values from the room it gives as it takes others", () => {
+      fc.assert(
+        fc.property(updates, ({ all }) => {
+          const combination = rule.open(options);
+          for (const { values, weight } of all) {
+            const room = combination.room(0);
+            room.set(values);
+            combination.add(0, room, weight);
+          }
+          expect(bits(resultOf(combination, size))).toEqual(bits(combine(rule, all)));
+        }),
+      );
+    });
+
     test("leaves identical updates as they are, whatever their weights", () => {
       // Above a ten-thousandth of the bound, well within what every rule's sums resolve.
       const coarse = fc.float({ min: 128, max: 2 ** 20, noNaN: true });

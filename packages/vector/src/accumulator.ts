@@ -5,7 +5,8 @@
 import { blockCount, blockElements, blockRange } from "./block.ts";
 import { squaredNorm } from "./check.ts";
 import { GridError, LengthError, WeightError } from "./errors.ts";
-import { checkValues, checkWeight, createGrid, sameGrid, type Grid, type GridOptions } from "./grid.ts";
+import { FoldQueue } from "./foldQueue.ts";
+import { checkValues, checkWeight, createGrid, type Grid, type GridOptions, raiseOf, sameGrid } from "./grid.ts";
 import { foldStep } from "./kernels/fold.ts";
 import { createSlab, type Slab, sumBytes } from "./slab.ts";
 
@@ -31,16 +32,32 @@ export class Accumulator {
   readonly grid: Grid;
   readonly #slabs: readonly Slab[];
   readonly #blocksPerSlab: number;
-  /** Contributions in each block, and their total weight; weights are integers below 2^53 in sum, so exact. */
+  /** Contributions in each block, those that wait included, and their total weight; weights are integers below 2^53 in sum, so exact. */
   readonly #counts: Uint32Array;
   readonly #weights: Float64Array;
+  /** Blocks whose raised sums lie in the slabs; those of others count as 0. */
+  readonly #begun: Uint8Array;
+  /** What is still to be folded, by slab; none where plain loops fold at once. */
+  readonly #queues: readonly (FoldQueue | undefined)[];
+  #scratch: Float32Array | undefined;
 
   constructor(size: number, grid: Grid, slabs: readonly Slab[]) {
     this.size = size;
     this.grid = grid;
     this.#counts = new Uint32Array(blockCount(size));
     this.#weights = new Float64Array(this.#counts.length);
+    this.#begun = new Uint8Array(this.#counts.length);
     this.#slabs = slabs;
+    this.#queues = slabs.map(({ kernels }) => {
+      if (kernels === undefined || grid.quantum === 0) return undefined;
+      return new FoldQueue(kernels, (block, contributions) => {
+        const { start, end } = blockRange(size, block);
+        const count = Math.ceil((end - start) / foldStep) * foldStep;
+        const fresh = this.#begun[block] === 0;
+        kernels.fold(this.#placeOf(block).at, contributions, { count, magic: raiseOf(grid), fresh });
+        this.#begun[block] = 1;
+      });
+    });
     this.#blocksPerSlab = Math.ceil(this.#counts.length / slabs.length);
     if (slabs.some(({ bytes }) => bytes < slabBytes(size, slabs.length))) {
       throw new LengthError(`${slabs.length} slabs for ${size} sums need ${slabBytes(size, slabs.length)} bytes each`);
@@ -71,6 +88,17 @@ export class Accumulator {
   }
 
   /**
+   * Room for a block's values, until the next call: `addBlock` does not copy what is put there.
+   */
+  room(block: number): Float32Array {
+    const { start, end } = blockRange(this.size, block);
+    const queue = this.#queueOf(block);
+    if (queue !== undefined) return queue.room(end - start);
+    this.#scratch ??= new Float32Array(Math.min(this.size, blockElements));
+    return this.#scratch.subarray(0, end - start);
+  }
+
+  /**
    * Takes back what `addBlock` added with the same arguments, as if it had never come.
    *
    * @throws {LengthError | ValueError | WeightError} as `addBlock` does
@@ -84,8 +112,8 @@ export class Accumulator {
     if (count === 0 || held < weight || (count === 1 && held !== weight)) {
       throw new GridError(`block ${block} holds no contribution of weight ${weight} to subtract`);
     }
-    // Of a block without contributions the sums are not looked at.
     if (count > 1) this.#fold(block, values, -weight);
+    else this.#forget(block);
     this.#counts[block]! -= 1;
     this.#weights[block]! -= weight;
   }
@@ -110,9 +138,10 @@ export class Accumulator {
     }
     for (let block = 0; block < this.#counts.length; block++) {
       if (other.#counts[block] === 0) continue;
-      const [sums, others] = [this.#sumsOf(block), other.#sumsOf(block)];
+      const [sums, others, raise] = [this.#sumsOf(block), other.#sumsOf(block), raiseOf(this.grid)];
       if (this.#counts[block] === 0) sums.set(others);
-      else for (let i = 0; i < sums.length; i++) sums[i]! += others[i]!;
+      else for (let i = 0; i < sums.length; i++) sums[i]! += others[i]! - raise;
+      this.#begun[block] = 1;
       this.#counts[block]! += other.#counts[block]!;
       this.#weights[block]! += other.#weights[block]!;
     }
@@ -140,13 +169,16 @@ export class Accumulator {
       return;
     }
     const sums = this.#sumsOf(block);
-    for (let i = 0; i < out.length; i++) out[i] = sums[i]! / totalWeight;
+    const raise = raiseOf(this.grid);
+    for (let i = 0; i < out.length; i++) out[i] = (sums[i]! - raise) / totalWeight;
   }
 
   /** Back to nothing added, in the same memory. */
   reset(): void {
     this.#counts.fill(0);
     this.#weights.fill(0);
+    this.#begun.fill(0);
+    for (const queue of this.#queues) queue?.clear();
   }
 
   #checkLength(block: number, values: Float32Array): void {
@@ -163,8 +195,13 @@ export class Accumulator {
     return { slab, at: slab.start + 8 * blockElements * (block % this.#blocksPerSlab) };
   }
 
-  /** What the block's sums are, if it has contributions. */
+  #queueOf(block: number): FoldQueue | undefined {
+    return this.#queues[Math.floor(block / this.#blocksPerSlab)];
+  }
+
+  /** The block's raised sums, all that waited added; as they were found if it has no contributions. */
   #sumsOf(block: number): Float64Array {
+    this.#queueOf(block)?.settle(block);
     const { start, end } = blockRange(this.size, block);
     const { slab, at } = this.#placeOf(block);
     return new Float64Array(slab.buffer, at, end - start);
@@ -173,55 +210,50 @@ export class Accumulator {
   /** Adds weighted values, once they are found in order. Returns the sum of their squares. */
   #fold(block: number, values: Float32Array, weight: number): number {
     const { bound, quantum } = this.grid;
-    const { slab, at } = this.#placeOf(block);
-    const isFresh = this.#counts[block] === 0;
-    const { kernels } = slab;
-    if (kernels === undefined || quantum === 0) {
-      checkValues(this.grid, values);
-      const sums = this.#sumsOf(block);
-      if (quantum === 0) keepWeighted(sums, values, weight);
-      else addWeighted(isFresh ? sums.fill(0) : sums, values, { weight, quantum });
-      return squaredNorm(values);
+    const queue = this.#queueOf(block);
+    if (queue !== undefined) {
+      const check = (norm: number): number => {
+        // What is well within the bound as a whole is so element by element; NaN fails.
+        if (bound >= leastFastBound && norm <= 0.999 * bound * bound) return norm;
+        checkValues(this.grid, values);
+        return squaredNorm(values);
+      };
+      return queue.add(block, values, { weight, check });
     }
-    const count = Math.ceil(values.length / foldStep) * foldStep;
-    kernels.scratch.set(values);
-    kernels.scratch.fill(0, values.length, count);
-    let norm = bound < leastFastBound ? NaN : kernels.squaredNorm(0, count);
-    // What is well within the bound as a whole is so element by element; NaN fails.
-    if (!(norm <= 0.999 * bound * bound)) {
-      checkValues(this.grid, values);
-      norm = squaredNorm(values);
-    }
-    (isFresh ? kernels.put : kernels.add)(0, at, count, weight, magicOf(quantum));
-    return norm;
+    checkValues(this.grid, values);
+    const sums = this.#sumsOf(block);
+    const raise = raiseOf(this.grid);
+    if (quantum === 0) keepWeighted(sums, values, weight);
+    else addWeighted(this.#begun[block] === 1 ? sums : sums.fill(raise), values, { weight, raise });
+    this.#begun[block] = 1;
+    return squaredNorm(values);
+  }
+
+  /** The block has no contributions any more. */
+  #forget(block: number): void {
+    this.#queueOf(block)?.drop(block);
+    this.#begun[block] = 0;
   }
 }
 
 /** Squares of values near a lesser bound would vanish in f32. */
 const leastFastBound = 2 ** -40;
 
-/**
- * |weight · value| ≤ 2^51 quanta, so the sum with 1.5·2^52 quanta lies where f64s are one quantum apart: it rounds to nearest
- * even there, symmetrically in sign, and taking the constant off again is exact.
- */
-const magicOf = (quantum: number): number => 1.5 * 2 ** 52 * quantum;
-
 /** sums[i] += weight · values[i], rounded to the grid. */
 function addWeighted(
   sums: Float64Array,
   values: Float32Array,
-  { weight, quantum }: { weight: number; quantum: number },
+  { weight, raise }: { weight: number; raise: number },
 ): void {
-  const magic = magicOf(quantum);
   // Four at a time: half the time of the loop by ones.
   const whole = values.length & ~3;
   for (let i = 0; i < whole; i += 4) {
-    sums[i]! += weight * values[i]! + magic - magic;
-    sums[i + 1]! += weight * values[i + 1]! + magic - magic;
-    sums[i + 2]! += weight * values[i + 2]! + magic - magic;
-    sums[i + 3]! += weight * values[i + 3]! + magic - magic;
+    sums[i]! += weight * values[i]! + raise - raise;
+    sums[i + 1]! += weight * values[i + 1]! + raise - raise;
+    sums[i + 2]! += weight * values[i + 2]! + raise - raise;
+    sums[i + 3]! += weight * values[i + 3]! + raise - raise;
   }
-  for (let i = whole; i < values.length; i++) sums[i]! += weight * values[i]! + magic - magic;
+  for (let i = whole; i < values.length; i++) sums[i]! += weight * values[i]! + raise - raise;
 }
 
 function keepWeighted(sums: Float64Array, values: Float32Array, weight: number): void {

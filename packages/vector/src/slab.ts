@@ -1,21 +1,31 @@
 /** Memory that exact sums, or a vector's values, lie in: WebAssembly's, with the kernels that work there, where that pays. */
 import { hasSimd, instantiateAlone, largestPages, ModuleBuilder } from "@weft/emitter";
 import { blockElements } from "./block.ts";
-import { addFold, addSquaredNorm, foldStep } from "./kernels/fold.ts";
+import { addFold, addSquaredNorm, foldName, foldStep, mostAtOnce } from "./kernels/fold.ts";
 
 /** What a slab of WebAssembly memory can do; addresses are byte offsets. */
 export interface FoldKernels {
-  /** Room for the values of a block, at address 0. */
-  readonly scratch: Float32Array;
+  /** Room for the values of so many blocks, one after the other from address 0; nothing is kept there by the slab itself. */
+  readonly slots: readonly Float32Array[];
   /** Sum of squares, to some 1e-6; not finite when a value is not, or is too large for a square in f32. */
   readonly squaredNorm: (values: number, count: number) => number;
-  /** Adds weighted values, rounded to the grid, to sums. */
-  readonly add: (values: number, sums: number, ...how: Folding) => unknown;
-  /** Puts them in the place of what the sums were. */
-  readonly put: (values: number, sums: number, ...how: Folding) => unknown;
+  /** Adds contributions to the raised sums of a block, or puts their sum there. */
+  readonly fold: (sums: number, contributions: readonly SlotContribution[], how: Folding) => void;
 }
 
-type Folding = readonly [count: number, weight: number, magic: number];
+/** Values in a slot, and what they count. */
+export interface SlotContribution {
+  readonly slot: number;
+  readonly weight: number;
+}
+
+export interface Folding {
+  /** Elements, a multiple of `foldStep`. */
+  readonly count: number;
+  readonly magic: number;
+  /** What the sums hold is not looked at. */
+  readonly fresh: boolean;
+}
 
 export interface Slab {
   readonly buffer: ArrayBuffer;
@@ -27,18 +37,33 @@ export interface Slab {
 }
 
 const pageBytes = 65536;
-const scratchBytes = 4 * blockElements;
+const slotBytes = 4 * blockElements;
 /** Below this, compiling the kernels costs more than they gain. */
 const leastBytes = 128 * 1024;
+/** Sums beyond so many bytes have fewer slots: there are several such slabs of a model, and less memory is left. */
+const largeBytes = 16 * 1024 * 1024;
 
 /** Memory is taken from the system as it is written to, not before. */
 export function createSlab(bytes: number): Slab {
-  const fits = bytes >= leastBytes && bytes + scratchBytes <= largestPages * pageBytes;
-  const made = fits && hasSimd() ? instantiateAlone(foldModule(), scratchBytes + bytes) : undefined;
+  const slots = bytes > largeBytes ? 16 : 32;
+  const start = slots * slotBytes;
+  const fits = bytes >= leastBytes && bytes + start <= largestPages * pageBytes;
+  const made = fits && hasSimd() ? instantiateAlone(foldModule(), start + bytes) : undefined;
   if (made === undefined) return { buffer: new ArrayBuffer(bytes), start: 0, bytes, kernels: undefined };
-  const functions = made.functions as unknown as Omit<FoldKernels, "scratch">;
-  const scratch = new Float32Array(made.memory, 0, blockElements);
-  return { buffer: made.memory, start: scratchBytes, bytes, kernels: { ...functions, scratch } };
+  const { memory, functions } = made;
+  const kernels: FoldKernels = {
+    slots: Array.from({ length: slots }, (_, slot) => new Float32Array(memory, slot * slotBytes, blockElements)),
+    squaredNorm: functions["squaredNorm"] as FoldKernels["squaredNorm"],
+    fold(sums, contributions, { count, magic, fresh }) {
+      for (let first = 0; first < contributions.length; first += mostAtOnce) {
+        const some = contributions.slice(first, first + mostAtOnce);
+        const at = some.map(({ slot }) => slot * slotBytes);
+        const weights = some.map(({ weight }) => weight);
+        functions[foldName(some.length, fresh && first === 0)]!(sums, count, magic, ...at, ...weights);
+      }
+    },
+  };
+  return { buffer: memory, start, bytes, kernels };
 }
 
 /** Bytes of the sums of so many elements. */
@@ -47,7 +72,8 @@ export const sumBytes = (elements: number): number => 8 * Math.ceil(elements / f
 function foldModule(): ModuleBuilder {
   const module = new ModuleBuilder();
   addSquaredNorm(module, "squaredNorm");
-  addFold(module, "add", { fresh: false });
-  addFold(module, "put", { fresh: true });
+  for (let contributions = 1; contributions <= mostAtOnce; contributions++) {
+    for (const fresh of [false, true]) addFold(module, contributions, fresh);
+  }
   return module;
 }

@@ -55,6 +55,71 @@ test("the kernels' sums have the bits of the plain loops', in one slab or severa
   }
 });
 
+/** Any order of arrivals and departures, more than there are slots for; what is given through `room` is as what is not. */
+function meansAfter(slabs: readonly Slab[], seed: number): readonly number[] {
+  const sums = createAccumulator(size, options, slabs);
+  let state = seed;
+  const draw = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const held = Array.from({ length: blockCount(size) }, (): number[] => []);
+  const means: number[] = [];
+  for (let turn = 0; turn < 90; turn++) {
+    const block = draw(held.length);
+    const { start, end } = blockRange(size, block);
+    const own = held[block]!;
+    if (own.length === options.contributions || draw(4) === 0) {
+      const [k] = own.splice(draw(own.length), 1);
+      if (k !== undefined) sums.subtractBlock(block, contributions[k]!.subarray(start, end), 100 + k);
+    } else {
+      const k = draw(contributions.length);
+      const values = contributions[k]!.subarray(start, end);
+      const room = sums.room(block);
+      if (draw(2) === 0) room.set(values);
+      sums.addBlock(block, draw(2) === 0 || room[0] !== values[0] ? values : room, 100 + k);
+      own.push(k);
+    }
+    if (draw(30) === 0) means.push(...someOf(sums, block));
+  }
+  for (const block of held.keys()) means.push(...someOf(sums, block));
+  return means;
+}
+
+const contributions = [4, 5, 6].map(contribution);
+
+/** The bits of every 97th element's sum. */
+function someOf(sums: ReturnType<typeof createAccumulator>, block: number): number[] {
+  const { start, end } = blockRange(size, block);
+  const out = new Float32Array(end - start);
+  sums.meanBlock(block, 1, out);
+  return bitsOf(out).filter((_, i) => i % 97 === 0);
+}
+
+test("contributions that wait for others leave the bits of those folded at once, whatever comes, goes and is read between", () => {
+  const plain = [plainSlab(slabBytes(size, 1))];
+  const one = [createSlab(slabBytes(size, 1))];
+  const two = [createSlab(slabBytes(size, 2)), createSlab(slabBytes(size, 2))];
+  for (let seed = 1; seed <= 8; seed++) {
+    const expected = meansAfter(plain, seed);
+    for (const slabs of [one, two]) expect(meansAfter(slabs, seed).join() === expected.join()).toBe(true);
+  }
+});
+
+test("what waits is merged as what does not", () => {
+  const values = contribution(1);
+  const sums = [0, 1].map(() => createAccumulator(size, options, [createSlab(slabBytes(size, 1))]));
+  const plain = createAccumulator(size, options, [plainSlab(slabBytes(size, 1))]);
+  for (const [k, weight] of [3, 5, 8].entries()) {
+    sums[k % 2]!.addBlock(0, values.subarray(k, k + blockElements), weight);
+    plain.addBlock(0, values.subarray(k, k + blockElements), weight);
+  }
+  sums[0]!.merge(sums[1]!);
+  expect(someOf(sums[0]!, 0)).toEqual(someOf(plain, 0));
+  sums[0]!.reset();
+  expect(someOf(sums[0]!, 0).every((bits) => bits === 0)).toBe(true);
+});
+
 test("the norm that adding gives is that of the values, and within some 1e-6 of it", () => {
   const sums = createAccumulator(size, { ...options, bound: 1e4 }, [createSlab(slabBytes(size, 1))]);
   const values = contribution(3).subarray(0, blockElements);

@@ -1,12 +1,14 @@
 /**
- * SIMD kernels of exact sums: the norm of a run of values, and their rounding to the grid and adding. The sums get the bits
- * of the plain loops in `accumulator.ts`.
+ * SIMD kernels of exact sums: the norm of a run of values, and the rounding of several contributions to the grid and adding
+ * them in one pass over the sums, whose traffic is what it costs. The sums get the bits of the plain loops in `accumulator.ts`.
  */
-import type { Local, ModuleBuilder, V128 } from "@weft/emitter";
-import { f32x4, f64, f64x2, hasRelaxedSimd, i32, i32x4, v128 } from "@weft/emitter";
+import type { ModuleBuilder, V128 } from "@weft/emitter";
+import { f32x4, f64, f64x2, hasRelaxedSimd, i32, i32x4, i64x2, v128 } from "@weft/emitter";
 
 /** Values taken at a turn; a run is filled up with zeros to a multiple of this. */
 export const foldStep = 64;
+/** Contributions that one pass over the sums can add. */
+export const mostAtOnce = 8;
 
 /**
  * name(values, count) → the sum of squares, to some 1e-6; not finite when a value is not, or has a square beyond f32.
@@ -39,26 +41,51 @@ export function addSquaredNorm(module: ModuleBuilder, name: string): void {
   );
 }
 
-/** name(values, sums, count, weight, magic); with `fresh`, what the sums held before counts as 0. */
-export function addFold(module: ModuleBuilder, name: string, { fresh }: { readonly fresh: boolean }): void {
-  // weight · value is exact in f64, so one rounding or two makes no difference.
-  const weigh = hasRelaxedSimd() ? f64x2.relaxedMadd : (x: V128, y: V128, z: V128) => f64x2.add(f64x2.mul(x, y), z);
+/** Names of the kernels that add so many contributions to sums, or put their sum in the place of what was there. */
+export const foldName = (contributions: number, fresh: boolean): string => `${fresh ? "put" : "add"}${contributions}`;
+
+/**
+ * name(sums, count, magic, …values, …weights): raised sums (see `grid.ts`) of so many contributions.
+ *
+ * What weight · value + magic rounds to is, as an integer of its bits, the magic's plus so many quanta: integers are added,
+ * and the magics taken off together.
+ */
+export function addFold(module: ModuleBuilder, contributions: number, fresh: boolean): void {
+  const pointers = Array<"i32">(contributions).fill("i32");
+  const factors = Array<"f64">(contributions).fill("f64");
   module.function(
-    ["i32", "i32", "i32", "f64", "f64"],
-    (f, [values, sums, count, weight, magic]) => {
-      const [weights, magics] = [f.local("v128", f64x2.splat(weight)), f.local("v128", f64x2.splat(magic))];
-      const fold = (to: Local<"i32">, pair: V128, offset: number): void => {
-        const rounded = f64x2.sub(weigh(weights, pair, magics), magics);
-        f.storeV128(to, fresh ? rounded : f64x2.add(v128.load(to, offset), rounded), offset);
-      };
-      f.for({ from: 0, to: i32.shl(count, 2), step: 4 * 16 }, (at) => {
-        const from = f.local("i32", i32.add(values, at));
+    ["i32", "i32", "f64", ...pointers, ...factors],
+    (f, [sums, count, magic, ...rest]) => {
+      const values = rest.slice(0, contributions) as (typeof sums)[];
+      const weights = rest.slice(contributions).map((weight) => f.local("v128", f64x2.splat(weight as typeof magic)));
+      const magics = f.local("v128", f64x2.splat(magic));
+      const tooMuch = f.local("v128");
+      for (let k = fresh ? 1 : 0; k < contributions; k++) f.set(tooMuch, i64x2.add(tooMuch, magics));
+      f.for({ from: 0, to: i32.shl(count, 2), step: 4 * valuesAtATurn }, (at) => {
         const to = f.local("i32", i32.add(sums, i32.shl(at, 1)));
-        for (let i = 0; i < 16; i += 2) fold(to, f64x2.promoteLow(v128.load64Zero(from, 4 * i)), 8 * i);
+        const raised = Array.from({ length: valuesAtATurn / 2 }, () => f.local("v128"));
+        for (const [k, address] of values.entries()) {
+          const from = f.local("i32", i32.add(address, at));
+          for (const [j, sum] of raised.entries()) {
+            const pair = f64x2.promoteLow(v128.load64Zero(from, 8 * j));
+            const rounded = weigh(weights[k]!, pair, magics);
+            const before = k > 0 ? sum : fresh ? undefined : v128.load(to, 16 * j);
+            f.set(sum, before === undefined ? rounded : i64x2.add(before, rounded));
+          }
+        }
+        for (const [j, sum] of raised.entries()) {
+          f.storeV128(to, fresh && contributions === 1 ? sum : i64x2.sub(sum, tooMuch), 16 * j);
+        }
       });
     },
-    { export: name },
+    { export: foldName(contributions, fresh) },
   );
 }
+
+/** Of each contribution: so that their partial sums stay in registers. */
+const valuesAtATurn = 8;
+
+/** weight · value is exact in f64, so one rounding or two makes no difference. */
+const weigh = hasRelaxedSimd() ? f64x2.relaxedMadd : (x: V128, y: V128, z: V128) => f64x2.add(f64x2.mul(x, y), z);
 
 const upperTwo = (x: V128): V128 => i32x4.shuffle(x, x, [2, 3, 2, 3]);
