@@ -135,7 +135,7 @@ export class Outbox {
     while (this.#carrier.bufferedBytes < highWaterBytes) {
       const index = this.#streams.findIndex(mayProceed);
       const stream = this.#streams[index];
-      if (stream === undefined) return;
+      if (stream === undefined || this.#carrier.isHeld === true) return;
       this.#streams.splice(index, 1);
       const size = nextChunk(stream);
       const offset = stream.payload.offset;

@@ -6,11 +6,14 @@ import type { ConnectOptions } from "./connectOptions.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionError, type ConnectionErrorCode } from "./errors.ts";
 import { Link, type LinkOptions } from "./link.ts";
+import type { SocketTurns } from "./socketTurns.ts";
 import { WebSocketCarrier, socketOptions } from "./webSocketCarrier.ts";
 
 export interface AcceptOptions extends LinkOptions {
   /** For logs: the address of the other side. */
   readonly remote: string;
+  /** Whom it shares the event loop with; all of its thread by default. */
+  readonly turns?: SocketTurns;
 }
 
 /** What Node can be told besides: browsers have certificates of their own. */
@@ -24,7 +27,7 @@ export const webSocketServerOptions = socketOptions;
 
 /** A connection over a socket that a `WebSocketServer` has just accepted; call it within the server's callback. */
 export function acceptWebSocket(socket: WebSocket, options: AcceptOptions): Connection {
-  return linkOver(socket, options, { remote: options.remote });
+  return linkOver(socket, options, { remote: options.remote, turns: options.turns });
 }
 
 /**
@@ -87,7 +90,11 @@ const unmasked = {
   },
 };
 
-function linkOver(socket: WebSocket, options: LinkOptions, how: { remote: string }): Connection {
+function linkOver(
+  socket: WebSocket,
+  options: LinkOptions,
+  how: { remote: string; turns?: SocketTurns | undefined },
+): Connection {
   const carrier = new WebSocketCarrier(socket, { ...how, clock: options.clock ?? systemClock });
   const link = new Link(carrier, options);
   carrier.attach(link);

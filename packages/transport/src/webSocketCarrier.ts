@@ -1,7 +1,10 @@
-/** A socket of the `ws` package as a carrier. */
+/** A socket of the `ws` package as a carrier, which shares its thread's event loop with the others. */
+import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import { closeTimeoutMs, joinParts, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
 import type { Clock } from "./clock.ts";
+import { ReceivedMemory } from "./receivedMemory.ts";
+import { socketTurns, type SocketTurns } from "./socketTurns.ts";
 
 /** Frames have at most 64 KiB of header and 256 KiB of chunk; beyond this the socket itself refuses (1009). */
 export const maxFrameBytes = 1024 * 1024;
@@ -12,22 +15,39 @@ export const socketOptions = { perMessageDeflate: false, maxPayload: maxFrameByt
 /** More parts than this are joined before they are sent: a copy is cheaper than many small writes. */
 const maxParts = 4;
 
+/** Whoever reads less than this in a turn has nothing more waiting. */
+const bulkBytes = 16 * 1024;
+
 export interface WebSocketCarrierOptions {
   readonly remote: string;
   readonly clock: Clock;
+  /** Whom it shares the event loop with; all of its thread by default. */
+  readonly turns?: SocketTurns | undefined;
 }
 
 export class WebSocketCarrier implements Carrier {
   readonly remote: string;
   readonly #socket: WebSocket;
   readonly #clock: Clock;
+  readonly #turns: SocketTurns;
+  readonly #memory = new ReceivedMemory();
   #sink: CarrierSink | undefined;
   #closeTimer: unknown;
+  #isClosing = false;
+  /** Bytes read in the turn of that number. */
+  #readBytes = 0;
+  #readTurn = 0;
+  /** Whether a message has ended with what was read last. */
+  #messageEnded = false;
+  #sendIsHeld = false;
+  /** At least one chunk goes out then. */
+  #isItsTurn = false;
 
-  constructor(socket: WebSocket, options: WebSocketCarrierOptions) {
-    this.remote = options.remote;
+  constructor(socket: WebSocket, { remote, clock, turns = socketTurns }: WebSocketCarrierOptions) {
+    this.remote = remote;
     this.#socket = socket;
-    this.#clock = options.clock;
+    this.#clock = clock;
+    this.#turns = turns;
   }
 
   /** Starts to report; to be called before the socket's next event. */
@@ -36,8 +56,18 @@ export class WebSocketCarrier implements Carrier {
     // Neither do parts become one by being copied where they arrive.
     this.#socket.binaryType = "fragments";
     this.#socket.on("message", (data: RawData, isBinary: boolean) => {
-      if (isBinary) deliver(data, sink);
+      this.#messageEnded = true;
+      if (isBinary) this.#deliver(data, sink);
       else sink.fault(...textFault);
+    });
+    // Its answer to a ping of the protocol's own is a view of what was read.
+    this.#socket.on("ping", () => {
+      this.#memory.leave();
+    });
+    // After the listener of `ws` itself, which has been there since the handshake.
+    streamUnder(this.#socket)?.on("data", (chunk: Uint8Array) => {
+      this.#memory.passed(chunk);
+      this.#hasRead(chunk.length);
     });
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
       // Network failures are reported by the close that follows; what the peer did wrong has a code of the library's own.
@@ -45,6 +75,9 @@ export class WebSocketCarrier implements Carrier {
     });
     this.#socket.on("close", (code: number, reason: Buffer) => {
       this.#clock.clearTimer(this.#closeTimer);
+      this.#isClosing = true;
+      this.#turns.forget(this.#readOn);
+      this.#turns.forget(this.#sendOn);
       sink.ended(code, reason.toString());
     });
   }
@@ -53,8 +86,19 @@ export class WebSocketCarrier implements Carrier {
     return this.#socket.bufferedAmount;
   }
 
+  get isHeld(): boolean {
+    if (this.#sendIsHeld) return true;
+    const mayGoOn = this.#isItsTurn || !this.#turns.isOver;
+    this.#isItsTurn = false;
+    if (mayGoOn) return false;
+    this.#sendIsHeld = true;
+    this.#turns.hold(this.#sendOn);
+    return true;
+  }
+
   send(parts: readonly Uint8Array[]): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#turns.spend(parts.reduce((bytes, { length }) => bytes + length, 0));
     // As fragments of one message, so that a broadcast is never copied.
     const pieces = parts.length > maxParts ? [Buffer.concat(parts)] : parts;
     for (const [index, piece] of pieces.entries()) {
@@ -64,6 +108,10 @@ export class WebSocketCarrier implements Carrier {
   }
 
   close(code: number, reason: string): void {
+    // The farewell of the other side is read without waiting for anyone.
+    this.#isClosing = true;
+    this.#turns.forget(this.#readOn);
+    this.#readOn();
     this.#socket.close(code, reason);
     this.#closeTimer ??= this.#clock.setTimer(() => {
       this.#socket.terminate();
@@ -74,20 +122,48 @@ export class WebSocketCarrier implements Carrier {
     this.#socket.terminate();
   }
 
+  /** So much has come: once that is enough, it waits for its next turn, where it can with nothing begun. */
+  #hasRead(bytes: number): void {
+    const turns = this.#turns;
+    turns.spend(bytes);
+    if (this.#readTurn !== turns.turn) this.#readBytes = 0;
+    this.#readTurn = turns.turn;
+    this.#readBytes += bytes;
+    const hasShare = this.#readBytes >= turns.shareBytes && this.#messageEnded;
+    this.#messageEnded = false;
+    if (this.#isClosing || this.#readBytes < bulkBytes || !(hasShare || turns.isOver)) return;
+    this.#socket.pause();
+    turns.hold(this.#readOn, !hasShare);
+  }
+
+  readonly #readOn = (): void => {
+    this.#socket.resume();
+  };
+
+  readonly #sendOn = (): void => {
+    this.#sendIsHeld = false;
+    this.#isItsTurn = true;
+    this.#sink?.drained();
+    this.#isItsTurn = false;
+  };
+
+  #deliver(data: RawData, sink: CarrierSink): void {
+    const parts = Array.isArray(data) ? data : [data];
+    const [first, second] = parts.map((part) => this.#memory.keep(plainBytes(part)));
+    if (first === undefined) sink.receive(new Uint8Array(0));
+    else if (second === undefined) sink.receive(first);
+    else if (parts.length === 2) sink.receive(first, second);
+    else sink.receive(joinParts(parts.map(plainBytes)));
+  }
+
   /** A failed write is followed by the socket's close. */
   readonly #sent = (error?: Error | null): void => {
     if (error === undefined || error === null) this.#sink?.drained();
   };
 }
 
-function deliver(data: RawData, sink: CarrierSink): void {
-  const parts = Array.isArray(data) ? data : [data];
-  const [first, second] = parts;
-  if (first === undefined) sink.receive(new Uint8Array(0));
-  else if (second === undefined) sink.receive(plainBytes(first));
-  else if (parts.length === 2) sink.receive(plainBytes(first), plainBytes(second));
-  else sink.receive(joinParts(parts.map(plainBytes)));
-}
+/** `ws` keeps what it reads from to itself, and has no other word for what it has read. */
+const streamUnder = (socket: WebSocket): Duplex | undefined => (socket as { readonly _socket?: Duplex })._socket;
 
 /** Without Buffer's own methods, whose `slice` does not copy. */
 function plainBytes(data: Buffer | ArrayBuffer): Uint8Array {

@@ -1,0 +1,44 @@
+/**
+ * Gives the memory of what a socket has read back at once. Every 64 KiB that come lie in memory of their own, which `ws` copies
+ * frames out of; left to the garbage collector, it adds up to a hundred megabytes and more between two collections.
+ */
+
+/** Frames, or parts of them, up to this size may be views of what the socket has read; they are copied out of it. */
+const smallBytes = 4096;
+
+export class ReceivedMemory {
+  /** Read, and perhaps not copied yet to the last byte. */
+  #chunks: ArrayBuffer[] = [];
+  /** What somebody else looks at since the last chunk. */
+  readonly #shared = new Set<ArrayBufferLike>();
+  #messageEnded = false;
+  #isLeft = false;
+
+  /** A message has ended; returns a part of it as it may be kept. */
+  keep(part: Uint8Array): Uint8Array {
+    this.#messageEnded = true;
+    if (part.length <= smallBytes) return new Uint8Array(part);
+    this.#shared.add(part.buffer);
+    return part;
+  }
+
+  /** Something of what is held, up to the next chunk, has gone its own way: none of it is given back. */
+  leave(): void {
+    this.#isLeft = true;
+  }
+
+  /** What cuts messages out of chunks has been given this one. If a message ended within it, all before it has been used up. */
+  passed(chunk: Uint8Array): void {
+    const { buffer } = chunk;
+    if (this.#isLeft) this.#chunks = [];
+    if (this.#messageEnded) {
+      for (const before of this.#chunks) if (!this.#shared.has(before)) before.transfer(0);
+      this.#chunks = [];
+    }
+    const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length;
+    if (isOwn && !this.#isLeft && !this.#shared.has(buffer)) this.#chunks.push(buffer);
+    this.#shared.clear();
+    this.#messageEnded = false;
+    this.#isLeft = false;
+  }
+}

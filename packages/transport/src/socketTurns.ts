@@ -1,0 +1,105 @@
+/**
+ * What all sockets of a thread read and write within one turn of its event loop. Left alone, libuv reads up to 2 MiB from every
+ * socket that has something before any timer has its turn: with a hundred senders, some hundred milliseconds' work. Here a turn
+ * ends after a few milliseconds or megabytes: whoever comes after that is held until a later turn, by round robin, and TCP
+ * pushes back.
+ */
+import { threadMs } from "./threadTime.ts";
+
+export interface SocketTurnLimits {
+  readonly turnBytes: number;
+  readonly turnMs: number;
+  readonly nowMs: () => number;
+}
+
+const defaults: SocketTurnLimits = { turnBytes: 2 * 1024 * 1024, turnMs: 4, nowMs: threadMs };
+
+/** Sockets that go on in one turn. */
+const togetherAtMost = 8;
+/** The least that a socket may take in its turn. */
+const leastShareBytes = 256 * 1024;
+
+/** What waits goes on when this is called. */
+export type GoOn = () => void;
+
+export class SocketTurns {
+  readonly #limits: SocketTurnLimits;
+  /** In the order they will go on. */
+  readonly #held: GoOn[] = [];
+  /** Those that went on in this turn: so many share it. */
+  #together = 0;
+  /** Counts turns in which anything passed. */
+  turn = 0;
+  #bytes = 0;
+  #beganMs = 0;
+  #isScheduled = false;
+
+  constructor(limits: Partial<SocketTurnLimits> = {}) {
+    this.#limits = { ...defaults, ...limits };
+  }
+
+  /** So many bytes have passed. */
+  spend(bytes: number): void {
+    this.#schedule();
+    this.#bytes += bytes;
+  }
+
+  /** Whether nothing more should pass in this turn. */
+  get isOver(): boolean {
+    if (!this.#isScheduled) return false;
+    const { turnBytes, turnMs, nowMs } = this.#limits;
+    return this.#bytes >= turnBytes || nowMs() - this.#beganMs >= turnMs;
+  }
+
+  /** What one socket may take of this turn, of so many as there are. */
+  get shareBytes(): number {
+    const sharing = Math.min(togetherAtMost, this.#together + this.#held.length);
+    return Math.max(leastShareBytes, this.#limits.turnBytes / Math.max(1, sharing));
+  }
+
+  /**
+   * Calls in a later turn, when those who wait already have gone on.
+   *
+   * @param wasCutShort the turn was over before it had its share: it goes on before the others
+   */
+  hold(goOn: GoOn, wasCutShort = false): void {
+    if (wasCutShort) this.#held.unshift(goOn);
+    else this.#held.push(goOn);
+    this.#schedule();
+  }
+
+  /** What has ended need not go on. */
+  forget(goOn: GoOn): void {
+    const at = this.#held.indexOf(goOn);
+    if (at >= 0) this.#held.splice(at, 1);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#begin();
+    setImmediate(this.#next);
+  }
+
+  #begin(): void {
+    this.turn += 1;
+    this.#bytes = 0;
+    this.#beganMs = this.#limits.nowMs();
+    this.#together = 0;
+  }
+
+  readonly #next = (): void => {
+    this.#isScheduled = false;
+    if (this.#held.length === 0) return;
+    this.#schedule();
+    // Whoever is held again meanwhile waits for the turn after; one goes on in any case.
+    const most = Math.min(this.#held.length, togetherAtMost);
+    while (this.#together < most && (this.#together === 0 || !this.isOver)) {
+      this.#together += 1;
+      this.#held.shift()?.();
+    }
+  };
+}
+
+/** Of this thread. */
+export const socketTurns = new SocketTurns();

@@ -1,0 +1,136 @@
+/** Many senders at once: a turn of the event loop stays short, everyone has a share, and nobody is left behind. */
+import { setImmediate } from "node:timers/promises";
+import { afterEach, expect, test } from "vitest";
+import { type Connection, connectWebSocket, SocketTurns } from "@weft/transport";
+import { WebSocket } from "ws";
+import { loopback, type Loopback } from "./loopback.ts";
+import { inbox, pattern, update, weights } from "./samples.ts";
+import { virtualClock } from "./virtualClock.ts";
+
+const mebibyte = 2 ** 20;
+const servers: Loopback[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+});
+
+interface Sender {
+  readonly worker: Connection;
+  readonly coordinator: Connection;
+  sent: Promise<void>;
+  receivedBytes: number;
+}
+
+/** Connections over which as many bytes each are sent at once; the coordinator reads them all. */
+async function senders(server: Loopback, count: number, bytes: number): Promise<Sender[]> {
+  servers.push(server);
+  const payload = new Uint8Array(bytes);
+  const all: Sender[] = [];
+  for (let i = 0; i < count; i++) {
+    const worker = await connectWebSocket(server.address, { accepts: "coordinator" });
+    const sender: Sender = { worker, coordinator: await server.next(), sent: Promise.resolve(), receivedBytes: 0 };
+    sender.coordinator.listen((_, incoming) => {
+      void (async () => {
+        for await (const chunk of incoming?.chunks() ?? []) sender.receivedBytes += chunk.length;
+      })().catch(() => undefined);
+    });
+    all.push(sender);
+  }
+  for (const sender of all) sender.sent = sender.worker.send(update(1), payload);
+  return all;
+}
+
+const isDone =
+  (bytes: number) =>
+  ({ receivedBytes }: Sender): boolean =>
+    receivedBytes === bytes;
+
+test("however many have sent, a turn of the event loop reads its share and a chunk or two of each", async () => {
+  const [count, bytes, turnBytes] = [24, 4 * mebibyte, mebibyte / 4];
+  const server = await loopback({ turns: new SocketTurns({ turnBytes, turnMs: Infinity }) });
+  const all = await senders(server, count, bytes);
+  let [before, most] = [server.read(), 0];
+  while (!all.every(isDone(bytes))) {
+    await setImmediate();
+    const now = server.read();
+    most = Math.max(most, now - before);
+    before = now;
+  }
+  // A socket that is paused has read a chunk of 64 KiB, and libuv hands out one more.
+  expect(most).toBeLessThanOrEqual(turnBytes + count * 2 * 65_536);
+  await Promise.all(all.map(({ sent }) => sent));
+});
+
+test("senders that go as fast have as much through when the first is done", async () => {
+  const [count, bytes] = [12, 8 * mebibyte];
+  const server = await loopback({ turns: new SocketTurns({ turnBytes: mebibyte, turnMs: Infinity }) });
+  const all = await senders(server, count, bytes);
+  while (!all.some(isDone(bytes))) await setImmediate();
+  expect(Math.min(...all.map(({ receivedBytes }) => receivedBytes))).toBeGreaterThan(bytes / 2);
+});
+
+test("whoever is held goes on when the others have ended", async () => {
+  const bytes = 8 * mebibyte;
+  const server = await loopback({ turns: new SocketTurns({ turnBytes: 1, turnMs: 0 }) });
+  const all = await senders(server, 10, bytes);
+  const [last, ...others] = all;
+  while (server.read() < 4 * mebibyte) await setImmediate();
+  for (const { worker } of others) worker.close(1000, "done");
+  await Promise.all(others.map(({ sent }) => sent.catch(() => undefined)));
+  while (!isDone(bytes)(last!)) await setImmediate();
+  await Promise.all(others.map(({ coordinator }) => coordinator.closed));
+});
+
+test("a connection that is held at every turn answers pings, sends, and is closed in good order", async () => {
+  const clock = virtualClock();
+  const turns = new SocketTurns({ turnBytes: 1, turnMs: 0 });
+  const server = await loopback({ clock, heartbeatMs: 1000, turns });
+  const [sender] = await senders(server, 1, 64 * mebibyte);
+  const { worker, coordinator } = sender!;
+  const received = inbox(worker);
+  const down = pattern(3 * mebibyte);
+  const sent = coordinator.send(weights(1), down);
+  while (sender!.receivedBytes < mebibyte) await setImmediate();
+  void clock.advance(1000);
+  while (coordinator.stats.roundTripMs === undefined) await setImmediate();
+  expect(sender!.receivedBytes).toBeLessThan(64 * mebibyte);
+  expect(await (await received.next()).payload?.collect()).toEqual(down);
+  await sent;
+  sender!.sent.catch(() => undefined);
+  coordinator.close(1000, "enough");
+  expect(await worker.closed).toEqual({ code: 1000, reason: "enough" });
+  expect(await coordinator.closed).toEqual({ code: 1000, reason: "enough" });
+});
+
+test("those who send at once share turns as well: each turn hands over its share and a chunk", async () => {
+  const [count, bytes] = [16, 2 * mebibyte];
+  const server = await loopback({ turns: new SocketTurns({ turnBytes: mebibyte, turnMs: Infinity }) });
+  const all = await senders(server, count, 0);
+  const payload = new Uint8Array(bytes);
+  for (const { worker } of all) worker.listen((_, incoming) => void incoming?.collect());
+  const handedOver = () => all.reduce((sum, { coordinator }) => sum + coordinator.stats.sentBytes, 0);
+  let [before, most] = [handedOver(), 0];
+  const sending = all.map(({ coordinator }) => coordinator.send(weights(1), payload));
+  const finish = { isOver: false };
+  void Promise.all(sending).then(() => (finish.isOver = true));
+  while (!finish.isOver) {
+    const now = handedOver();
+    most = Math.max(most, now - before);
+    before = now;
+    await setImmediate();
+  }
+  expect(most).toBeLessThan(mebibyte + 262_144 + count * 1024);
+});
+
+test("a ping of the WebSocket protocol is answered with its own bytes, though what it came in is given back", async () => {
+  const server = await loopback();
+  servers.push(server);
+  const socket = new WebSocket(server.address, { perMessageDeflate: false });
+  await new Promise((resolve) => socket.once("open", resolve));
+  const pongs: string[] = [];
+  socket.on("pong", (data) => pongs.push(data.toString()));
+  socket.on("message", () => undefined);
+  for (let i = 0; i < 20; i++) socket.ping(`ping ${i} ${"x".repeat(100)}`);
+  while (pongs.length < 20) await setImmediate();
+  expect(pongs).toEqual(Array.from({ length: 20 }, (_, i) => `ping ${i} ${"x".repeat(100)}`));
+  socket.terminate();
+});
