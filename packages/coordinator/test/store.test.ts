@@ -1,109 +1,18 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+/** Runs on disk: killed at any step, listed, loaded. */
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createManifest, openCodec } from "@weft/vector";
 import { afterAll, describe, expect, it } from "vitest";
-import { ServerModel } from "../src/model/serverModel.ts";
-import { encodeBroadcast } from "../src/session/broadcast.ts";
 import { createRun } from "../src/store/createRun.ts";
 import { type Disk, nodeDisk } from "../src/store/disk.ts";
-import { resumeRun } from "../src/store/resumeRun.ts";
-import type { RunStore } from "../src/store/runStore.ts";
 import { loadVersion } from "../src/store/loadVersion.ts";
 import { listRuns, openRun } from "../src/store/runs.ts";
-import { adam, makeJob } from "./harness.ts";
+import { checkpoint, hashOf, job, liveFirst, liveOn, manifest, newModel, resume, rounds } from "./storedLife.ts";
 
-const size = 2000;
-const rounds = 7;
-const manifest = createManifest([
-  { name: "first", shape: [3] },
-  { name: "rest", shape: [size - 3] },
-]);
 const root = mkdtempSync(join(tmpdir(), "weft-store-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 let folders = 0;
 const freshDirectory = () => join(root, String(folders++));
-
-const newModel = () =>
-  ServerModel.create(
-    adam,
-    Float32Array.from({ length: size }, (_, i) => Math.sin(i)),
-  );
-const codec = openCodec({ kind: "f32" }, manifest);
-const hashOf = (model: ServerModel) => encodeBroadcast(0, model.weights, codec).hash;
-const updateOf = (version: number, block: number, out: Float32Array) => {
-  for (let i = 0; i < out.length; i++) out[i] = Math.fround(Math.cos(i + 1000 * block) * version);
-};
-
-async function runRound(store: RunStore, model: ServerModel, version: number): Promise<void> {
-  const update = (block: number, out: Float32Array) => updateOf(version, block, out);
-  store.beginRound(version);
-  await model.step(update, { sink: (part) => store.logUpdate(part) });
-  const record = {
-    round: version,
-    version,
-    attempt: 0,
-    time: 0,
-    ms: 1,
-    cohort: ["a"],
-    updates: 1,
-    examples: 12,
-    bytesUp: 1,
-    traffic: [{ worker: "a", kind: "update", codec: "int8", bytesUp: 1, bytesDown: 1 }],
-    counted: [{ worker: "a", round: version, attempt: 0 }],
-    bytesDown: 1,
-    metrics: { loss: 1 / version },
-    hash: hashOf(model),
-    progress: { epoch: 0, start: 12 * version, epochs: 0, expected: 1, positions: {} },
-  };
-  await store.commitRound(record, update);
-}
-
-interface Life {
-  readonly directory: string;
-  /** Told after each committed round. */
-  readonly onCommitted?: (version: number) => void;
-  readonly disk?: Disk;
-}
-
-const checkpoint = { everyRounds: 3, keep: 2 };
-const job = makeJob({ size });
-
-async function liveFirst({ directory, disk, onCommitted }: Life): Promise<ServerModel> {
-  const model = await newModel();
-  const store = await createRun({ directory, disk, checkpoint }, { run: "abc123", name: "test", job, manifest });
-  try {
-    await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
-    await liveOn(store, model, { from: 1, onCommitted });
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-  return model;
-}
-
-async function liveOn(
-  store: RunStore,
-  model: ServerModel,
-  { from, onCommitted }: { from: number; onCommitted?: ((version: number) => void) | undefined },
-): Promise<void> {
-  for (let version = from; version <= rounds; version++) {
-    await runRound(store, model, version);
-    onCommitted?.(version);
-    if (store.wantsCheckpoint) await store.checkpoint({ version, weights: model.weights, state: model.state() });
-  }
-  await store.checkpoint({ version: rounds, weights: model.weights, state: model.state() }, { flush: true });
-  await store.close();
-}
-
-async function resume(directory: string) {
-  const model = await newModel();
-  const resumed = await resumeRun(
-    { directory, checkpoint },
-    { run: "abc123", manifest, model, weighting: "examples", hash: () => hashOf(model) },
-  );
-  return { model, resumed };
-}
 
 class Killed extends Error {}
 
@@ -195,59 +104,6 @@ describe("a kill at any step of writing", () => {
     }
     expect(survived).toBeGreaterThan(80);
   }, 120_000);
-});
-
-describe("damage", () => {
-  /** A run stopped after `rounds`, its last checkpoint at 6. */
-  async function interrupted(): Promise<string> {
-    const from = freshDirectory();
-    const to = freshDirectory();
-    await liveFirst({
-      directory: from,
-      onCommitted: (version) => {
-        if (version === rounds) cpSync(from, to, { recursive: true });
-      },
-    });
-    return to;
-  }
-
-  it("of the newest version is gone round by the checkpoint before and the logs since", async () => {
-    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory() }));
-    const directory = await interrupted();
-    const file = join(directory, "abc123", "version-000006.safetensors");
-    const bytes = readFileSync(file);
-    bytes[bytes.length - 5]! ^= 1;
-    writeFileSync(file, bytes);
-    const loaded = await loadVersion(directory, "abc123");
-    expect(loaded).toMatchObject({ version: rounds, checkpoint: 3 });
-    expect(loaded.warnings.join()).toMatch(/checkpoint 6 is damaged.*SHA-256/);
-    const { model, resumed } = await resume(directory);
-    expect(resumed).toMatchObject({ version: rounds, checkpoint: 3 });
-    expect(resumed.warnings.join()).toContain("checkpoint 6 is damaged");
-    expect(hashOf(model)).toBe(undisturbed);
-    await resumed.store.close();
-  });
-
-  it("of the log costs the rounds after it, which are run again, and says so", async () => {
-    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory() }));
-    const directory = await interrupted();
-    const log = join(directory, "abc123", "rounds-000006.log");
-    truncateSync(log, 1000);
-    const { model, resumed } = await resume(directory);
-    expect(resumed.version).toBe(6);
-    expect(resumed.warnings.join()).toContain("rounds after 6");
-    expect(resumed.last?.version).toBe(6);
-    await liveOn(resumed.store, model, { from: 7 });
-    expect(hashOf(model)).toBe(undisturbed);
-  });
-
-  it("of every checkpoint is an error that names the files", async () => {
-    const directory = await interrupted();
-    for (const file of readdirSync(join(directory, "abc123"))) {
-      if (file.startsWith("state-")) truncateSync(join(directory, "abc123", file), 20);
-    }
-    await expect(resume(directory)).rejects.toThrow(/none of 3 checkpoints is whole: .*state-000006/);
-  });
 });
 
 describe("stored runs", () => {

@@ -1,147 +1,50 @@
-/** The run's record in SQLite: what was committed, which checkpoints are whole, who took part. */
+/**
+ * The run's record in SQLite: what was committed, which checkpoints are whole, who took part. Each row carries a checksum, for
+ * SQLite would hand over flipped bytes as they are; a damaged row is passed over and named, never believed.
+ */
+import { basename } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import * as z from "zod";
+import { crc32 } from "node:zlib";
 import { StoreError } from "../errors.ts";
-import type { DurableProgress } from "../round/durable.ts";
-import type { Changes } from "../round/state.ts";
-import type { CountedUpdate } from "../run/countedUpdates.ts";
-import type { TrafficEntry } from "../run/traffic.ts";
 import { at, databaseFile } from "./layout.ts";
+import {
+  checkpointOf,
+  type CheckpointRecord,
+  metaOf,
+  roundOf,
+  type RoundRecord,
+  roundValues,
+  type RunMeta,
+  type StoredWorker,
+  workerOf,
+} from "./records.ts";
 
-/** A committed round. */
-export interface RoundRecord {
-  readonly round: number;
-  readonly version: number;
-  readonly attempt: number;
-  /** Milliseconds since 1970. */
-  readonly time: number;
-  readonly ms: number;
-  /** Identities of the workers invited. */
-  readonly cohort: readonly string[];
-  readonly updates: number;
-  readonly examples: number;
-  readonly bytesUp: number;
-  readonly bytesDown: number;
-  /** Training means, `loss` among them. */
-  readonly metrics: Readonly<Record<string, number>>;
-  /** SHA-256 of the version's flat vector in the job's codec for weights. */
-  readonly hash: string;
-  readonly progress: DurableProgress;
-  /** Where the bytes went; they add up to `bytesUp` and `bytesDown`. */
-  readonly traffic: readonly TrafficEntry[];
-  /** The updates in it. */
-  readonly counted: readonly CountedUpdate[];
-}
-
-/** A version and its optimiser state, whole on disk; the hashes are of the files. */
-export interface CheckpointRecord {
-  readonly version: number;
-  readonly versionSha256: string;
-  readonly stateSha256: string;
-  /** Flushed to the device, so that it survives a power cut. */
-  readonly flushed: boolean;
-}
-
-export interface StoredWorker {
-  readonly id: string;
-  readonly slot: number;
-  readonly name: string;
-  /** SHA-256 of its resume token. */
-  readonly tokenHash: string;
-}
-
-export type RunStatus = "running" | "finished" | "stopped" | "failed";
-
-export interface RunMeta {
-  readonly name: string;
-  readonly createdAt: number;
-  readonly status: RunStatus;
-  /** Why it ended; empty while it runs. */
-  readonly detail: string;
-  /** Of the last evaluation. */
-  readonly metrics: Readonly<Record<string, number>>;
-  /** What an operator has changed of the job's rules. */
-  readonly changes?: Changes | undefined;
-  readonly paused?: boolean | undefined;
-}
+export type { CheckpointRecord, RoundRecord, RunMeta, RunStatus, StoredWorker } from "./records.ts";
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT NOT NULL, crc INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS rounds (
     round INTEGER PRIMARY KEY, version INTEGER NOT NULL, attempt INTEGER NOT NULL, time INTEGER NOT NULL, ms REAL NOT NULL,
     cohort TEXT NOT NULL, updates INTEGER NOT NULL, examples INTEGER NOT NULL, bytes_up INTEGER NOT NULL,
     bytes_down INTEGER NOT NULL, metrics TEXT NOT NULL, hash TEXT NOT NULL, progress TEXT NOT NULL,
-    traffic TEXT NOT NULL, counted TEXT NOT NULL) STRICT;
+    traffic TEXT NOT NULL, counted TEXT NOT NULL, crc INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS checkpoints (
-    version INTEGER PRIMARY KEY, version_sha256 TEXT NOT NULL, state_sha256 TEXT NOT NULL, flushed INTEGER NOT NULL) STRICT;
+    version INTEGER PRIMARY KEY, version_sha256 TEXT NOT NULL, state_sha256 TEXT NOT NULL, flushed INTEGER NOT NULL,
+    crc INTEGER) STRICT;
   CREATE TABLE IF NOT EXISTS workers (
-    token_hash TEXT PRIMARY KEY, id TEXT NOT NULL, slot INTEGER NOT NULL, name TEXT NOT NULL) STRICT;
+    token_hash TEXT PRIMARY KEY, id TEXT NOT NULL, slot INTEGER NOT NULL, name TEXT NOT NULL, crc INTEGER) STRICT;
 `;
 
-const figures = z.record(z.string(), z.number());
-const share = z.union([z.strictObject({ fraction: z.number() }), z.strictObject({ count: z.int() })]);
-const changesSchema = z.object({
-  learningRate: z.number().optional(),
-  quorum: share.optional(),
-  deadlineMs: z.union([z.number(), z.literal("adaptive"), z.strictObject({ deviations: z.number() })]).optional(),
-});
-const recordSchema = z.object({
-  rounds: z.int(),
-  invited: z.int(),
-  delivered: z.int(),
-  due: z.number(),
-  waited: z.int(),
-  speed: z.number().optional(),
-  loss: z.number().optional(),
-});
-const metaSchema = z.object({
-  name: z.string(),
-  createdAt: z.number(),
-  status: z.enum(["running", "finished", "stopped", "failed"]),
-  detail: z.string(),
-  metrics: figures,
-  changes: changesSchema.optional(),
-  paused: z.boolean().optional(),
-});
-const progressSchema = z.object({
-  epoch: z.int(),
-  start: z.int(),
-  epochs: z.number(),
-  expected: z.int(),
-  positions: z.record(z.string(), z.int()),
-  changes: changesSchema.optional(),
-  best: z.object({ value: z.number(), version: z.int(), since: z.int() }).optional(),
-  records: z.record(z.string(), recordSchema).optional(),
-  population: z.object({ workers: z.int(), examples: z.int() }).optional(),
-});
-const roundRow = z.object({
-  round: z.int(),
-  version: z.int(),
-  attempt: z.int(),
-  time: z.int(),
-  ms: z.number(),
-  cohort: z.string(),
-  updates: z.int(),
-  examples: z.int(),
-  bytes_up: z.int(),
-  bytes_down: z.int(),
-  metrics: z.string(),
-  hash: z.string(),
-  progress: z.string(),
-  traffic: z.string(),
-  counted: z.string(),
-});
-const trafficSchema = z.array(
-  z.object({ worker: z.string(), kind: z.string(), codec: z.string(), bytesUp: z.int(), bytesDown: z.int() }),
-);
-const countedSchema = z.array(z.object({ worker: z.string(), round: z.int(), attempt: z.int() }));
-const checkpointRow = z.object({
-  version: z.int(),
-  version_sha256: z.string(),
-  state_sha256: z.string(),
-  flushed: z.int(),
-});
-const workerRow = z.object({ token_hash: z.string(), id: z.string(), slot: z.int(), name: z.string() });
+type Table = "meta" | "rounds" | "checkpoints" | "workers";
+
+/** What a damaged row was, as far as its place tells. */
+const nameOf: { readonly [T in Table]: (place: number) => string } = {
+  meta: () => "the record of the run itself",
+  rounds: (place) => `the record of round ${place}`,
+  checkpoints: (place) => `the record of checkpoint ${place}`,
+  workers: () => "the record of a worker, who will be taken for a new one,",
+};
 
 export type DatabaseMode = "read" | "process" | "power";
 
@@ -152,75 +55,91 @@ export function openDatabase(directory: string, mode: DatabaseMode): RunDatabase
     const sql = new DatabaseSync(path, { readOnly: mode === "read", timeout: 2000 });
     if (mode !== "read") {
       sql.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${mode === "power" ? "FULL" : "NORMAL"}; ${schema}`);
+      addChecksums(sql);
     }
     return new RunDatabase(sql, path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError(`${path}: not readable as the record of a run (${reason})`, { cause });
+    throw unreadable(path, cause);
   }
+}
+
+/** To a run that was made before rows had them; those rows stay without. */
+function addChecksums(sql: DatabaseSync): void {
+  for (const table of Object.keys(nameOf)) {
+    const columns = sql.prepare(`SELECT name FROM pragma_table_info('${table}')`).all();
+    if (!columns.some(({ name }) => name === "crc")) sql.exec(`ALTER TABLE ${table} ADD COLUMN crc INTEGER`);
+  }
+}
+
+function unreadable(path: string, cause: unknown): StoreError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError(`${path}: not readable as the record of a run (${reason})`, { cause });
 }
 
 /** Writes are to be made inside a transaction of `sql`. */
 export class RunDatabase {
   readonly sql: DatabaseSync;
   readonly #path: string;
+  /** Rows that were read and are not what was written, by table and place. */
+  readonly #damaged = new Map<string, { readonly table: Table; readonly place: number }>();
 
   constructor(sql: DatabaseSync, path: string) {
     this.sql = sql;
     this.#path = path;
   }
 
-  putMeta(meta: RunMeta): void {
-    this.sql.prepare("INSERT OR REPLACE INTO meta VALUES (1, ?)").run(JSON.stringify(meta));
+  /** What was found damaged so far, in words. */
+  get damage(): string[] {
+    const file = basename(this.#path);
+    return [...this.#damaged.values()].map(
+      ({ table, place }) => `${file}: ${nameOf[table](place)} is damaged and passed over`,
+    );
   }
 
+  /** Lets go of the rows found damaged. */
+  dropDamaged(): void {
+    for (const { table, place } of this.#damaged.values()) {
+      this.sql.prepare(`DELETE FROM ${table} WHERE rowid = ?`).run(place);
+    }
+  }
+
+  /** @throws {StoreError} when the file is not a database any more */
+  checkStructure(): void {
+    const found = this.#ask("PRAGMA quick_check(1)").map((row) => Object.values(row)[0]);
+    if (found.join() !== "ok") throw unreadable(this.#path, new Error(found.join("; ")));
+  }
+
+  putMeta(meta: RunMeta): void {
+    this.#put("meta", [1, JSON.stringify(meta)]);
+  }
+
+  /** Of a damaged record, what the last round knows of it. */
   meta(): RunMeta {
-    const [row] = this.#rows("SELECT value FROM meta", z.object({ value: z.string() }));
-    if (row === undefined) throw new StoreError(`${this.#path}: the run was never begun; remove its directory`);
-    return this.#parse(metaSchema, row.value);
+    const [meta] = this.#rows("meta", metaOf, "");
+    if (meta !== undefined) return meta;
+    if (this.#damaged.size === 0) throw new StoreError(`${this.#path}: the run was never begun; remove its directory`);
+    const { progress, metrics = {}, time = 0 } = this.lastRound() ?? {};
+    return { name: "", createdAt: time, status: "running", detail: "", metrics, changes: progress?.changes };
   }
 
   putRound(record: RoundRecord): void {
-    const { round, version, attempt, time, ms, cohort, updates, examples, bytesUp, bytesDown } = record;
-    const json = [
-      JSON.stringify(record.metrics),
-      record.hash,
-      ...[record.progress, record.traffic, record.counted].map((value) => JSON.stringify(value)),
-    ];
-    this.sql
-      .prepare("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .run(round, version, attempt, time, ms, JSON.stringify(cohort), updates, examples, bytesUp, bytesDown, ...json);
+    this.#put("rounds", roundValues(record));
   }
 
   /** In order; only those after version `after`, at most `limit` (-1 for all). */
   rounds(after = 0, limit = -1): RoundRecord[] {
-    const query = "SELECT * FROM rounds WHERE version > ? ORDER BY round LIMIT ?";
-    return this.#rows(query, roundRow, after, limit).map((row) => this.#round(row));
+    return this.#rows("rounds", roundOf, "WHERE version > ? ORDER BY round LIMIT ?", after, limit);
   }
 
   lastRound(): RoundRecord | undefined {
-    return this.#rows("SELECT * FROM rounds ORDER BY round DESC LIMIT 1", roundRow).map((row) => this.#round(row))[0];
-  }
-
-  #round(row: z.infer<typeof roundRow>): RoundRecord {
-    const { bytes_up: bytesUp, bytes_down: bytesDown, ...same } = row;
-    return {
-      ...same,
-      bytesUp,
-      bytesDown,
-      cohort: this.#parse(z.array(z.string()), row.cohort),
-      metrics: this.#parse(figures, row.metrics),
-      progress: this.#parse(progressSchema, row.progress),
-      traffic: this.#parse(trafficSchema, row.traffic),
-      counted: this.#parse(countedSchema, row.counted),
-    };
+    const [last] = this.#rows("rounds", roundOf, "ORDER BY round DESC LIMIT 1");
+    return last ?? this.rounds().at(-1);
   }
 
   /** Of all rounds. */
   bytes(): { readonly bytesUp: number; readonly bytesDown: number } {
-    const query = "SELECT TOTAL(bytes_up) AS bytesUp, TOTAL(bytes_down) AS bytesDown FROM rounds";
-    const [sums] = this.#rows(query, z.object({ bytesUp: z.number(), bytesDown: z.number() }));
-    return sums ?? { bytesUp: 0, bytesDown: 0 };
+    const [sums = {}] = this.#ask("SELECT TOTAL(bytes_up) AS up, TOTAL(bytes_down) AS down FROM rounds");
+    return { bytesUp: Number(sums["up"]), bytesDown: Number(sums["down"]) };
   }
 
   dropRoundsAfter(version: number): void {
@@ -229,9 +148,7 @@ export class RunDatabase {
   }
 
   putCheckpoint({ version, versionSha256, stateSha256, flushed }: CheckpointRecord): void {
-    this.sql
-      .prepare("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)")
-      .run(version, versionSha256, stateSha256, Number(flushed));
+    this.#put("checkpoints", [version, versionSha256, stateSha256, Number(flushed)]);
   }
 
   dropCheckpoint(version: number): void {
@@ -240,16 +157,11 @@ export class RunDatabase {
 
   /** Newest first. */
   checkpoints(): CheckpointRecord[] {
-    return this.#rows("SELECT * FROM checkpoints ORDER BY version DESC", checkpointRow).map((row) => ({
-      version: row.version,
-      versionSha256: row.version_sha256,
-      stateSha256: row.state_sha256,
-      flushed: row.flushed === 1,
-    }));
+    return this.#rows("checkpoints", checkpointOf, "ORDER BY version DESC");
   }
 
   putWorker({ tokenHash, id, slot, name }: StoredWorker): void {
-    this.sql.prepare("INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?)").run(tokenHash, id, slot, name);
+    this.#put("workers", [tokenHash, id, slot, name]);
   }
 
   dropWorker(id: string): void {
@@ -257,43 +169,46 @@ export class RunDatabase {
   }
 
   worker(tokenHash: string): StoredWorker | undefined {
-    return this.#workers("SELECT * FROM workers WHERE token_hash = ?", tokenHash)[0];
+    return this.#rows("workers", workerOf, "WHERE token_hash = ?", tokenHash)[0];
   }
 
   /** By slot; of those that have had the same one, the last holder last. */
   workers(): StoredWorker[] {
-    return this.#workers("SELECT * FROM workers ORDER BY slot, rowid");
-  }
-
-  #workers(query: string, ...values: string[]): StoredWorker[] {
-    return this.#rows(query, workerRow, ...values).map(({ token_hash: tokenHash, ...same }) => ({
-      ...same,
-      tokenHash,
-    }));
+    return this.#rows("workers", workerOf, "ORDER BY slot, rowid");
   }
 
   close(): void {
     this.sql.close();
   }
 
-  #rows<T>(query: string, row: z.ZodType<T>, ...values: (string | number)[]): T[] {
-    return this.sql
-      .prepare(query)
-      .all(...values)
-      .map((value) => this.#check(row, value));
+  #put(table: Table, values: readonly (string | number)[]): void {
+    const places = [...values, "crc"].map(() => "?").join(", ");
+    const verb = table === "rounds" ? "INSERT" : "INSERT OR REPLACE";
+    this.sql.prepare(`${verb} INTO ${table} VALUES (${places})`).run(...values, checksum(values));
   }
 
-  #parse<T>(type: z.ZodType<T>, json: string): T {
+  /** The whole rows. */
+  #rows<T>(table: Table, make: (values: unknown) => T, which: string, ...values: (string | number)[]): T[] {
+    const found = this.#ask(`SELECT rowid AS place, * FROM ${table} ${which}`, ...values);
+    return found.flatMap(({ place, crc, ...row }) => {
+      try {
+        const isWhole = crc === null || crc === undefined || crc === checksum(Object.values(row));
+        if (isWhole) return [make(row)];
+      } catch {
+        // Not what such a row consists of: no better than a wrong checksum.
+      }
+      this.#damaged.set(`${table} ${String(place)}`, { table, place: Number(place) });
+      return [];
+    });
+  }
+
+  #ask(query: string, ...values: (string | number)[]): Record<string, unknown>[] {
     try {
-      return this.#check(type, JSON.parse(json));
+      return this.sql.prepare(query).all(...values);
     } catch (cause) {
-      throw new StoreError(`${this.#path}: a record is damaged`, { cause });
+      throw unreadable(this.#path, cause);
     }
   }
-
-  #check<T>(type: z.ZodType<T>, value: unknown): T {
-    const result = type.safeParse(value);
-    if (!result.success) throw new StoreError(`${this.#path}: a record is damaged`, { cause: result.error });
-    return result.data;
-  }
 }
+
+const checksum = (values: readonly unknown[]): number => crc32(JSON.stringify(values));

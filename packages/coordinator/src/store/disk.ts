@@ -79,7 +79,7 @@ const remedies: Readonly<Record<string, string>> = {
   EDQUOT: "the disk quota is used up; make room",
   EACCES: "it may not be written; check the permissions of the runs directory",
   EPERM: "it may not be written; check the permissions of the runs directory",
-  EROFS: "the file system is read-only; choose another runs directory",
+  EROFS: "the file system is read-only; make it writable, or choose another runs directory",
   ENOENT: "the directory is not there; was the run removed while it went on?",
   EIO: "the device reports an error; check the disk",
 };

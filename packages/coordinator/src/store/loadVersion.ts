@@ -41,7 +41,7 @@ export async function loadVersion(directory: string, run: string, version?: numb
         throw new RunError(`run ${id} keeps ${keptText(database)}; ${version} is not among them`);
       loaded.warnings.push(`rounds after ${loaded.version} cannot be restored`);
     }
-    return { run: id, ...loaded };
+    return { run: id, ...loaded, warnings: [...loaded.warnings, ...database.damage] };
   } finally {
     database.close();
   }
@@ -63,7 +63,7 @@ async function loadFrom(path: string, wanted: number, database: RunDatabase) {
       });
       try {
         const reached = await replay(path, base, {
-          ...{ database, manifest, model, warnings },
+          ...{ database, model, warnings },
           weighting: document.round.weighting,
           hash: () => encodeBroadcast(0, model.weights, codec).hash,
           upTo: wanted,

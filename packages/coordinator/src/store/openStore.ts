@@ -41,9 +41,9 @@ export async function openStore(
     readonly hash: () => string;
   },
 ): Promise<OpenedStore> {
-  const { run, resume, manifest, weighting, hash } = about;
+  const { run, resume, name, manifest, weighting, hash } = about;
   if (resume) {
-    const resumed = await resumeRun(settings, { run, manifest, model, weighting, hash });
+    const resumed = await resumeRun(settings, { run, name, manifest, model, weighting, hash });
     return { store: resumed.store, resumed };
   }
   const store = await explained(settings.directory, () => createRun(settings, about));

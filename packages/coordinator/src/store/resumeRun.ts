@@ -10,17 +10,20 @@ import type { ServerModel, UpdateSource } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { StoreSettings } from "./createRun.ts";
-import { openDatabase, type RoundRecord, type RunDatabase, type StoredWorker } from "./database.ts";
+import type { RoundRecord, RunDatabase, StoredWorker } from "./database.ts";
 import type { Changes } from "../round/state.ts";
 import { nodeDisk } from "./disk.ts";
-import { at, baseOfLog, logFile } from "./layout.ts";
+import { at, baseOfLog, databaseFile, logFile } from "./layout.ts";
 import { lockRun } from "./lock.ts";
+import { soundDatabase } from "./note.ts";
 import { readLog } from "./roundLog.ts";
 import { RunStore } from "./runStore.ts";
 
 export interface ResumeOptions {
   /** Full id. */
   readonly run: string;
+  /** The job's. */
+  readonly name: string;
   readonly manifest: Manifest;
   readonly model: ServerModel;
   readonly weighting: JobWeighting;
@@ -47,7 +50,7 @@ export interface ResumedRun {
 /** @throws {StoreError} when no checkpoint is whole, {@link RunError} while another coordinator uses the run */
 export async function resumeRun(settings: StoreSettings, options: ResumeOptions): Promise<ResumedRun> {
   const { disk = nodeDisk, durability = "process", checkpoint = {}, nowMs = () => performance.now() } = settings;
-  const { run, manifest } = options;
+  const { run, name, manifest } = options;
   const directory = at(settings.directory, run);
   const lock = lockRun(directory, run);
   const warnings: string[] = [];
@@ -58,11 +61,15 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
     if ((database.lastRound()?.version ?? 0) > version) {
       warnings.push(`rounds after ${version} cannot be restored and are run again`);
     }
-    const { paused = false } = database.meta();
+    const meta = database.meta();
+    const workers = database.workers();
+    warnings.push(...database.damage);
+    const { paused = false } = meta;
     if (paused) warnings.push("the run was paused when its coordinator ended, and is so still: unpause it to go on");
     disk.transaction(database.sql, () => {
+      database.dropDamaged();
       database.dropRoundsAfter(version);
-      database.putMeta({ ...database.meta(), status: "running", detail: "" });
+      database.putMeta({ ...meta, name, status: "running", detail: "" });
     });
     const store = new RunStore({ run, directory, manifest, disk, database, lock, durability, checkpoint, nowMs });
     // A fresh start for the log: what an interrupted round left at its end is behind us.
@@ -72,8 +79,8 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
       version,
       checkpoint: base.version,
       last: database.lastRound(),
-      workers: database.workers(),
-      changes: database.meta().changes,
+      workers,
+      changes: meta.changes,
       paused,
       warnings,
     };
@@ -90,6 +97,12 @@ async function newestWhole(
 ): Promise<Checkpoint> {
   const records = database.checkpoints();
   for (const record of records) {
+    const { version } = record;
+    if (version > 0 && database.rounds(version - 1, 1)[0]?.version !== version) {
+      // The weights alone do not say where in its data the run was.
+      warnings.push(`checkpoint ${version} is passed over: ${databaseFile} has no whole record of its round`);
+      continue;
+    }
     try {
       return await readCheckpoint(directory, record, manifest);
     } catch (error) {
@@ -104,7 +117,7 @@ async function newestWhole(
   );
 }
 
-export interface ReplayOptions extends Omit<ResumeOptions, "run"> {
+export interface ReplayOptions extends Omit<ResumeOptions, "run" | "name" | "manifest"> {
   readonly database: RunDatabase;
   readonly warnings: string[];
   /** The version to stop at; default the newest committed. */
@@ -122,16 +135,22 @@ export async function replay(directory: string, base: Checkpoint, context: Repla
     .filter((start) => start >= version)
     .sort((a, b) => a - b);
   const fragment = (reached: number) => fragmentOf(reached, model.ranges.length);
+  let log = logFile(version);
+  /** Whole in the logs and unknown to the database. */
+  let unknown = 0;
   for (const [index, start] of bases.entries()) {
     if (start !== version) break;
+    log = logFile(start);
     const next = bases[index + 1] ?? Infinity;
-    for await (const record of readLog(at(directory, logFile(start)), (reached) =>
-      model.elementsOf(fragment(reached)),
-    )) {
-      // The round at the end of a log may have been cut off before its commit, and then run again in another way.
-      if (record.version !== version + 1 || record.version > Math.min(next, upTo)) break;
+    for await (const record of readLog(at(directory, log), (reached) => model.elementsOf(fragment(reached)))) {
+      if (record.version !== version + unknown + 1 || record.version > Math.min(next, upTo)) break;
       const round = committed.get(record.version);
-      if (round?.hash !== record.hash) break;
+      if (round === undefined || unknown > 0) {
+        unknown += 1;
+        continue;
+      }
+      // The round at the end of a log may have been cut off before its commit, and then run again in another way.
+      if (round.hash !== record.hash) break;
       const { learningRate } = round.progress.changes ?? {};
       if (learningRate !== undefined) model.setLearningRate(learningRate);
       const logged: UpdateSource = (block, out) => {
@@ -143,5 +162,10 @@ export async function replay(directory: string, base: Checkpoint, context: Repla
       warnings.push(`round ${version}, replayed, differs in its last bits: another backend or machine than before?`);
     }
   }
+  if (committed.has(version + 1) && version < upTo) {
+    warnings.push(`${log}: damaged, cut off or missing after round ${version}`);
+  }
+  // One round may be whole in the log and not committed yet when a process is killed; more are a database that forgot.
+  if (unknown > 1) warnings.push(`${databaseFile}: has no record of the ${unknown} rounds after ${version} in ${log}`);
   return version;
 }
