@@ -19,7 +19,7 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   aggregate: ["vector"],
   coordinator: ["aggregate", "transport", "protocol", "vector", "optim", "tensor"],
   worker: ["tensor", "wasm", "optim", "data", "vector", "transport", "protocol"],
-  simulator: ["coordinator", "worker", "data", "transport", "protocol", "vector", "tensor"],
+  simulator: ["coordinator", "worker", "wasm", "data", "transport", "protocol", "vector", "tensor"],
   weft: [
     "emitter",
     "tensor",

@@ -7,3 +7,7 @@ export type { Fault, FaultName, Lie } from "./proof/faults.ts";
 export { simulate, type SimulatedRound, type Simulation, type SimulationOptions } from "./research/simulate.ts";
 export { usualMachines, type MachineModel } from "./research/machines.ts";
 export { plotCurves, type Curve, type CurvePoint, type PlotOptions } from "./research/plot.ts";
+export type { Compute } from "./compute/compute.ts";
+export { computeHere } from "./compute/computeHere.ts";
+export { startTrainerThreads, type TrainerThreads } from "./compute/trainerThreads.ts";
+export { SimulationError } from "./errors.ts";

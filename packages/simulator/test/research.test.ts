@@ -1,7 +1,7 @@
 /** Simulating for research: results that do not depend on this machine, time and bytes by model, workers that come and go. */
 import { partitionIid, type Dataset } from "@weft/data";
 import { encodeJob } from "@weft/protocol";
-import { plotCurves, simulate, usualMachines, type MachineModel, type Simulation } from "@weft/simulator";
+import { computeHere, plotCurves, simulate, usualMachines, type MachineModel, type Simulation } from "@weft/simulator";
 import { setBackend, tensor, trace, type Program, type Tensor, type TensorType } from "@weft/tensor";
 import { encode } from "@weft/tensor/programs";
 import { createReferenceBackend } from "@weft/tensor/reference";
@@ -88,9 +88,8 @@ async function run(machines: Partial<MachineModel> = {}, workers = 20): Promise<
   const trainer = createTrainer(checkJob(encoded));
   return simulate({
     job: encoded,
-    trainer,
     train: data,
-    evaluate: (weights) => trainer.evaluate(weights, data),
+    compute: computeHere(trainer, { train: data, test: data }),
     partition: (slots) => partitionIid(data.size, slots, 1),
     workers,
     seed: 4,

@@ -2,25 +2,32 @@
  * Trains a job with simulated workers: the real coordinator, real updates, but time by model. Virtual time stands still while an
  * update is computed, so the result does not depend on how fast this machine is.
  */
-import { createCoordinator, type CoordinatorEvent, type Evaluate, type Outcome } from "@weft/coordinator";
+import {
+  createCoordinator,
+  type AttachedCrowd,
+  type CoordinatorEvent,
+  type CoordinatorOptions,
+  type Outcome,
+} from "@weft/coordinator";
 import { selectRows, type Dataset } from "@weft/data";
-import type { Trainer } from "@weft/worker";
+import { checkJob } from "@weft/worker";
+import type { Compute } from "../compute/compute.ts";
 import { untilQuiet } from "../quiet.ts";
 import { VirtualTime } from "../virtualTime.ts";
-import { slownessOf, staysOf, type MachineModel } from "./machines.ts";
-import { SimulatedWorker, type WorkerWorld } from "./simulatedWorker.ts";
+import { Ahead } from "./ahead.ts";
+import { SimulatedCrowd } from "./crowd.ts";
+import { staysOf, type MachineModel } from "./machines.ts";
+import type { WorkerWorld } from "./simulatedWorker.ts";
 import { Versions } from "./versions.ts";
 
 export interface SimulationOptions {
   /** Encoded job document. */
   readonly job: Uint8Array;
-  /** Of that job. */
-  readonly trainer: Trainer;
   readonly train: Dataset;
-  /** Measures versions; as `CoordinatorOptions.evaluate`. */
-  readonly evaluate?: Evaluate | undefined;
+  /** Trains and measures, for that job and on that data; it stays open. */
+  readonly compute: Compute;
   /** Divides the training set; as `CoordinatorOptions.partition`. */
-  readonly partition: (slots: number) => readonly Uint32Array[];
+  readonly partition: CoordinatorOptions["partition"];
   readonly workers: number;
   /** Of the machines; everything else follows from the job's own. */
   readonly seed: number;
@@ -52,18 +59,20 @@ export interface Simulation {
   readonly seconds: number;
 }
 
+/** @throws {SimulationError} when a thread that computes has failed */
 export async function simulate(options: SimulationOptions): Promise<Simulation> {
-  const { job, trainer, train, evaluate, partition, machines } = options;
+  const { job, train, compute, partition, machines, workers, seed, signal } = options;
   const time = new VirtualTime();
+  const pending = new Pending();
   const startedMs = performance.now();
   const coordinator = await createCoordinator({
     job,
     examples: { size: train.size, rows: (indices) => selectRows(train, indices) },
     partition,
-    evaluate,
+    evaluate: compute.evaluate && pending.watched(compute.evaluate),
     run: { clock: time, gatherMs: 0, expectedWorkers: 1 },
   });
-  // Until everyone is there, no round is to open.
+  // Until it is known who is there, no round is to open.
   coordinator.pause();
   const history = new History(time, options);
   let isOver = false;
@@ -71,81 +80,115 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
     history.hear(event);
     isOver ||= event.event === "finished";
   });
-  const busy = new Set<Promise<void>>();
+  const checked = checkJob(job);
+  const ahead = new Ahead(compute);
   const world: WorkerWorld = {
-    clock: time,
-    model: machines,
-    train,
-    trainer,
-    versions: new Versions(trainer.job),
+    ...{ clock: time, model: machines, job: checked, train, compute, ahead },
+    versions: new Versions(checked),
     during: (work) => {
-      const noted = work.finally(() => busy.delete(noted));
-      busy.add(noted);
+      pending.during(work);
+    },
+    whenQuiet: (callback) => {
+      pending.whenQuiet.push(callback);
     },
   };
-  const populace = new Populace(world, options, (connection) => {
-    coordinator.attach(connection);
-  });
-  populace.begin();
-  await untilQuiet();
+  const crowd = new SimulatedCrowd(world, { workers, seed, job, run: coordinator.run });
+  const attached = coordinator.attachCrowd(crowd, workers);
+  new Populace(crowd, attached, { workers, seed, machines, time }).begin();
   coordinator.unpause();
-  options.signal?.addEventListener("abort", () => void coordinator.stop("interrupted"));
-  for (;;) {
-    await untilQuiet();
-    while (busy.size > 0) {
-      await Promise.all(busy);
-      await untilQuiet();
-    }
-    if (hasEnded(isOver) || !time.next()) break;
+  const stop = () => void coordinator.stop("interrupted");
+  if (signal?.aborted === true) stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    do {
+      await pending.settle();
+      ahead.fill();
+    } while (!hasEnded(isOver) && time.next());
+    if (!hasEnded(isOver)) await coordinator.stop("no worker is left that could go on");
+    const outcome = await coordinator.finished;
+    return { rounds: history.rounds, outcome, seconds: (performance.now() - startedMs) / 1000 };
+  } catch (error) {
+    await coordinator.abort();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
-  if (!hasEnded(isOver)) await coordinator.stop("no worker is left that could go on");
-  const outcome = await coordinator.finished;
-  return { rounds: history.rounds, outcome, seconds: (performance.now() - startedMs) / 1000 };
 }
 
 /** A call, for the compiler takes a variable to be what it was before an await. */
 const hasEnded = (isOver: boolean) => isOver;
 
-/** Starts every worker, and lets them come and go. */
-class Populace {
-  readonly #world: WorkerWorld;
-  readonly #options: SimulationOptions;
-  readonly #attach: (connection: SimulatedWorker["connection"]) => void;
+/** Real work that virtual time waits for. */
+class Pending {
+  readonly whenQuiet: (() => void)[] = [];
+  readonly #busy = new Set<Promise<void>>();
 
-  constructor(
-    world: WorkerWorld,
-    options: SimulationOptions,
-    attach: (connection: SimulatedWorker["connection"]) => void,
-  ) {
-    this.#world = world;
-    this.#options = options;
-    this.#attach = attach;
+  during(work: Promise<void>): void {
+    const noted = work.finally(() => this.#busy.delete(noted));
+    // Looked at in its turn; until then its failure is nobody's.
+    noted.catch(() => undefined);
+    this.#busy.add(noted);
+  }
+
+  /** A function whose results virtual time waits for. */
+  watched<A, R>(compute: (argument: A) => Promise<R>): (argument: A) => Promise<R> {
+    return (argument) => {
+      const result = compute(argument);
+      this.during(result.then(() => undefined));
+      return result;
+    };
+  }
+
+  /** Waits until nothing is left to happen at this moment of virtual time. */
+  async settle(): Promise<void> {
+    await untilQuiet();
+    while (this.#busy.size > 0) {
+      await Promise.all(this.#busy);
+      await untilQuiet();
+    }
+    for (const callback of this.whenQuiet.splice(0)) callback();
+  }
+}
+
+interface Surroundings {
+  readonly workers: number;
+  readonly seed: number;
+  readonly machines: MachineModel;
+  readonly time: VirtualTime;
+}
+
+/** Lets workers come and go. */
+class Populace {
+  readonly #crowd: SimulatedCrowd;
+  readonly #attached: AttachedCrowd;
+  readonly #around: Surroundings;
+
+  constructor(crowd: SimulatedCrowd, attached: AttachedCrowd, around: Surroundings) {
+    this.#crowd = crowd;
+    this.#attached = attached;
+    this.#around = around;
   }
 
   begin(): void {
-    const { workers, machines, seed } = this.#options;
-    for (let i = 0; i < workers; i++) {
-      if (machines.availability >= 1) this.#arrive(i);
-      else this.#live(i, staysOf(machines, seed, i));
-    }
+    const { workers, machines, seed } = this.#around;
+    this.#crowd.greet(workers);
+    if (machines.availability >= 1) return;
+    for (let machine = 0; machine < workers; machine++) this.#live(machine, staysOf(machines, seed, machine));
   }
 
-  #live(machine: number, stays: ReturnType<typeof staysOf>, before?: SimulatedWorker): void {
+  /** A machine is there, or is not, and then the other way round; all are there at first. */
+  #live(machine: number, stays: ReturnType<typeof staysOf>, isFirst = true): void {
     const { isThere, ms } = stays.next();
-    const worker = isThere ? this.#arrive(machine, before) : before;
-    if (!isThere) before?.vanish();
-    this.#world.clock.setTimer(() => {
-      this.#live(machine, stays, worker);
+    if (!isThere) {
+      this.#crowd.vanish(machine);
+      this.#attached.vanish(machine);
+    } else if (!isFirst) {
+      this.#crowd.greet(1);
+      this.#attached.arrive(machine);
+    }
+    this.#around.time.setTimer(() => {
+      this.#live(machine, stays, false);
     }, ms);
-  }
-
-  #arrive(machine: number, before?: SimulatedWorker): SimulatedWorker {
-    const { machines, seed } = this.#options;
-    const name = `machine ${machine}`;
-    const worker = new SimulatedWorker(this.#world, name, slownessOf(machines, seed, machine));
-    this.#attach(worker.connection);
-    worker.begin(name, before);
-    return worker;
   }
 }
 

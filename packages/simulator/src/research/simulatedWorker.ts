@@ -1,21 +1,13 @@
 /**
  * A worker that is a few numbers until it has an order: what it is sent takes time by its line, its work by its speed, and the
- * update itself is computed for real when it is due at the coordinator.
+ * update itself, computed for real, arrives at the coordinator when it is due there.
  */
-import { selectDataset, type Dataset } from "@weft/data";
-import { protocolVersion, type Message, type MessageOf, type WorkOrder } from "@weft/protocol";
+import type { Dataset } from "@weft/data";
+import type { Message, MessageOf, WorkOrder } from "@weft/protocol";
 import type { Clock } from "@weft/transport";
-import { codecKinds } from "@weft/vector";
-import {
-  LocalState,
-  answerOrder,
-  divideRows,
-  encodeUpdate,
-  fragmentFor,
-  wholeModel,
-  type ExampleRows,
-  type Trainer,
-} from "@weft/worker";
+import { LocalState, divideRows, fragmentFor, type CheckedJob, type StateVectors, type UpdateName } from "@weft/worker";
+import type { Compute, TrainingAnswer } from "../compute/compute.ts";
+import type { Ahead, Planned } from "./ahead.ts";
 import type { MachineModel } from "./machines.ts";
 import { VirtualConnection } from "./virtualConnection.ts";
 import type { Versions } from "./versions.ts";
@@ -23,82 +15,69 @@ import type { Versions } from "./versions.ts";
 export interface WorkerWorld {
   readonly clock: Clock;
   readonly model: MachineModel;
+  readonly job: CheckedJob;
   readonly train: Dataset;
-  readonly trainer: Trainer;
+  readonly compute: Compute;
+  readonly ahead: Ahead;
   /** Decoded once for all. */
   readonly versions: Versions;
   /** Real work that virtual time waits for. */
   readonly during: (work: Promise<void>) => void;
+  /** Calls back once the coordinator has done all it can do at this moment of virtual time. */
+  readonly whenQuiet: (callback: () => void) => void;
+}
+
+/** What a worker keeps while it has no connection. */
+export interface Kept {
+  partition: Uint32Array | undefined;
+  /** Where its codec or algorithm keeps something between rounds. */
+  state: LocalState | undefined;
 }
 
 type Work = MessageOf<"work">;
 
 interface Task {
-  readonly work: Work;
   cancelled: boolean;
+  readonly planned: Planned | undefined;
 }
+
+const noRows = new Uint32Array();
 
 export class SimulatedWorker {
   readonly connection: VirtualConnection;
-  resumeToken: string | undefined;
   readonly #world: WorkerWorld;
   readonly #slowness: number;
-  #jobHash = "";
-  #partition: Uint32Array | undefined;
-  /** Where its codec or algorithm keeps something between rounds. */
-  #state: LocalState | undefined;
+  readonly #kept: Kept;
   #task: Task | undefined;
+  /** An update whose bytes the coordinator may still read where they lie. */
+  #sent: { readonly named: UpdateName; readonly answer: TrainingAnswer } | undefined;
   /** Bytes on their way down before the next order can begin. */
   #downBytes = 0;
 
   /** @param slowness see `slownessOf` */
-  constructor(world: WorkerWorld, name: string, slowness: number) {
+  constructor(
+    world: WorkerWorld,
+    kept: Kept,
+    { name, slowness }: { readonly name: string; readonly slowness: number },
+  ) {
     this.#world = world;
+    this.#kept = kept;
     this.#slowness = slowness;
     this.connection = new VirtualConnection(name, (message, payload, bytes) => {
       this.#receive(message, payload, bytes);
     });
   }
 
-  /** Begins the connection; `before` is this worker on an earlier one. */
-  begin(name: string, before?: SimulatedWorker): void {
-    if (before !== undefined) {
-      this.#partition = before.#partition;
-      this.#state = before.#state;
-    }
-    this.connection.receive({
-      kind: "hello",
-      protocol: protocolVersion,
-      software: "weft",
-      name,
-      capabilities: { device: "simulated", threads: 1, memoryBytes: 2 ** 31, codecs: [...codecKinds] },
-      ...(before?.resumeToken === undefined ? {} : { resume: before.resumeToken }),
-    });
-  }
-
-  /** Goes without a word; it may come back. */
+  /** Gives up what it was doing; it may come back. */
   vanish(): void {
-    if (this.#task !== undefined) this.#task.cancelled = true;
-    this.connection.close(1006, "gone");
+    if (this.#task !== undefined) cancel(this.#task);
   }
 
   #receive(message: Message, payload: readonly Uint8Array[], bytes: number): void {
     switch (message.kind) {
-      case "welcome":
-        this.#jobHash = message.jobHash;
-        this.resumeToken = message.resume;
+      case "partition":
+        this.#kept.partition = indicesOf(payload);
         return;
-      case "job":
-        // The session sends the job from within its own handling of the hello.
-        queueMicrotask(() => {
-          this.connection.receive({ kind: "ready", jobHash: this.#jobHash });
-        });
-        return;
-      case "partition": {
-        const [indices] = payload;
-        if (indices !== undefined) this.#partition = new Uint32Array(indices.slice().buffer);
-        return;
-      }
       case "weights":
         this.#downBytes += bytes;
         this.#world.versions.note(message, payload);
@@ -107,10 +86,11 @@ export class SimulatedWorker {
         this.#begin(message);
         return;
       case "verdict":
-        this.#state?.verdict(message, message.accepted, message.version);
+        this.#kept.state?.verdict(message, message.accepted, message.version);
+        this.#letGoOf(message);
         return;
       case "committed":
-        this.#state?.settle(message.version);
+        this.#kept.state?.settle(message.version);
         return;
       default:
         return;
@@ -118,89 +98,118 @@ export class SimulatedWorker {
   }
 
   #begin(work: Work): void {
-    if (work.order.kind !== "evaluate" && this.#task !== undefined) this.#task.cancelled = true;
-    const { clock, model } = this.#world;
+    const { clock, model, job, ahead, versions, during } = this.#world;
+    const { order } = work;
     const downMs = model.latencyMs + this.#downBytes / model.downBytesPerMs;
     this.#downBytes = 0;
-    const computeMs = this.#examplesOf(work.order) * model.exampleMs * this.#slowness;
-    const task: Task = { work, cancelled: false };
-    if (work.order.kind !== "evaluate") this.#task = task;
-    const { codec } = fragmentFor(this.#world.trainer.job, work.round);
-    const upMs = model.latencyMs + codec.encodedBytes / model.upBytesPerMs;
-    clock.setTimer(
-      () => {
-        if (!task.cancelled) this.#world.during(this.#answer(task, computeMs));
-      },
-      downMs + computeMs + upMs,
-    );
+    const computeMs = this.#examplesOf(order) * model.exampleMs * this.#slowness;
+    const upMs = model.latencyMs + fragmentFor(job, work.round).codec.encodedBytes / model.upBytesPerMs;
+    const inMs = downMs + computeMs + upMs;
+    if (order.kind === "evaluate") {
+      clock.setTimer(() => {
+        during(this.#evaluate(work, computeMs));
+      }, inMs);
+      return;
+    }
+    if (this.#task !== undefined) cancel(this.#task);
+    const given = {
+      order,
+      round: work.round,
+      base: versions.of(work),
+      rows: this.#share().training,
+      state: this.#state(),
+    };
+    const planned = ahead.plan(given, clock.now() + inMs);
+    const task: Task = { planned, cancelled: false };
+    this.#task = task;
+    clock.setTimer(() => {
+      if (!task.cancelled) during(planned.answer().then((answer) => this.#send(work, { answer, computeMs })));
+    }, inMs);
   }
 
   /** Examples gone through, repetitions counted; a forward pass counts a third. */
   #examplesOf(order: WorkOrder): number {
-    const share = this.#partition?.length ?? 0;
+    const share = this.#kept.partition?.length ?? 0;
     if (order.kind === "gradient") return order.examples.count;
     if (order.kind === "evaluate") return share / 3;
     return order.epochs === undefined ? (order.steps ?? 0) * Math.min(order.batchSize, share) : order.epochs * share;
   }
 
-  async #answer({ work }: Task, computeMs: number): Promise<void> {
-    const { trainer, train, versions } = this.#world;
-    const { run, round, attempt, version, order } = work;
+  #send(work: Work, { answer, computeMs }: { readonly answer: TrainingAnswer; readonly computeMs: number }): void {
+    const { run, round, attempt, version } = work;
     const named = { run, round, attempt };
-    const base = versions.of(work);
-    if (order.kind === "evaluate") {
-      const { heldOut } = this.#share();
-      if (heldOut === undefined) {
-        this.connection.receive({ kind: "decline", ...named, code: "no-test-data", reason: "too few examples" });
-        return;
-      }
-      const model = await wholeModel(trainer, base, (part) => this.#state?.read(part));
-      const means = await trainer.evaluate(model, selectDataset(heldOut.dataset, heldOut.rows));
-      const weight = heldOut.rows.length;
-      const metrics = Object.fromEntries(Object.entries(means).map(([name, mean]) => [name, mean * weight]));
-      this.connection.receive({ kind: "evaluated", ...named, weight, metrics, computeMs });
+    const { job, compute } = this.#world;
+    if (answer.kind === "declined") {
+      const { code, reason } = answer;
+      this.connection.receive({ kind: "decline", ...named, code, reason: reason.slice(0, 2000) });
+      compute.done(answer);
       return;
     }
-    const examples = {
-      served: (rows: Uint32Array) => Promise.resolve({ dataset: train, rows }),
-      share: () => Promise.resolve(this.#share().training),
-    };
-    const state = this.#state ?? new LocalState();
-    const context = { round, base, examples, state };
-    const { vectors, weight, metrics, figures, kept } = await answerOrder(trainer, order, context);
-    if (Object.values(metrics).some((value) => !Number.isFinite(value))) {
-      this.connection.receive({ kind: "decline", ...named, code: "non-finite", reason: "the loss is no number" });
-      return;
-    }
-    const { codec, index: part } = fragmentFor(trainer.job, round);
-    const { payload, owed } = encodeUpdate(codec, vectors, { seed: order.seed, state, part });
-    const staged = { ...kept, ...owed };
-    if (Object.keys(staged).length > 0) {
-      state.stage(named, staged);
-      this.#state = state;
-    }
-    this.connection.receive(
-      {
-        kind: "update",
-        ...named,
-        version,
-        codec: codec.text,
-        weight,
-        metrics,
-        ...(figures === undefined ? {} : { figures }),
-        computeMs,
-      },
-      payload,
-    );
+    const { payload, weight, metrics, figures, kept } = answer;
+    if (Object.keys(kept).length > 0) (this.#kept.state ??= new LocalState()).stage(named, kept);
+    const codec = fragmentFor(job, round).codec.text;
+    const told = { version, codec, weight, metrics, ...(figures === undefined ? {} : { figures }), computeMs };
+    const { kind = "mean" } = job.document.round.combine ?? {};
+    // A rule that sees updates side by side keeps them for longer than the memory that they were computed in is theirs.
+    const bytes = kind === "mean" ? payload : payload.map((part) => part.slice());
+    this.#sent = { named, answer };
+    this.connection.receive({ kind: "update", ...named, ...told }, bytes);
   }
 
-  #share(): { readonly training: ExampleRows; readonly heldOut: ExampleRows | undefined } {
-    const { trainer, train } = this.#world;
-    const whole = { dataset: train, rows: this.#partition ?? new Uint32Array() };
-    const { evaluation } = trainer.job.document.round;
-    const fraction = evaluation?.on === "workers" ? evaluation.heldOut : undefined;
-    return fraction === undefined
-      ? { training: whole, heldOut: undefined }
-      : divideRows(whole, fraction, trainer.job.document.seed);
+  /** The update is in the sums, or refused: its memory may serve another. */
+  #letGoOf({ round, attempt }: UpdateName): void {
+    const sent = this.#sent;
+    if (sent?.named.round !== round || sent.named.attempt !== attempt) return;
+    this.#sent = undefined;
+    this.#world.whenQuiet(() => {
+      this.#world.compute.done(sent.answer);
+    });
   }
+
+  async #evaluate(work: Work, computeMs: number): Promise<void> {
+    const { run, round, attempt } = work;
+    const named = { run, round, attempt };
+    const { compute, versions } = this.#world;
+    const { heldOut: rows } = this.#share();
+    if (rows === undefined) {
+      this.connection.receive({ kind: "decline", ...named, code: "no-test-data", reason: "too few examples" });
+      return;
+    }
+    const means = await compute.measure({ base: versions.of(work), rows, state: this.#state() });
+    const metrics = Object.fromEntries(Object.entries(means).map(([name, mean]) => [name, mean * rows.length]));
+    this.connection.receive({ kind: "evaluated", ...named, weight: rows.length, metrics, computeMs });
+  }
+
+  #share(): { readonly training: Uint32Array; readonly heldOut: Uint32Array | undefined } {
+    const { train: dataset, job } = this.#world;
+    const { evaluation } = job.document.round;
+    const rows = this.#kept.partition ?? noRows;
+    if (evaluation?.on !== "workers" || evaluation.heldOut === undefined) return { training: rows, heldOut: undefined };
+    const { training, heldOut } = divideRows({ dataset, rows }, evaluation.heldOut, job.document.seed);
+    return { training: training.rows, heldOut: heldOut?.rows };
+  }
+
+  /** What it kept, as its next update is to find it. */
+  #state(): StateVectors {
+    const { state } = this.#kept;
+    if (state === undefined) return {};
+    const { settled, staged } = state.snapshot();
+    const names = new Set(
+      [settled, ...staged.map(({ vectors }) => vectors)].flatMap((vectors) => Object.keys(vectors)),
+    );
+    return Object.fromEntries([...names].flatMap((name) => [[name, state.read(name)] as const].filter(isThere)));
+  }
+}
+
+const isThere = (entry: readonly [string, Float32Array | undefined]): entry is readonly [string, Float32Array] =>
+  entry[1] !== undefined;
+
+function cancel(task: Task): void {
+  task.cancelled = true;
+  task.planned?.cancel();
+}
+
+/** They lie as they were served, which is as numbers lie. */
+function indicesOf([bytes = new Uint8Array()]: readonly Uint8Array[]): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }

@@ -79,7 +79,7 @@ export class VirtualConnection implements Connection {
 }
 
 /** Bytes of a message and its payload as frames. */
-function wireBytes(message: Message, payload: readonly Uint8Array[]): number {
+export function wireBytes(message: Message, payload: readonly Uint8Array[]): number {
   const bytes = payload.reduce((sum, part) => sum + part.length, 0);
   return headerBytes(message) + bytes + Math.ceil(bytes / chunkBytes) * chunkHeaderBytes;
 }

@@ -1,12 +1,12 @@
-/** Runs simulations of jobs one after another, each with its own settings, on one engine. */
-import { simulate, type SimulatedRound } from "@weft/simulator";
+/** Runs simulations of jobs one after another, each with its own settings, on the same threads. */
+import { availableParallelism } from "node:os";
+import { simulate, startTrainerThreads, type SimulatedRound, type TrainerThreads } from "@weft/simulator";
 import { checkContract } from "@weft/data";
-import { checkJob, createTrainer } from "@weft/worker";
+import { checkJob } from "@weft/worker";
 import { buildJob } from "../job/buildJob.ts";
 import { defineJob } from "../job/defineJob.ts";
 import { partitionOf } from "../job/partition.ts";
 import { useEngine } from "../run/engine.ts";
-import { evaluator } from "../run/evaluator.ts";
 import type { Result } from "./report.ts";
 import type { Named, Settings } from "./settings.ts";
 
@@ -20,30 +20,34 @@ export interface SimulateOptions {
 }
 
 export async function runSimulations(runs: readonly Named[], options: SimulateOptions): Promise<Result[]> {
-  useEngine({ threads: options.threads });
-  const results: Result[] = [];
-  for (const { name, settings } of runs) {
-    if (options.signal.aborted) break;
-    results.push(await runOne(name, settings, options));
+  // Of the coordinator; workers are trained on engines of their own, one for each thread.
+  useEngine({ threads: 1 });
+  const threads = startTrainerThreads(options.threads === "auto" ? availableParallelism() : options.threads);
+  try {
+    const results: Result[] = [];
+    for (const { name, settings } of runs) {
+      if (options.signal.aborted) break;
+      results.push(await runOne(name, settings, { ...options, trainers: threads }));
+    }
+    return results;
+  } finally {
+    await threads.close();
   }
-  return results;
 }
 
 async function runOne(
   name: string,
   { definition, workers, machines }: Settings,
-  { seed, signal, onRound }: SimulateOptions,
+  { seed, signal, onRound, trainers }: SimulateOptions & { readonly trainers: TrainerThreads },
 ): Promise<Result> {
   const job = defineJob(definition);
   const { train, test } = await definition.data.load();
   const encoded = buildJob(job, { train });
-  const trainer = createTrainer(checkJob(encoded));
-  checkContract(train, trainer.job.document.data);
+  checkContract(train, checkJob(encoded).document.data);
   const simulation = await simulate({
     job: encoded,
-    trainer,
     train,
-    evaluate: evaluator(trainer, test),
+    compute: await trainers.begin(encoded, { train, test }),
     partition: (slots) =>
       partitionOf(definition.round.partition, train, { workers: slots, seed: definition.seed ?? 0 }),
     workers,

@@ -1,0 +1,203 @@
+/**
+ * Arithmetic on several threads: each has an engine and a trainer of its own, versions, data and updates lie in memory that all
+ * share. A task is computed by one thread, alone, so its bits do not depend on how many there are.
+ */
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { Dataset } from "@weft/data";
+import { checkJob } from "@weft/worker";
+import { SimulationError } from "../errors.ts";
+import type { Compute, TrainingAnswer } from "./compute.ts";
+import { sharedDataset } from "./sharedDataset.ts";
+import { isMeasurable, meansOf, testParts } from "./tasks.ts";
+import type { FromThread, ToThread } from "./threadMessages.ts";
+
+/** Tasks handed to a thread: the one under way, and the next, so that it never waits for this one. */
+const tasksOfThread = 2;
+
+type Task = Extract<ToThread, { readonly task: number }>;
+type Answered = Extract<FromThread, { readonly task: number }>;
+type Unnumbered = Task extends infer T ? (T extends Task ? Omit<T, "task" | "base"> : never) : never;
+
+interface Room {
+  readonly number: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface TrainerThreads {
+  /** Puts a job in place of the one before. */
+  begin(job: Uint8Array, sets: { readonly train: Dataset; readonly test?: Dataset | undefined }): Promise<Compute>;
+  /** Ends the threads; what is under way is given up. */
+  close(): Promise<void>;
+}
+
+export function startTrainerThreads(threads: number): TrainerThreads {
+  const pool = new Pool(threads);
+  return {
+    begin: (job, sets) => pool.begin(job, sets),
+    close: () => pool.close(),
+  };
+}
+
+/** A thread, what it was told of already, and the tasks it has not answered. */
+class Thread {
+  readonly waiting = new Map<number, PromiseWithResolvers<Answered>>();
+  readonly bases = new WeakSet<Float32Array>();
+  readonly rooms = new Set<number>();
+  readonly #worker: Worker;
+  #ready = Promise.withResolvers<undefined>();
+  #failure: Error | undefined;
+
+  constructor() {
+    const extension = extname(fileURLToPath(import.meta.url));
+    // From source, Node leaves out the types itself.
+    const execArgv = extension === ".ts" ? ["--conditions=weft-source"] : [];
+    this.#worker = new Worker(new URL(`./trainerThread${extension}`, import.meta.url), { execArgv });
+    this.#worker.on("message", (message: FromThread) => {
+      if (message.kind === "ready") this.#ready.resolve(undefined);
+      else if (message.kind === "failed") this.#fail(message.error);
+      else this.#settle(message);
+    });
+    this.#worker.on("error", (error) => {
+      this.#fail(error);
+    });
+    this.#worker.on("exit", (code) => {
+      this.#fail(new Error(`the thread ended with code ${code}`));
+    });
+    this.#ready.promise.catch(() => undefined);
+  }
+
+  /** Resolves when it has made a trainer of the job. */
+  begin(message: Extract<ToThread, { kind: "job" }>): Promise<undefined> {
+    this.#ready = Promise.withResolvers();
+    this.rooms.clear();
+    this.tell(message);
+    if (this.#failure !== undefined) this.#ready.reject(this.#failure);
+    return this.#ready.promise;
+  }
+
+  tell(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+
+  ask(message: Task): Promise<Answered> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const answer = Promise.withResolvers<Answered>();
+    this.waiting.set(message.task, answer);
+    this.tell(message);
+    return answer.promise;
+  }
+
+  #settle(message: Answered): void {
+    const answer = this.waiting.get(message.task);
+    this.waiting.delete(message.task);
+    answer?.resolve(message);
+  }
+
+  #fail(cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#failure ??= new SimulationError(
+      `a thread that trains for the simulation failed (${reason}); the cause is a fault of the job's or of ours: run it with one worker to see where`,
+      { cause },
+    );
+    this.#ready.reject(this.#failure);
+    for (const { reject } of this.waiting.values()) reject(this.#failure);
+    this.waiting.clear();
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+class Pool {
+  readonly #threads: readonly Thread[];
+  readonly #bases = new WeakMap<Float32Array, number>();
+  readonly #roomOf = new WeakMap<TrainingAnswer, Room>();
+  #free: Room[] = [];
+  #rooms = 0;
+  #roomBytes = 0;
+  #lastTask = 0;
+  #lastBase = 0;
+
+  constructor(threads: number) {
+    this.#threads = Array.from({ length: threads }, () => new Thread());
+  }
+
+  async begin(job: Uint8Array, sets: { train: Dataset; test?: Dataset | undefined }): Promise<Compute> {
+    const checked = checkJob(job);
+    const [train, test] = [sharedDataset(sets.train), sets.test && sharedDataset(sets.test)];
+    this.#free = [];
+    const encoded = checked.fragments.map(({ codec }) => codec.encodedBytes);
+    this.#roomBytes = Math.max(4 * checked.manifest.size, ...encoded);
+    await Promise.all(this.#threads.map((thread) => thread.begin({ kind: "job", job, train, test })));
+    return {
+      atOnce: tasksOfThread * this.#threads.length,
+      train: ({ base, ...task }) => this.#train(base, task),
+      done: (answer) => {
+        const room = this.#roomOf.get(answer);
+        if (room !== undefined && this.#roomOf.delete(answer)) this.#free.push(room);
+      },
+      measure: ({ base, ...task }) => this.#measure(base, { set: "train", ...task }),
+      evaluate:
+        test === undefined || !isMeasurable({ job: checked }) ? undefined : (weights) => this.#evaluate(weights, test),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  async #train(base: Float32Array, task: Omit<Extract<Task, { kind: "train" }>, "task" | "base" | "kind" | "room">) {
+    const room = this.#free.pop() ?? this.#newRoom();
+    const answered = await this.#ask(base, { kind: "train", ...task, room: room.number }, room);
+    if (answered.kind === "declined") {
+      this.#free.push(room);
+      return answered;
+    }
+    if (answered.kind !== "update") throw new Error(`a task to train was answered by ${answered.kind}`);
+    const { lengths, weight, metrics, figures, kept } = answered;
+    let offset = 0;
+    const payload = lengths.map((length) => room.bytes.subarray(offset, (offset += length)));
+    const answer: TrainingAnswer = { kind: "update", payload, weight, metrics, figures, kept };
+    this.#roomOf.set(answer, room);
+    return answer;
+  }
+
+  async #measure(base: Float32Array, task: Omit<Extract<Task, { kind: "measure" }>, "task" | "base" | "kind">) {
+    const answered = await this.#ask(base, { kind: "measure", ...task });
+    if (answered.kind !== "means") throw new Error(`a task to measure was answered by ${answered.kind}`);
+    return answered.means;
+  }
+
+  async #evaluate(weights: Float32Array, test: Dataset): Promise<Record<string, number>> {
+    const base = new Float32Array(new SharedArrayBuffer(weights.byteLength));
+    base.set(weights);
+    const parts = testParts(test).map(async (rows) => {
+      return { examples: rows.length, means: await this.#measure(base, { set: "test", rows, state: {} }) };
+    });
+    return meansOf(await Promise.all(parts));
+  }
+
+  #ask(base: Float32Array, task: Unnumbered, room?: Room): Promise<Answered> {
+    // The one with the least to do.
+    const thread = this.#threads.reduce((least, other) => (other.waiting.size < least.waiting.size ? other : least));
+    const number = this.#bases.get(base) ?? ++this.#lastBase;
+    this.#bases.set(base, number);
+    if (!thread.bases.has(base)) {
+      thread.bases.add(base);
+      thread.tell({ kind: "base", base: number, values: base });
+    }
+    if (room !== undefined && !thread.rooms.has(room.number)) {
+      thread.rooms.add(room.number);
+      thread.tell({ kind: "room", room: room.number, bytes: room.bytes });
+    }
+    return thread.ask({ ...task, task: ++this.#lastTask, base: number });
+  }
+
+  #newRoom(): Room {
+    return { number: ++this.#rooms, bytes: new Uint8Array(new SharedArrayBuffer(this.#roomBytes)) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+}
