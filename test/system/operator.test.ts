@@ -1,7 +1,6 @@
-/** Operating coordinators by the command line, as real processes: several runs, roles and TLS, kills, and a disk that is full. */
-import { execFileSync, spawnSync } from "node:child_process";
+/** Operating coordinators by the command line, as real processes: several runs, roles and TLS, and kills. */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -168,39 +167,4 @@ test("a run that was killed is evaluated and exported at its newest committed ro
   expect(own.map((line) => (JSON.parse(line) as { round: number }).round)).toEqual(
     Array.from({ length: 400 }, (_, i) => i + 1),
   );
-});
-
-/** Room for a whole run of the digits, and some. */
-const smallBytes = 16 * 2 ** 20;
-
-/** Whether this user may mount a small file system, and did. */
-function mountSmall(at: string): boolean {
-  return spawnSync("mount", ["-t", "tmpfs", "-o", `size=${smallBytes}`, "tmpfs", at]).status === 0;
-}
-
-test("on a disk that is full a run waits, shows it, and ends well once there is room", async ({ skip }) => {
-  const small = join(directory, "small");
-  await mkdir(small);
-  if (!mountSmall(small)) skip("mounting a small file system needs leave that this user does not have");
-  try {
-    const coordinator = new WeftProcess(["serve", job, "--port", "0", "--runs", small, "--json"]);
-    const { url, run } = await coordinator.untilEvent("listening");
-    const worker = joining(url);
-    await coordinator.until(({ event, round }) => event === "round" && Number(round) > 5);
-    const filler = join(small, "filler");
-    await writeFile(filler, new Uint8Array(smallBytes)).catch(() => undefined);
-    const waiting = await coordinator.untilEvent("waitingForDisk");
-    expect(String(waiting["reason"])).toMatch(/the disk is full; make room/);
-    const listed = await weft("runs", "--runs", small);
-    expect(listed.text).toMatch(new RegExp(`^${String(run)} .* waiting .*\n +.*the disk is full`, "m"));
-    await rm(filler);
-    await coordinator.untilEvent("diskIsBack");
-    expect(await coordinator.exited).toBe(0);
-    expect(await worker.exited).toBe(0);
-    expect(await coordinator.untilEvent("finished")).toMatchObject({ reason: "rounds", rounds: 400 });
-    expect((await weft("eval", String(run), "--runs", small)).code).toBe(0);
-  } finally {
-    await killAll();
-    execFileSync("umount", [small]);
-  }
 });

@@ -2,6 +2,7 @@
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -134,6 +135,14 @@ describe("a database", () => {
     await resumed.store.close();
     expect(existsSync(inRun(directory, "run.sqlite.damaged"))).toBe(true);
     expect(await finish(directory)).toBe(undisturbed);
+  });
+
+  it("that cannot be opened for another reason is left as it is", async () => {
+    const directory = await interrupted();
+    rmSync(inRun(directory, "run.sqlite"));
+    mkdirSync(inRun(directory, "run.sqlite"));
+    await expect(resume(directory)).rejects.toThrow(/run\.sqlite: not readable.*its directory must be writable/);
+    expect(existsSync(inRun(directory, "run.sqlite.damaged"))).toBe(false);
   });
 
   it("of a run that was made before its rows had checksums is read, and gets them from then on", async () => {

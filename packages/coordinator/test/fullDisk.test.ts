@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Disk, loadVersion, nodeDisk } from "../src/index.ts";
 import { StoreError } from "../src/errors.ts";
+import { explained } from "../src/store/disk.ts";
 import { Keep, KeepBudget } from "../src/uploads/keep.ts";
 import { makeJob, startRun, type TestRun, turns, until } from "./harness.ts";
 
@@ -46,6 +47,46 @@ function fillableDisk() {
     },
   };
   return { disk, full };
+}
+
+/** A disk that may turn read-only, with the answers that Linux and SQLite give then. */
+function freezableDisk() {
+  const state = { frozen: false };
+  const refuse = (path: string) =>
+    explained(path, () => {
+      const refusal = Object.assign(new Error("EROFS: read-only file system"), { code: "EROFS" });
+      return state.frozen ? Promise.reject(refusal) : Promise.resolve();
+    });
+  const disk: Disk = {
+    async write(path, parts, options) {
+      await refuse(path);
+      await nodeDisk.write(path, parts, options);
+    },
+    async rename(from, to, options) {
+      await refuse(to);
+      await nodeDisk.rename(from, to, options);
+    },
+    async remove(path) {
+      await refuse(path);
+      await nodeDisk.remove(path);
+    },
+    async createLog(path) {
+      await refuse(path);
+      const file = await nodeDisk.createLog(path);
+      return {
+        ...file,
+        async write(bytes, position) {
+          await refuse(path);
+          await file.write(bytes, position);
+        },
+      };
+    },
+    transaction(database, work) {
+      database.exec(`PRAGMA query_only = ${state.frozen ? "ON" : "OFF"}`);
+      nodeDisk.transaction(database, work);
+    },
+  };
+  return { disk, state };
 }
 
 const job = makeJob({ size: 2000, stop: { rounds: 8 } });
@@ -148,6 +189,40 @@ describe("a disk that fills up", () => {
     expect((await second.coordinator.finished).weights).toEqual(await undisturbed());
     await turns(2);
     expect(first.clock.pending).toBe(0);
+  });
+});
+
+describe("a disk that turns read-only", () => {
+  it.each([1, 3, 20])(
+    "makes rounds wait, says so, and loses nothing once it is writable (a version every %i rounds)",
+    async (everyRounds) => {
+      const directory = freshDirectory();
+      const { disk, state } = freezableDisk();
+      const run = await startRun({ job, store: { directory, disk, checkpoint: { everyRounds } } });
+      run.coordinator.on((event) => {
+        if (event.event === "round" && event.round === 4) state.frozen = true;
+      });
+      const worker = run.join();
+      await pass(run, () => run.of("waitingForDisk").length > 3, "waiting");
+      const { phase, detail } = run.coordinator.report();
+      expect([phase, detail]).toEqual(["waiting for disk", expect.stringMatching(/read-only; make it writable/)]);
+      state.frozen = false;
+      await pass(run, () => run.of("finished").length === 1, "the end");
+      expect(run.of("diskIsBack")).toHaveLength(1);
+      expect(worker.of("finished")).toHaveLength(1);
+      const { weights } = await run.coordinator.finished;
+      expect(weights).toEqual(await undisturbed());
+      expect(await loadVersion(directory, run.coordinator.run)).toMatchObject({ version: 8, weights, warnings: [] });
+      expect(run.clock.pending).toBe(0);
+    },
+  );
+
+  it("before a run begins refuses to begin it, with a reason", async () => {
+    const { disk, state } = freezableDisk();
+    state.frozen = true;
+    await expect(startRun({ job, store: { directory: freshDirectory(), disk } })).rejects.toThrow(
+      /: the file system is read-only; make it writable, or choose another runs directory/,
+    );
   });
 });
 

@@ -31,7 +31,7 @@ export const newRunId = () => randomBytes(3).toString("hex");
 export async function createRun(settings: StoreSettings, { run, name, job, manifest }: NewRun): Promise<RunStore> {
   const { disk = nodeDisk, durability = "process", checkpoint = {}, nowMs = () => performance.now() } = settings;
   const directory = at(settings.directory, run);
-  await explained(directory, () => mkdir(directory, { recursive: true }));
+  await explained(directory, () => makeDirectory(settings.directory, directory));
   const lock = lockRun(directory, run);
   const database = openDatabase(directory, durability);
   const store = new RunStore({ run, directory, manifest, disk, database, lock, durability, checkpoint, nowMs });
@@ -45,4 +45,10 @@ export async function createRun(settings: StoreSettings, { run, name, job, manif
     throw error;
   }
   return store;
+}
+
+/** Step by step: of a read-only disk a recursive mkdir says that the directory above is not there. */
+async function makeDirectory(above: string, directory: string): Promise<void> {
+  await mkdir(above, { recursive: true }).catch(() => mkdir(above));
+  await mkdir(directory, { recursive: true }).catch(() => mkdir(directory));
 }

@@ -6,6 +6,7 @@ import { basename } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { StoreError } from "../errors.ts";
+import { sqliteCode } from "./disk.ts";
 import { at, databaseFile } from "./layout.ts";
 import {
   checkpointOf,
@@ -73,7 +74,18 @@ function addChecksums(sql: DatabaseSync): void {
 
 function unreadable(path: string, cause: unknown): StoreError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError(`${path}: not readable as the record of a run (${reason})`, { cause });
+  const isClosed = sqliteCode(cause) === cannotOpen;
+  const remedy = isClosed ? "; even to be read its directory must be writable and its files readable" : "";
+  return new StoreError(`${path}: not readable as the record of a run (${reason})${remedy}`, { cause });
+}
+
+/** SQLite's codes for an error of its grammar, a damaged database, a file that cannot be opened, and one that is no database. */
+const [wrong, corrupt, cannotOpen, notADatabase] = [1, 11, 14, 26];
+
+/** Whether the database itself is at fault, not what surrounds it: a lock, the disk, missing leave. */
+export function isDamage({ cause }: StoreError): boolean {
+  const code = sqliteCode(cause);
+  return code === 0 || code === wrong || code === corrupt || code === notADatabase;
 }
 
 /** Writes are to be made inside a transaction of `sql`. */

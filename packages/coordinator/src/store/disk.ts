@@ -96,13 +96,18 @@ const passingSqlite: Readonly<Record<number, string>> = {
 };
 
 function explainedSqlite(error: unknown, database: DatabaseSync): unknown {
-  const { errcode } = error as { readonly errcode?: unknown };
-  const code = typeof errcode === "number" ? passingSqlite[errcode & 0xff] : undefined;
+  const code = passingSqlite[sqliteCode(error)];
   if (code === undefined) return error;
   return new StoreError(`${database.location() ?? "the database"}: ${remedies[code] ?? code}`, {
     cause: error,
     passing: true,
   });
+}
+
+/** SQLite's primary code of an error; 0 for others. */
+export function sqliteCode(error: unknown): number {
+  const { errcode } = (error ?? {}) as { readonly errcode?: unknown };
+  return typeof errcode === "number" ? errcode & 0xff : 0;
 }
 
 /** Says in words what a failed file operation means. */
@@ -111,7 +116,8 @@ export async function explained<T>(path: string, work: () => Promise<T>): Promis
     return await work();
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "";
-    if (code === "") throw cause;
+    // Codes of the system are in capitals; what was explained before needs no more words.
+    if (!/^E[A-Z0-9]+$/.test(code)) throw cause;
     throw new StoreError(`${path}: ${remedies[code] ?? `the disk answered ${code}`}`, {
       cause,
       passing: passing.has(code),

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { StoreError } from "../errors.ts";
-import { type CheckpointRecord, type DatabaseMode, openDatabase, type RunDatabase } from "./database.ts";
+import { type CheckpointRecord, type DatabaseMode, isDamage, openDatabase, type RunDatabase } from "./database.ts";
 import type { Disk } from "./disk.ts";
 import { at, databaseFile, noteFile, versionOfNote } from "./layout.ts";
 import { noteSchema } from "./records.ts";
@@ -34,7 +34,7 @@ export function soundDatabase(directory: string, mode: DatabaseMode, warnings: s
     return database;
   } catch (error) {
     const [newest] = notes;
-    if (!(error instanceof StoreError) || newest === undefined) throw error;
+    if (!(error instanceof StoreError) || !isDamage(error) || newest === undefined) throw error;
     setAside(directory);
     const database = openDatabase(directory, mode);
     database.putMeta(newest.meta);
