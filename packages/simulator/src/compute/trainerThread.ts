@@ -13,7 +13,8 @@ const port = parentPort;
 const keptBases = 64;
 
 const bases = new Map<number, Float32Array>();
-const rooms = new Map<number, Uint8Array>();
+/** The version that the last task was on, in memory of this thread's own: copied once for all its tasks. */
+let current: { readonly base: number; readonly values: Float32Array } | undefined;
 let begun: { readonly trainer: Trainer; readonly sets: Sets } | undefined;
 let last: Promise<void> = Promise.resolve();
 
@@ -28,7 +29,9 @@ port.on("message", (message: ToThread) => {
     });
 });
 
-const answer = (message: FromThread): void => port.postMessage(message);
+const answer = (message: FromThread, moved: readonly ArrayBuffer[] = []): void => {
+  port.postMessage(message, moved);
+};
 
 function present<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`a task came before its ${what}`);
@@ -40,15 +43,12 @@ async function handle(message: ToThread): Promise<void> {
     case "job":
       begun = { trainer: createTrainer(checkJob(message.job)), sets: message };
       bases.clear();
-      rooms.clear();
+      current = undefined;
       answer({ kind: "ready" });
       return;
     case "base":
       bases.set(message.base, message.values);
       for (const oldest of bases.keys()) if (bases.size > keptBases) bases.delete(oldest);
-      return;
-    case "room":
-      rooms.set(message.room, message.bytes);
       return;
     case "train":
       await answerTraining(message);
@@ -56,7 +56,7 @@ async function handle(message: ToThread): Promise<void> {
     case "measure": {
       const { trainer, sets } = present(begun, "job");
       const { task, rows, state, set } = message;
-      const base = present(bases.get(message.base), "version");
+      const base = baseOf(message);
       const means = await measure(trainer, { base, rows, state }, present(sets[set], "data"));
       answer({ kind: "means", task, means });
       return;
@@ -69,21 +69,26 @@ async function handle(message: ToThread): Promise<void> {
 async function answerTraining(message: Extract<ToThread, { kind: "train" }>): Promise<void> {
   const { trainer, sets } = present(begun, "job");
   const { task, order, round, rows, state } = message;
-  const base = present(bases.get(message.base), "version");
-  const bytes = present(rooms.get(message.room), "room");
-  const room = new Float32Array(bytes.buffer, bytes.byteOffset, trainer.job.manifest.size);
+  const base = baseOf(message);
+  const bytes = new Uint8Array(message.room);
+  const room = new Float32Array(message.room, 0, trainer.job.manifest.size);
   const answered = await train(trainer, { base, order, round, rows, state }, { train: sets.train, room });
+  const back = [message.room];
   if (answered.kind === "declined") {
-    answer({ task, ...answered });
+    answer({ task, ...answered, room: message.room }, back);
     return;
   }
   const { payload, ...rest } = answered;
   let offset = 0;
   for (const part of payload) {
-    const place = bytes.subarray(offset, offset + part.length);
-    const liesThere = part.buffer === place.buffer && part.byteOffset === place.byteOffset;
-    if (!liesThere) place.set(part);
+    const liesThere = part.buffer === message.room && part.byteOffset === offset;
+    if (!liesThere) bytes.set(part, offset);
     offset += part.length;
   }
-  answer({ task, ...rest, lengths: payload.map(({ length }) => length) });
+  answer({ task, ...rest, lengths: payload.map(({ length }) => length), room: message.room }, back);
+}
+
+function baseOf({ base }: { readonly base: number }): Float32Array {
+  if (current?.base !== base) current = { base, values: present(bases.get(base), "version").slice() };
+  return current.values;
 }

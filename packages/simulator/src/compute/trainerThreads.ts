@@ -1,6 +1,5 @@
 /**
- * Arithmetic on several threads: each has an engine and a trainer of its own, versions, data and updates lie in memory that all
- * share. A task is computed by one thread, alone, so its bits do not depend on how many there are.
+ * Arithmetic on several threads: each has an engine and a trainer of its own, versions and data lie in memory that all share. A task is computed by one thread, alone, so its bits do not depend on how many there are.
  */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,11 +18,6 @@ const tasksOfThread = 2;
 type Task = Extract<ToThread, { readonly task: number }>;
 type Answered = Extract<FromThread, { readonly task: number }>;
 type Unnumbered = Task extends infer T ? (T extends Task ? Omit<T, "task" | "base"> : never) : never;
-
-interface Room {
-  readonly number: number;
-  readonly bytes: Uint8Array;
-}
 
 export interface TrainerThreads {
   /** Puts a job in place of the one before. */
@@ -44,7 +38,6 @@ export function startTrainerThreads(threads: number): TrainerThreads {
 class Thread {
   readonly waiting = new Map<number, PromiseWithResolvers<Answered>>();
   readonly bases = new WeakSet<Float32Array>();
-  readonly rooms = new Set<number>();
   readonly #worker: Worker;
   #ready = Promise.withResolvers<undefined>();
   #failure: Error | undefined;
@@ -71,21 +64,21 @@ class Thread {
   /** Resolves when it has made a trainer of the job. */
   begin(message: Extract<ToThread, { kind: "job" }>): Promise<undefined> {
     this.#ready = Promise.withResolvers();
-    this.rooms.clear();
     this.tell(message);
     if (this.#failure !== undefined) this.#ready.reject(this.#failure);
     return this.#ready.promise;
   }
 
-  tell(message: ToThread): void {
-    this.#worker.postMessage(message);
+  /** @param moved memory that is the thread's from now on */
+  tell(message: ToThread, moved: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, moved);
   }
 
   ask(message: Task): Promise<Answered> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const answer = Promise.withResolvers<Answered>();
     this.waiting.set(message.task, answer);
-    this.tell(message);
+    this.tell(message, message.kind === "train" ? [message.room] : []);
     return answer.promise;
   }
 
@@ -114,9 +107,8 @@ class Thread {
 class Pool {
   readonly #threads: readonly Thread[];
   readonly #bases = new WeakMap<Float32Array, number>();
-  readonly #roomOf = new WeakMap<TrainingAnswer, Room>();
-  #free: Room[] = [];
-  #rooms = 0;
+  readonly #roomOf = new WeakMap<TrainingAnswer, ArrayBuffer>();
+  #free: ArrayBuffer[] = [];
   #roomBytes = 0;
   #lastTask = 0;
   #lastBase = 0;
@@ -147,16 +139,19 @@ class Pool {
   }
 
   async #train(base: Float32Array, task: Omit<Extract<Task, { kind: "train" }>, "task" | "base" | "kind" | "room">) {
-    const room = this.#free.pop() ?? this.#newRoom();
-    const answered = await this.#ask(base, { kind: "train", ...task, room: room.number }, room);
+    const answered = await this.#ask(base, {
+      ...{ kind: "train", ...task },
+      room: this.#free.pop() ?? new ArrayBuffer(this.#roomBytes),
+    });
     if (answered.kind === "declined") {
+      const { kind, code, reason, room } = answered;
       this.#free.push(room);
-      return answered;
+      return { kind, code, reason };
     }
     if (answered.kind !== "update") throw new Error(`a task to train was answered by ${answered.kind}`);
-    const { lengths, weight, metrics, figures, kept } = answered;
+    const { lengths, weight, metrics, figures, kept, room } = answered;
     let offset = 0;
-    const payload = lengths.map((length) => room.bytes.subarray(offset, (offset += length)));
+    const payload = lengths.map((length) => new Uint8Array(room, (offset += length) - length, length));
     const answer: TrainingAnswer = { kind: "update", payload, weight, metrics, figures, kept };
     this.#roomOf.set(answer, room);
     return answer;
@@ -177,7 +172,7 @@ class Pool {
     return meansOf(await Promise.all(parts));
   }
 
-  #ask(base: Float32Array, task: Unnumbered, room?: Room): Promise<Answered> {
+  #ask(base: Float32Array, task: Unnumbered): Promise<Answered> {
     // The one with the least to do.
     const thread = this.#threads.reduce((least, other) => (other.waiting.size < least.waiting.size ? other : least));
     const number = this.#bases.get(base) ?? ++this.#lastBase;
@@ -186,15 +181,7 @@ class Pool {
       thread.bases.add(base);
       thread.tell({ kind: "base", base: number, values: base });
     }
-    if (room !== undefined && !thread.rooms.has(room.number)) {
-      thread.rooms.add(room.number);
-      thread.tell({ kind: "room", room: room.number, bytes: room.bytes });
-    }
     return thread.ask({ ...task, task: ++this.#lastTask, base: number });
-  }
-
-  #newRoom(): Room {
-    return { number: ++this.#rooms, bytes: new Uint8Array(new SharedArrayBuffer(this.#roomBytes)) };
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,103 @@
+/**
+ * What simulating costs: FedAvg's two-layer network on MNIST with 1,000 virtual workers, C = 0.1, one epoch in batches of ten, on
+ * all cores, against a plain loop of the same training and averaging on as many threads; in turns. Setting up is told apart.
+ */
+import { availableParallelism } from "node:os";
+import { partitionIid, type Dataset } from "@weft/data";
+import { simulate, startTrainerThreads, usualMachines, type Compute } from "@weft/simulator";
+import { setBackend } from "@weft/tensor";
+import { createWasmBackend } from "@weft/wasm";
+import { checkJob, createTrainer } from "@weft/worker";
+import { buildJob, defineJob } from "weft";
+import job from "../../../examples/federated-mnist/job.ts";
+import { median, threeDigits, type BenchOptions, type Figure } from "../figure.ts";
+import { startPlainLoop } from "./plainLoop.ts";
+
+const workers = 1000;
+const cohort = 100;
+/** Timed in one go; a simulation makes one more, in which everything is compiled and joined. */
+const roundsAtOnce = 10;
+
+/** Wall clock, and what the processor spent over all threads. */
+interface Spent {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+export async function* overhead({ rounds = 5 }: BenchOptions): AsyncIterable<Figure> {
+  setBackend(createWasmBackend({ blas: "auto" }));
+  const threads = availableParallelism();
+  const { train } = await job.definition.data.load();
+  const encoded = buildJob(defineJob({ ...job.definition, stop: { rounds: roundsAtOnce + 1 } }), { train });
+  const parts = partitionIid(train.size, workers, 0);
+  const weights = await createTrainer(checkJob(encoded)).initialize(0);
+  const plain = startPlainLoop({ job: encoded, train, weights, parts, cohort, threads });
+  const trainers = startTrainerThreads(threads);
+  const setUps: number[] = [];
+  const ratios: { wall: number; cpu: number }[] = [];
+  try {
+    const compute = await trainers.begin(encoded, { train });
+    await plain.run(1);
+    await simulated(encoded, { compute, train, parts });
+    for (let turn = 0; turn < rounds; turn++) {
+      const ours = await simulated(encoded, { compute, train, parts });
+      const begun = now();
+      await plain.run(roundsAtOnce);
+      const theirs = since(begun);
+      setUps.push(ours.setUpMs);
+      ratios.push({ wall: theirs.ms / ours.ms, cpu: theirs.cpuMs / ours.cpuMs });
+      const text = ({ ms, cpuMs }: Spent) => `${ms.toFixed(0)} ms (${cpuMs.toFixed(0)} of processors)`;
+      process.stderr.write(`  plain ${text(theirs)}, simulated ${text(ours)}, set up in ${ours.setUpMs.toFixed(0)} ms\n`);
+    }
+  } finally {
+    await Promise.all([plain.close(), trainers.close()]);
+  }
+  for (const [what, by] of [["time", "wall"], ["processor time", "cpu"]] as const) {
+    const ratio = median(ratios.map((each) => each[by]));
+    yield {
+      name: `${what} of a simulated round over a plain loop of training and averaging, ${threads} threads`,
+      value: threeDigits(100 * (1 / ratio - 1)),
+      unit: "% more",
+      vs: "the plain loop",
+      ratio: threeDigits(ratio),
+    };
+  }
+  yield {
+    name: "setting up a simulation of 1,000 workers and its first round",
+    value: threeDigits(median(setUps)),
+    unit: "ms",
+    vs: "itself",
+    ratio: 1,
+  };
+}
+
+async function simulated(
+  encoded: Uint8Array,
+  of: { readonly compute: Compute; readonly train: Dataset; readonly parts: readonly Uint32Array[] },
+): Promise<Spent & { readonly setUpMs: number }> {
+  const begun = now();
+  let first: Spent | undefined;
+  let last: Spent = { ms: 0, cpuMs: 0 };
+  await simulate({
+    ...{ job: encoded, train: of.train, compute: of.compute, partition: () => of.parts, workers, seed: 1 },
+    machines: usualMachines,
+    onRound: () => {
+      last = since(begun);
+      first ??= last;
+    },
+  });
+  if (first === undefined) throw new Error("the simulation made no round");
+  return { ms: last.ms - first.ms, cpuMs: last.cpuMs - first.cpuMs, setUpMs: first.ms };
+}
+
+interface Moment {
+  readonly ms: number;
+  readonly cpu: NodeJS.CpuUsage;
+}
+
+const now = (): Moment => ({ ms: performance.now(), cpu: process.cpuUsage() });
+
+function since({ ms, cpu }: Moment): Spent {
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms: performance.now() - ms, cpuMs: (user + system) / 1000 };
+}
