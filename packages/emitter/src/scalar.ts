@@ -94,6 +94,8 @@ export const f32 = {
   add: binary("f32", "f32", 0x92),
   mul: binary("f32", "f32", 0x94),
   div: binary("f32", "f32", 0x95),
+  sqrt: unary("f32", "f32", 0x91),
+  convertI32S: unary("i32", "f32", 0xb2),
   reinterpretI32: unary("i32", "f32", 0xbe),
   load: load("f32", 0x2a, 2),
 } as const;

@@ -53,6 +53,8 @@ export const v128 = {
 export const i8x16 = {
   splat: (x: number) => vector(0x0c, [], Array<number>(16).fill(x & 255)),
   extractLaneU: extract("i32", 0x16),
+  /** The sign of each lane, the first in the lowest bit. */
+  bitmask: (x: V128): Expression<"i32"> => expression("i32", [0xfd, 0x64], [x]),
   /** Saturating. */
   narrowI16x8S: binary(0x65),
   narrowI16x8U: binary(0x66),
@@ -61,6 +63,7 @@ export const i8x16 = {
 } as const;
 
 export const i16x8 = {
+  splat: (x: I32) => vector(0x10, [i32.of(x)]),
   narrowI32x4S: binary(0x85),
   /** Of signed lanes, saturating to 0..65535. */
   narrowI32x4U: binary(0x86),

@@ -12,13 +12,25 @@ export {
   type PlainCodec,
   usesFeedback,
 } from "./codec/codecSpec.ts";
-export { type BlockCodec } from "./codec/blockCodec.ts";
+export { type BlockCodec, type Owed } from "./codec/blockCodec.ts";
 export { f16 } from "./codec/f16.ts";
 export { bf16 } from "./codec/bf16.ts";
-export { type EncodeSettings, openCodec, type Segment, type VectorCodec } from "./codec/vectorCodec.ts";
+export {
+  type EncodeSettings,
+  openCodec,
+  type Segment,
+  type SegmentEncoding,
+  type VectorCodec,
+} from "./codec/vectorCodec.ts";
 export { encodedRange, joinCodecs } from "./codec/joinCodecs.ts";
 export { applyDelta, encodeDelta } from "./codec/delta.ts";
-export { type CodecMemory, decodeVector, type EncodedVector, encodeVector } from "./codec/encodeVector.ts";
+export {
+  type CodecMemory,
+  decodeVector,
+  type EncodedVector,
+  encodeVector,
+  type VectorEncoding,
+} from "./codec/encodeVector.ts";
 export { checkWeight, createGrid, type Grid, type GridOptions } from "./grid.ts";
 export { type Accumulator, createAccumulator, slabBytes } from "./accumulator.ts";
 export { createSlab, type Slab } from "./slab.ts";

@@ -19,6 +19,18 @@ export interface EncodedVector {
   readonly memory: CodecMemory;
 }
 
+export interface VectorEncoding {
+  /** Of the codec's random choices. */
+  readonly seed: number;
+  /** What the encoding before left to keep. */
+  readonly memory?: CodecMemory | undefined;
+  /**
+   * An encoding by the same codec of which nobody needs anything any more: its memory is taken for this one. Fresh memory of a
+   * large vector costs several times what encoding does, for the system hands it out page by page.
+   */
+  readonly reuse?: EncodedVector | undefined;
+}
+
 /**
  * Encodes a vector. With a feedback codec, the values encoded are those given plus what was lost before, so that over time
  * nothing is: the sum of all that was decoded and the residual is the sum of all that was given.
@@ -28,27 +40,35 @@ export interface EncodedVector {
 export function encodeVector(
   codec: VectorCodec,
   values: Float32Array,
-  { seed, memory = {} }: { readonly seed: number; readonly memory?: CodecMemory | undefined },
+  { seed, memory = {}, reuse }: VectorEncoding,
 ): EncodedVector {
   if (values.length !== codec.size) {
     throw new LengthError(`a vector of ${codec.size} elements expected, got ${values.length}`);
   }
-  const bytes = new Uint8Array(codec.encodedBytes);
-  const residual = codec.feedback ? addTo(values, memory.residual) : undefined;
+  const bytes = reuse?.bytes.length === codec.encodedBytes ? reuse.bytes : new Uint8Array(codec.encodedBytes);
+  const before = memory.residual?.length === codec.size ? memory.residual : undefined;
+  const residual = codec.feedback ? residualRoom(codec, before, reuse) : undefined;
   const basis = codec.basisElements > 0 ? new Float32Array(codec.basisElements) : undefined;
   if (memory.basis?.length === codec.basisElements) basis?.set(memory.basis);
-  const longest = codec.segments.reduce((most, { start, end }) => Math.max(most, end - start), 0);
-  const decoded = new Float32Array(residual ? longest : 0);
   for (const [index, { start, end, offset, bytes: length }] of codec.segments.entries()) {
-    const own = bytes.subarray(offset, offset + length);
-    const given = (residual ?? values).subarray(start, end);
-    codec.encodeSegment(index, given, own, { seed, basis });
-    if (residual === undefined) continue;
-    const back = decoded.subarray(0, end - start);
-    codec.decodeSegment(index, own, back);
-    for (let i = 0; i < given.length; i++) given[i]! -= back[i]!;
+    const out = bytes.subarray(offset, offset + length);
+    const given = values.subarray(start, end);
+    if (residual === undefined) codec.encodeSegment(index, given, out, { seed, basis });
+    else {
+      const owed = { before: before?.subarray(start, end), after: residual.subarray(start, end) };
+      codec.encodeSegmentOwing(index, given, owed, { seed, basis, out });
+    }
   }
   return { bytes, memory: { ...(residual && { residual }), ...(basis && { basis }) } };
+}
+
+function residualRoom(
+  codec: VectorCodec,
+  before: Float32Array | undefined,
+  reuse: EncodedVector | undefined,
+): Float32Array {
+  const room = reuse?.memory.residual;
+  return room?.length === codec.size && room !== before ? room : new Float32Array(codec.size);
 }
 
 /**
@@ -74,10 +94,3 @@ export function decodeVector(codec: VectorCodec, bytes: Uint8Array, out: Float32
 
 /** Codecs whose bytes may stand for infinities and NaN; the others refuse such bytes, or have none. */
 const canBeInfinite: { readonly [K in CodecKind]?: true } = { f32: true, f16: true, bf16: true };
-
-function addTo(values: Float32Array, before: Float32Array | undefined): Float32Array {
-  const sum = values.slice();
-  if (before?.length !== values.length) return sum;
-  for (let i = 0; i < sum.length; i++) sum[i]! += before[i]!;
-  return sum;
-}

@@ -2,66 +2,75 @@
  * The int2 codec: every value becomes -1.5, -0.5, 0.5 or 1.5 times its group's scale. The scale is fitted by least squares once
  * the codes are chosen, so decoding never gives something farther from the values than zeros: what error feedback needs.
  */
-import { type BlockCodec, checkEncodedLength, notFinite } from "./blockCodec.ts";
-import { putScale, readScale } from "./scale.ts";
+import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { type BlockCodec, notFinite } from "./blockCodec.ts";
+import { groupCodec } from "./groupCodec.ts";
+import { int2Group, slightlyMore } from "./groupShape.ts";
+import { lanes, largestMagnitude, powerBelow, sumOfLanes } from "./laneSums.ts";
+import { putScale } from "./scale.ts";
 
-/** Values that share a scale. */
-export const int2Group = 128;
+export const int2 = int2With(kernels);
 
-export const int2: BlockCodec = {
-  name: "int2",
-  encodedBytes: (elements) => 2 * Math.ceil(elements / int2Group) + Math.ceil(elements / 4),
-  encode(values, out) {
-    checkEncodedLength(int2, out, values.length);
-    const groups = Math.ceil(values.length / int2Group);
-    for (let group = 0; group < groups; group++) {
-      const start = group * int2Group;
-      const run = values.subarray(start, start + int2Group);
-      encodeGroup(run, out, { group, at: 2 * groups + start / 4 });
-    }
-  },
-  decode(bytes, out) {
-    checkEncodedLength(int2, bytes, out.length);
-    const groups = Math.ceil(out.length / int2Group);
-    for (let group = 0; group < groups; group++) {
-      const scale = readScale("int2", bytes, { group, largest: 1.5 });
-      const start = group * int2Group;
-      const length = Math.min(int2Group, out.length - start);
-      const quarter = (length + 3) >> 2;
-      const at = 2 * groups + start / 4;
-      for (let i = 0; i < length; i++) {
-        const code = (bytes[at + (i % quarter)]! >> (2 * Math.floor(i / quarter))) & 3;
-        // Zeros have no sign here: a group of them decodes to 0 for every code.
-        out[start + i] = (code - 1.5) * scale + 0;
-      }
-    }
-  },
-};
+/** @param simd gives the kernels for whole groups, where there are any; the rest is plain loops, which define the bits */
+export function int2With(simd: () => Kernels | undefined): BlockCodec {
+  return groupCodec(
+    {
+      ...{ name: "int2", group: int2Group, codesPerByte: 4, largestCode: 1.5 },
+      kernels: ["quantise2", "dequantise2"],
+      put: encodeGroup,
+      read: decodeGroup,
+    },
+    simd,
+  );
+}
 
 function encodeGroup(values: Float32Array, out: Uint8Array, { group, at }: { group: number; at: number }): void {
-  const threshold = rootMeanSquare(values) * slightlyMore;
-  if (!(threshold < Infinity)) throw notFinite("int2");
+  const largest = largestMagnitude(values);
+  if (!(largest < Infinity)) throw notFinite("int2");
+  const down = powerBelow(largest);
+  const up = Math.fround(1 / down);
+  const { threshold, all } = thresholdOf(values, { down, up });
   // Byte j holds values j, j + quarter, j + 2 quarters and j + 3 quarters of the group.
   const quarter = (values.length + 3) >> 2;
   out.fill(0, at, at + quarter);
-  let products = 0;
-  let squares = 0;
+  const outerSums = new Float32Array(lanes);
+  let outers = 0;
   for (let i = 0; i < values.length; i++) {
     const magnitude = Math.abs(values[i]!);
     const outer = magnitude > threshold;
-    products += outer ? 1.5 * magnitude : 0.5 * magnitude;
-    squares += outer ? 2.25 : 0.25;
+    if (outer) {
+      outers += 1;
+      outerSums[i % lanes]! += Math.fround(magnitude * down);
+    }
     const code = values[i]! < 0 ? (outer ? 0 : 1) : outer ? 3 : 2;
     out[at + (i % quarter)]! |= code << (2 * Math.floor(i / quarter));
   }
-  putScale(out, group, { wanted: products / squares, largest: 1.5 });
+  // Of magnitudes that count 1.5 or 0.5, over the squares of those.
+  const products = Math.fround(sumOfLanes(outerSums) + Math.fround(all * 0.5));
+  const fitted = Math.fround(products / (values.length / 4 + 2 * outers));
+  putScale(out, group, { wanted: Math.fround(fitted * up), largest: 1.5 });
 }
 
-/** Where all magnitudes of a group are equal, no rounding may put some of them past the threshold. */
-const slightlyMore = 1 + 2 ** -20;
+/** The root mean square, and the sum of magnitudes times `down`. */
+function thresholdOf(
+  values: Float32Array,
+  { down, up }: { down: number; up: number },
+): { readonly threshold: number; readonly all: number } {
+  const [sums, squares] = [new Float32Array(lanes), new Float32Array(lanes)];
+  for (let i = 0; i < values.length; i++) {
+    const y = Math.fround(Math.abs(values[i]!) * down);
+    sums[i % lanes]! += y;
+    squares[i % lanes]! += Math.fround(y * y);
+  }
+  const root = Math.fround(Math.sqrt(Math.fround(sumOfLanes(squares) / values.length)));
+  return { threshold: Math.fround(Math.fround(root * slightlyMore) * up), all: sumOfLanes(sums) };
+}
 
-function rootMeanSquare(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
-  return Math.sqrt(sum / values.length);
+function decodeGroup(bytes: Uint8Array, out: Float32Array, { scale, at }: { scale: number; at: number }): void {
+  const quarter = (out.length + 3) >> 2;
+  for (let i = 0; i < out.length; i++) {
+    const code = (bytes[at + (i % quarter)]! >> (2 * Math.floor(i / quarter))) & 3;
+    // Zeros have no sign here: a group of them decodes to 0 for every code.
+    out[i] = (code - 1.5) * scale + 0;
+  }
 }

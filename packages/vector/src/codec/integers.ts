@@ -2,11 +2,10 @@
  * The int8 and int4 codecs: groups of values as whole multiples of a scale, the largest of them at the end of the range. A
  * run is its groups' scales in bf16, then the codes. The error of a value is at most half its group's scale.
  */
-import { blockElements } from "../block.ts";
-import { LengthError } from "../errors.ts";
 import { codesAt, type Kernels, kernels, scalesAt, valuesAt } from "../kernels/kernels.ts";
-import { type BlockCodec, checkEncodedLength, notFinite } from "./blockCodec.ts";
+import { type BlockCodec, checkEncodedLength, checkRun, notFinite } from "./blockCodec.ts";
 import { type GroupShape, int4Shape, int8Shape } from "./groupShape.ts";
+import { largestMagnitude } from "./laneSums.ts";
 import { putScale, readScale } from "./scale.ts";
 
 /** @param simd gives the kernels for whole groups, where there are any; the rest is plain loops, which define the bits */
@@ -49,10 +48,6 @@ export function integerCodec(name: "int8" | "int4", shape: GroupShape, simd: () 
   return codec;
 }
 
-function checkRun(name: string, elements: number): void {
-  if (elements > blockElements) throw new LengthError(`codec ${name}: at most ${blockElements} values at once`);
-}
-
 /** Codes of larger magnitudes may not have a finite value; the plain loops see to those. */
 const largestSimdBits = 0x7effffff;
 
@@ -89,17 +84,6 @@ function dequantiseWhole(
   dequantise(valuesAt, scalesAt, codesAt, whole);
   out.set(simd.values.subarray(0, whole * group));
   return whole;
-}
-
-function largestMagnitude(values: Float32Array): number {
-  let largest = 0;
-  for (let i = 0; i < values.length; i++) {
-    const magnitude = Math.abs(values[i]!);
-    // NaN fails the comparison.
-    if (!(magnitude <= largest)) largest = magnitude;
-    if (largest !== largest) break;
-  }
-  return largest;
 }
 
 interface Rounding {

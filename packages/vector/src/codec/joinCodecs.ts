@@ -29,6 +29,11 @@ export function joinCodecs(codecs: readonly VectorCodec[]): VectorCodec {
       const own = basis?.subarray(basisAt, basisAt + codec.basisElements);
       codec.encodeSegment(index, values, out, { seed, basis: own });
     },
+    encodeSegmentOwing(segment, values, owed, encoding) {
+      const { codec, index, basisAt } = ownerOf(segment);
+      const basis = encoding.basis?.subarray(basisAt, basisAt + codec.basisElements);
+      codec.encodeSegmentOwing(index, values, owed, { ...encoding, basis });
+    },
     decodeSegment(segment, bytes, out, from) {
       const { codec, index } = ownerOf(segment);
       codec.decodeSegment(index, bytes, out, from);

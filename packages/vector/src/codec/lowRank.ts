@@ -76,6 +76,13 @@ export function matrixOf({ rows, columns }: Extract<LowRankPart, { kind: "matrix
       refillEmpty(basis, { columns, rank, seed });
     },
 
+    /** Takes the decoded matrix off one in memory. */
+    takeOff(bytes: Uint8Array, values: Float32Array): void {
+      const decoded = new Float32Array(values.length);
+      this.decode(bytes, decoded, 0);
+      for (let i = 0; i < values.length; i++) values[i]! -= decoded[i]!;
+    },
+
     /** Elements [from, from + out.length) of the matrix, row by row. */
     decode(bytes: Uint8Array, out: Float32Array, from: number): void {
       if (bytes.length !== encodedBytes) throw wrongLength(bytes.length);

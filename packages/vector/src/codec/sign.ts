@@ -1,36 +1,40 @@
 /** The sign codec (scaled signSGD, Karimireddy et al. 2019): the signs of a group and its mean magnitude. */
-import { type BlockCodec, checkEncodedLength, notFinite } from "./blockCodec.ts";
-import { putScale, readScale } from "./scale.ts";
+import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { type BlockCodec, notFinite } from "./blockCodec.ts";
+import { groupCodec } from "./groupCodec.ts";
+import { signGroup } from "./groupShape.ts";
+import { lanes, largestMagnitude, powerBelow, sumOfLanes } from "./laneSums.ts";
+import { putScale } from "./scale.ts";
 
-/** Values that share a scale. */
-export const signGroup = 256;
+export const sign = signWith(kernels);
 
-export const sign: BlockCodec = {
-  name: "sign",
-  encodedBytes: (elements) => 2 * Math.ceil(elements / signGroup) + Math.ceil(elements / 8),
-  encode(values, out) {
-    checkEncodedLength(sign, out, values.length);
-    const groups = Math.ceil(values.length / signGroup);
-    out.fill(0, 2 * groups);
-    for (let group = 0; group < groups; group++) {
-      const start = group * signGroup;
-      const end = Math.min(start + signGroup, values.length);
-      let sum = 0;
-      for (let i = start; i < end; i++) {
-        sum += Math.abs(values[i]!);
-        if (values[i]! < 0) out[2 * groups + (i >> 3)]! |= 1 << (i & 7);
-      }
-      if (!(sum < Infinity)) throw notFinite("sign");
-      putScale(out, group, { wanted: sum / (end - start), largest: 1 });
-    }
-  },
-  decode(bytes, out) {
-    checkEncodedLength(sign, bytes, out.length);
-    const groups = Math.ceil(out.length / signGroup);
-    let scale = 0;
-    for (let i = 0; i < out.length; i++) {
-      if (i % signGroup === 0) scale = readScale("sign", bytes, { group: i / signGroup, largest: 1 });
-      out[i] = (bytes[2 * groups + (i >> 3)]! >> (i & 7)) & 1 ? 0 - scale : scale;
-    }
-  },
-};
+/** @param simd gives the kernels for whole groups, where there are any; the rest is plain loops, which define the bits */
+export function signWith(simd: () => Kernels | undefined): BlockCodec {
+  return groupCodec(
+    {
+      ...{ name: "sign", group: signGroup, codesPerByte: 8, largestCode: 1 },
+      kernels: ["signs", "fromSigns"],
+      put: encodeGroup,
+      read: decodeGroup,
+    },
+    simd,
+  );
+}
+
+function encodeGroup(values: Float32Array, out: Uint8Array, { group, at }: { group: number; at: number }): void {
+  const largest = largestMagnitude(values);
+  if (!(largest < Infinity)) throw notFinite("sign");
+  const down = powerBelow(largest);
+  const sums = new Float32Array(lanes);
+  out.fill(0, at, at + Math.ceil(values.length / 8));
+  for (let i = 0; i < values.length; i++) {
+    sums[i % lanes]! += Math.fround(Math.abs(values[i]!) * down);
+    if (values[i]! < 0) out[at + (i >> 3)]! |= 1 << (i & 7);
+  }
+  const mean = Math.fround(sumOfLanes(sums) / values.length);
+  putScale(out, group, { wanted: Math.fround(mean * Math.fround(1 / down)), largest: 1 });
+}
+
+function decodeGroup(bytes: Uint8Array, out: Float32Array, { scale, at }: { scale: number; at: number }): void {
+  for (let i = 0; i < out.length; i++) out[i] = (bytes[at + (i >> 3)]! >> (i & 7)) & 1 ? 0 - scale : scale;
+}

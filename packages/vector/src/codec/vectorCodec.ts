@@ -3,7 +3,7 @@ import { blockCount, blockRange } from "../block.ts";
 import { LengthError } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
 import { bf16 } from "./bf16.ts";
-import type { BlockCodec } from "./blockCodec.ts";
+import { type BlockCodec, encodeOwing, type Owed, sumWithOwed } from "./blockCodec.ts";
 import { codecText, type CodecSpec, type PlainCodec, usesFeedback } from "./codecSpec.ts";
 import { f16 } from "./f16.ts";
 import { f32 } from "./f32.ts";
@@ -28,6 +28,11 @@ export interface EncodeSettings {
   readonly basis?: Float32Array | undefined;
 }
 
+/** Where a segment goes, and how. */
+export interface SegmentEncoding extends EncodeSettings {
+  readonly out: Uint8Array;
+}
+
 export interface VectorCodec {
   readonly spec: CodecSpec;
   /** As `codecText` gives it. */
@@ -47,6 +52,11 @@ export interface VectorCodec {
    * @throws {ValueError} for values it cannot compute with
    */
   encodeSegment(segment: number, values: Float32Array, out: Uint8Array, settings: EncodeSettings): void;
+  /**
+   * Encodes one segment's values and what was owed before, in the bytes that `encodeSegment` gives for their sum; writes what is
+   * owed after.
+   */
+  encodeSegmentOwing(segment: number, values: Float32Array, owed: Owed, encoding: SegmentEncoding): void;
   /**
    * Decodes elements of a segment, from element `from` of it on.
    *
@@ -91,6 +101,10 @@ function blockwise(spec: CodecSpec, codec: BlockCodec, size: number): VectorCode
       checkElements(segments, segment, values.length);
       codec.encode(values, out, mixed(seed, segment));
     },
+    encodeSegmentOwing(segment, values, owed, { out, seed }) {
+      checkElements(segments, segment, values.length);
+      encodeOwing(codec, values, owed, { out, seed: mixed(seed, segment) });
+    },
     decodeSegment(segment, bytes, out, from = 0) {
       checkElements(segments, segment, from + out.length);
       codec.decode(bytes, out);
@@ -108,6 +122,10 @@ function lowRankCodec(spec: Extract<CodecSpec, { kind: "lowRank" }>, manifest: M
   const basisAt = matrices.map(
     (matrix) => (basisElements += matrix?.basisElements ?? 0) - (matrix?.basisElements ?? 0),
   );
+  const ownBasis = (segment: number, basis: Float32Array | undefined): Float32Array => {
+    const [at, elements] = [basisAt[segment]!, matrices[segment]!.basisElements];
+    return basis?.subarray(at, at + elements) ?? new Float32Array(elements);
+  };
   return {
     ...common(spec, manifest.size, segments),
     basisElements,
@@ -115,14 +133,18 @@ function lowRankCodec(spec: Extract<CodecSpec, { kind: "lowRank" }>, manifest: M
       checkElements(segments, segment, values.length);
       const matrix = matrices[segment];
       if (matrix === undefined) int8.encode(values, out, 0);
-      else {
-        const at = basisAt[segment]!;
-        const own = basis?.subarray(at, at + matrix.basisElements);
-        matrix.encode(values, out, {
-          seed: mixed(seed, segment),
-          basis: own ?? new Float32Array(matrix.basisElements),
-        });
+      else matrix.encode(values, out, { seed: mixed(seed, segment), basis: ownBasis(segment, basis) });
+    },
+    encodeSegmentOwing(segment, values, owed, { out, seed, basis }) {
+      checkElements(segments, segment, values.length);
+      const matrix = matrices[segment];
+      if (matrix === undefined) {
+        encodeOwing(int8, values, owed, { out, seed: 0 });
+        return;
       }
+      sumWithOwed(values, owed, 0);
+      matrix.encode(owed.after, out, { seed: mixed(seed, segment), basis: ownBasis(segment, basis) });
+      matrix.takeOff(out, owed.after);
     },
     decodeSegment(segment, bytes, out, from = 0) {
       const matrix = matrices[segment];

@@ -2,27 +2,43 @@
 import { hasSimd, instantiateAlone, ModuleBuilder } from "@weft/emitter";
 import { blockElements } from "../block.ts";
 import { int4Shape, int8Shape } from "../codec/groupShape.ts";
+import { addFromSigns, addSigns } from "./sign.ts";
+import { addDequantise2, addQuantise2 } from "./int2.ts";
+import { addLargest, addOwed } from "./owed.ts";
 import { addFromBrains, addFromHalves, addToBrains, addToHalves } from "./halves.ts";
 import { addDequantise, addQuantise } from "./quantise.ts";
 
-/** Where operands lie: values, then scales, then codes or halves. */
+/** Where operands lie: values, then scales, then codes or halves, then what is owed. */
 export const valuesAt = 0;
 export const scalesAt = 4 * blockElements;
 export const codesAt = scalesAt + 2 * (blockElements / int4Shape.group);
-const memoryBytes = codesAt + 2 * blockElements;
+export const owedAt = codesAt + 2 * blockElements;
+const memoryBytes = owedAt + 4 * blockElements;
 
 type Quantise = (values: number, scales: number, codes: number, groups: number) => number;
+/** With `keep`, what is lost takes the place of the values. */
+type QuantiseOwing = (values: number, scales: number, codes: number, groups: number, keep: 0 | 1) => number;
 type Convert = (values: number, halves: number, count: number) => unknown;
 
 export interface Kernels {
   /** Room for a block's values. */
   readonly values: Float32Array;
+  /** Room for as much of what is owed. */
+  readonly owed: Float32Array;
   /** The whole memory. */
   readonly bytes: Uint8Array;
   readonly quantise8: Quantise;
   readonly quantise4: Quantise;
   readonly dequantise8: Quantise;
   readonly dequantise4: Quantise;
+  readonly quantise2: QuantiseOwing;
+  readonly dequantise2: Quantise;
+  readonly signs: QuantiseOwing;
+  readonly fromSigns: Quantise;
+  /** values[i] += owed[i], for a multiple of sixteen. */
+  readonly addOwed: (values: number, owed: number, count: number) => unknown;
+  /** The bits of the largest magnitude of a multiple of sixteen, NaN's above infinity's. */
+  readonly largest: (values: number, count: number) => number;
   readonly toHalves: Convert;
   readonly fromHalves: Convert;
   readonly toBrains: Convert;
@@ -45,6 +61,12 @@ function make(): Kernels | undefined {
   addQuantise(module, "quantise4", int4Shape);
   addDequantise(module, "dequantise8", int8Shape);
   addDequantise(module, "dequantise4", int4Shape);
+  addQuantise2(module, "quantise2");
+  addDequantise2(module, "dequantise2");
+  addSigns(module, "signs");
+  addFromSigns(module, "fromSigns");
+  addOwed(module, "addOwed");
+  addLargest(module, "largest");
   addToHalves(module);
   addFromHalves(module);
   addToBrains(module);
@@ -53,8 +75,9 @@ function make(): Kernels | undefined {
   if (instance === undefined) return undefined;
   const { memory, functions } = instance;
   return {
-    ...(functions as unknown as Omit<Kernels, "values" | "bytes">),
+    ...(functions as unknown as Omit<Kernels, "values" | "owed" | "bytes">),
     values: new Float32Array(memory, valuesAt, blockElements),
+    owed: new Float32Array(memory, owedAt, blockElements),
     bytes: new Uint8Array(memory),
   };
 }

@@ -2,17 +2,14 @@
  * SIMD kernels of the int8 and int4 codecs, for whole groups. They give the bytes and values of the plain loops in
  * `codec/integers.ts`, bit for bit.
  */
-import type { Expression, FunctionBuilder, ModuleBuilder, V128 } from "@weft/emitter";
+import type { FunctionBuilder, ModuleBuilder, V128 } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, select, v128 } from "@weft/emitter";
 import type { GroupShape } from "../codec/groupShape.ts";
+import { groupMagnitude, type I32Expression, quads, scaleBits } from "./groups.ts";
 
-/** Bytes of the four vectors that become sixteen codes. */
-const quads = [0, 16, 32, 48];
 /** 1.5 · 2^23: adding it rounds an f32 below 2^22 to an integer, half to even, which is then the difference of the bits. */
 const rounder = 12582912;
 const rounderBits = 0x4b400000;
-
-type I32Expression = Expression<"i32">;
 
 /**
  * name(values, scales, codes, groups) → the bits of the largest magnitude. From 2^127 on, infinities and NaN included, what
@@ -26,7 +23,7 @@ export function addQuantise(module: ModuleBuilder, name: string, { group, levels
       f.for({ from: 0, to: groups }, (index) => {
         const magnitude = f.local("i32", groupMagnitude(f, values, group));
         f.set(largest, select(i32.gtS(magnitude, largest), magnitude, largest));
-        const scale = f.local("i32", scaleBits(f, magnitude, levels));
+        const scale = f.local("i32", scaleBits(f, f32.div(f32.reinterpretI32(magnitude), levels)));
         f.storeI16(i32.add(scales, i32.shl(index, 1)), scale);
         const reciprocal = f32.div(1, f32.reinterpretI32(i32.shl(scale, 16)));
         const inverse = f.local("v128", f32x4.splat(select(scale, reciprocal, f32.of(0))));
@@ -39,32 +36,6 @@ export function addQuantise(module: ModuleBuilder, name: string, { group, levels
     },
     { export: name, result: "i32" },
   );
-}
-
-/** The bits of the group's largest magnitude; as integers, NaN is larger than infinity. */
-function groupMagnitude(f: FunctionBuilder, values: I32Expression, group: number): I32Expression {
-  const magnitudes = quads.map(() => f.local("v128"));
-  const mask = f.local("v128", i32x4.splat(0x7fffffff));
-  for (const sum of magnitudes) f.set(sum, i32x4.splat(0));
-  f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-    const address = f.local("i32", i32.add(values, at));
-    for (const [q, offset] of quads.entries()) {
-      f.set(magnitudes[q]!, i32x4.maxS(magnitudes[q]!, v128.and(v128.load(address, offset), mask)));
-    }
-  });
-  const four = f.local(
-    "v128",
-    magnitudes.reduce<V128>((x, y) => i32x4.maxS(x, y), i32x4.splat(0)),
-  );
-  const two = f.local("v128", i32x4.maxS(four, i32x4.shuffle(four, four, [2, 3, 0, 1])));
-  return i32x4.extractLane(i32x4.maxS(two, i32x4.shuffle(two, two, [1, 0, 3, 2])), 0);
-}
-
-/** The bf16 nearest to magnitude / levels, or 0 where its reciprocal would not be finite. */
-function scaleBits(f: FunctionBuilder, magnitude: I32Expression, levels: number): I32Expression {
-  const wanted = f.local("i32", i32.reinterpretF32(f32.div(f32.reinterpretI32(magnitude), levels)));
-  const rounded = i32.shrU(i32.add(i32.add(wanted, 0x7fff), i32.and(i32.shrU(wanted, 16), 1)), 16);
-  return select(i32.ltS(wanted, 0x00800000), i32.const(0), rounded);
 }
 
 interface Coding {

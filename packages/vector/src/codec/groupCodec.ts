@@ -1,0 +1,114 @@
+/**
+ * Codecs of groups of values that share a scale, where what is lost is kept: a run is its groups' scales in bf16, then their
+ * codes. Whole groups go through SIMD kernels where there are any; the plain loops define the bits.
+ */
+import { codesAt, type Kernels, owedAt, scalesAt, valuesAt } from "../kernels/kernels.ts";
+import { type BlockCodec, checkEncodedLength, checkRun, type Owed, sumWithOwed } from "./blockCodec.ts";
+import { readScale } from "./scale.ts";
+
+export interface GroupFormat {
+  readonly name: string;
+  /** Values that share a scale; their codes take whole bytes. */
+  readonly group: number;
+  readonly codesPerByte: 4 | 8;
+  /** Its product with the scale must be finite. */
+  readonly largestCode: number;
+  readonly kernels: readonly ["quantise2", "dequantise2"] | readonly ["signs", "fromSigns"];
+  /** Encodes a group, the last one perhaps shorter, whose codes begin at byte `at`. */
+  put(values: Float32Array, out: Uint8Array, where: { readonly group: number; readonly at: number }): void;
+  /** Decodes the codes that begin at byte `at`. */
+  read(bytes: Uint8Array, out: Float32Array, where: { readonly scale: number; readonly at: number }): void;
+}
+
+/** From 2^126 on a scale may not have finite products; the plain loops see to such values, and to what is not finite. */
+const largestSimdBits = 0x7e7fffff;
+
+export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined): BlockCodec {
+  const { name, group, codesPerByte, largestCode } = format;
+  const [quantise, dequantise] = format.kernels;
+  const groupsOf = (elements: number): number => Math.ceil(elements / group);
+  const codesFrom = (elements: number, index: number): number =>
+    2 * groupsOf(elements) + (index * group) / codesPerByte;
+
+  /** Encodes the whole groups with the kernels. Returns how many values are done. */
+  const quantiseWhole = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
+    const kernels = simd();
+    const whole = Math.floor(values.length / group);
+    const elements = whole * group;
+    if (kernels === undefined || whole === 0) return 0;
+    kernels.values.set(values.subarray(0, elements));
+    if (owed?.before !== undefined) {
+      kernels.owed.set(owed.before.subarray(0, elements));
+      kernels.addOwed(valuesAt, owedAt, elements);
+    }
+    if (kernels[quantise](valuesAt, scalesAt, codesAt, whole, owed === undefined ? 0 : 1) > largestSimdBits) return 0;
+    out.set(kernels.bytes.subarray(scalesAt, scalesAt + 2 * whole));
+    out.set(kernels.bytes.subarray(codesAt, codesAt + elements / codesPerByte), codesFrom(values.length, 0));
+    owed?.after.set(kernels.values.subarray(0, elements));
+    return elements;
+  };
+
+  const putFrom = (first: number, values: Float32Array, out: Uint8Array): void => {
+    for (let start = first; start < values.length; start += group) {
+      const index = start / group;
+      const at = codesFrom(values.length, index);
+      format.put(values.subarray(start, start + group), out, { group: index, at });
+    }
+  };
+
+  const read = (index: number, elements: number, { bytes, out }: { bytes: Uint8Array; out: Float32Array }): void => {
+    const scale = readScale(name, bytes, { group: index, largest: largestCode });
+    format.read(bytes, out, { scale, at: codesFrom(elements, index) });
+  };
+
+  const codec: BlockCodec = {
+    name,
+    encodedBytes: (elements) => 2 * groupsOf(elements) + Math.ceil(elements / codesPerByte),
+
+    encode(values, out) {
+      checkEncodedLength(codec, out, values.length);
+      checkRun(name, values.length);
+      putFrom(quantiseWhole(values, out), values, out);
+    },
+
+    encodeOwing(values, owed, out) {
+      checkEncodedLength(codec, out, values.length);
+      checkRun(name, values.length);
+      const done = quantiseWhole(values, out, owed);
+      sumWithOwed(values, owed, done);
+      putFrom(done, owed.after, out);
+      for (let start = done; start < values.length; start += group) {
+        const lost = owed.after.subarray(start, start + group);
+        const decoded = new Float32Array(lost.length);
+        read(start / group, values.length, { bytes: out, out: decoded });
+        for (let i = 0; i < lost.length; i++) lost[i]! -= decoded[i]!;
+      }
+    },
+
+    decode(bytes, out) {
+      checkEncodedLength(codec, bytes, out.length);
+      checkRun(name, out.length);
+      for (let index = 0; index < groupsOf(out.length); index++) {
+        readScale(name, bytes, { group: index, largest: largestCode });
+      }
+      for (let start = dequantiseWhole(bytes, out); start < out.length; start += group) {
+        read(start / group, out.length, { bytes, out: out.subarray(start, start + group) });
+      }
+    },
+  };
+  return codec;
+
+  /** Decodes the whole groups, whose scales are in order, with the kernels. Returns how many values are done. */
+  function dequantiseWhole(bytes: Uint8Array, out: Float32Array): number {
+    const kernels = simd();
+    const whole = Math.floor(out.length / group);
+    const elements = whole * group;
+    if (kernels === undefined || whole === 0) return 0;
+    const from = codesFrom(out.length, 0);
+    kernels.bytes.set(bytes.subarray(0, 2 * whole), scalesAt);
+    kernels.bytes.set(bytes.subarray(from, from + elements / codesPerByte), codesAt);
+    kernels[dequantise](valuesAt, scalesAt, codesAt, whole);
+    out.set(kernels.values.subarray(0, elements));
+    return elements;
+  }
+}

@@ -1,0 +1,35 @@
+/** Sums in f32 in the order that SIMD takes: sixteen side by side, then a tree. The bits are the same by either way. */
+
+export const lanes = 16;
+
+/** A power of two times which the largest of the magnitudes is below 2, so that neither their sum nor their squares overflow. */
+export function powerBelow(largest: number): number {
+  value[0] = largest;
+  const exponent = word[0]! & 0x7f800000;
+  word[0] = Math.max(0x00800000, 0x7f000000 - exponent);
+  return value[0];
+}
+
+/** Of sixteen sums. */
+export function sumOfLanes(sums: Float32Array): number {
+  const four = new Float32Array(4);
+  for (let i = 0; i < 4; i++) {
+    four[i] = Math.fround(sums[i]! + sums[4 + i]!) + Math.fround(sums[8 + i]! + sums[12 + i]!);
+  }
+  return Math.fround(Math.fround(four[0]! + four[2]!) + Math.fround(four[1]! + four[3]!));
+}
+
+/** NaN if there is one. */
+export function largestMagnitude(values: Float32Array): number {
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i]!);
+    // NaN fails the comparison.
+    if (!(magnitude <= largest)) largest = magnitude;
+    if (largest !== largest) break;
+  }
+  return largest;
+}
+
+const value = new Float32Array(1);
+const word = new Uint32Array(value.buffer);

@@ -1,0 +1,63 @@
+/** What the SIMD kernels of codecs with scales share: statistics of a group of values, and its scale. */
+import type { Expression, FunctionBuilder, Local, V128 } from "@weft/emitter";
+import { f32, f32x4, i32, i32x4, select, v128 } from "@weft/emitter";
+
+export type I32Expression = Expression<"i32">;
+
+/** Byte offsets of the four vectors of a turn. */
+export const quads = [0, 16, 32, 48];
+
+/** The bits of the group's largest magnitude; as integers, NaN is larger than infinity. */
+export function groupMagnitude(
+  f: FunctionBuilder,
+  values: I32Expression,
+  group: I32Expression | number,
+): I32Expression {
+  const magnitudes = quads.map(() => f.local("v128"));
+  const mask = f.local("v128", i32x4.splat(0x7fffffff));
+  for (const sum of magnitudes) f.set(sum, i32x4.splat(0));
+  f.for({ from: 0, to: i32.shl(group, 2), step: 64 }, (at) => {
+    const address = f.local("i32", i32.add(values, at));
+    for (const [q, offset] of quads.entries()) {
+      f.set(magnitudes[q]!, i32x4.maxS(magnitudes[q]!, v128.and(v128.load(address, offset), mask)));
+    }
+  });
+  const four = f.local(
+    "v128",
+    magnitudes.reduce<V128>((x, y) => i32x4.maxS(x, y), i32x4.splat(0)),
+  );
+  const two = f.local("v128", i32x4.maxS(four, i32x4.shuffle(four, four, [2, 3, 0, 1])));
+  return i32x4.extractLane(i32x4.maxS(two, i32x4.shuffle(two, two, [1, 0, 3, 2])), 0);
+}
+
+/** The bf16 nearest to the f32, or 0 where its reciprocal would not be finite. */
+export function scaleBits(f: FunctionBuilder, scale: Expression<"f32">): I32Expression {
+  const wanted = f.local("i32", i32.reinterpretF32(scale));
+  const rounded = i32.shrU(i32.add(i32.add(wanted, 0x7fff), i32.and(i32.shrU(wanted, 16), 1)), 16);
+  return select(i32.ltS(wanted, 0x00800000), i32.const(0), rounded);
+}
+
+/** The power of two that brings the largest magnitude below 2, as `powerBelow` in `codec/laneSums.ts`; for less than 2^126. */
+export const powerBelow = (magnitude: I32Expression): Expression<"f32"> =>
+  f32.reinterpretI32(i32.sub(0x7f000000, i32.and(magnitude, 0x7f800000)));
+
+/** Sixteen sums side by side added up, in the order of `sumOfLanes`. */
+export function sumOfLanes(f: FunctionBuilder, sums: readonly Local<"v128">[]): Expression<"f32"> {
+  const [a, b, c, d] = sums;
+  const four = f.local("v128", f32x4.add(f32x4.add(a!, b!), f32x4.add(c!, d!)));
+  const two = f.local("v128", f32x4.add(four, i32x4.shuffle(four, four, [2, 3, 0, 1])));
+  return f32.add(f32x4.extractLane(two, 0), f32x4.extractLane(two, 1));
+}
+
+/** Four locals of zeros, set so here: they may be left over from the last turn of a loop. */
+export function zeros(f: FunctionBuilder): Local<"v128">[] {
+  return quads.map(() => {
+    const sum = f.local("v128");
+    f.set(sum, i32x4.splat(0));
+    return sum;
+  });
+}
+
+/** The four vectors of sixteen values, in locals. */
+export const sixteen = (f: FunctionBuilder, address: I32Expression): Local<"v128">[] =>
+  quads.map((offset) => f.local("v128", v128.load(address, offset)));

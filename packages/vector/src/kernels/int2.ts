@@ -1,0 +1,157 @@
+/** SIMD kernels of the int2 codec, for whole groups: the bytes and values of the plain loops in `codec/int2.ts`, bit for bit. */
+import type { Expression, FunctionBuilder, Local, ModuleBuilder, V128 } from "@weft/emitter";
+import { f32, f32x4, i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
+import { int2Group as group, slightlyMore } from "../codec/groupShape.ts";
+import {
+  groupMagnitude,
+  type I32Expression,
+  powerBelow,
+  quads,
+  scaleBits,
+  sixteen,
+  sumOfLanes,
+  zeros,
+} from "./groups.ts";
+
+const quarter = group / 4;
+
+/**
+ * name(values, scales, codes, groups, keep) → the bits of the largest magnitude; from 2^126 on, what was written is of no use.
+ * With `keep`, what is lost takes the place of the values.
+ */
+export function addQuantise2(module: ModuleBuilder, name: string): void {
+  module.function(
+    ["i32", "i32", "i32", "i32", "i32"],
+    (f, [values, scales, codes, groups, keep]) => {
+      const largest = f.local("v128");
+      const magnitudes = f.local("v128", i32x4.splat(0x7fffffff));
+      f.for({ from: 0, to: groups }, (index) => {
+        const magnitude = f.local("i32", groupMagnitude(f, values, group));
+        f.set(largest, i32x4.maxS(largest, i32x4.splat(magnitude)));
+        const down = f.local("f32", powerBelow(magnitude));
+        const up = f.local("f32", f32.div(1, down));
+        const downs = f.local("v128", f32x4.splat(down));
+        const { all, squares } = moments(f, { values, downs, magnitudes });
+        const root = f32.sqrt(f32.mul(squares, 1 / group));
+        const threshold = f.local("v128", f32x4.splat(f32.mul(f32.mul(root, slightlyMore), up)));
+        const outer = encode(f, { values, codes, downs, magnitudes, threshold });
+        const products = f32.add(outer.sum, f32.mul(all, 0.5));
+        const weights = f32.convertI32S(i32.add(group / 4, i32.shl(outer.count, 1)));
+        const scale = f.local("i32", scaleBits(f, f32.mul(f32.div(products, weights), up)));
+        f.storeI16(i32.add(scales, i32.shl(index, 1)), scale);
+        f.if(keep, () => {
+          const inner = f.local("v128", f32x4.splat(f32.mul(f32.reinterpretI32(i32.shl(scale, 16)), 0.5)));
+          const beyond = f.local("v128", f32x4.mul(inner, f32x4.splat(3)));
+          f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
+            const address = f.local("i32", i32.add(values, at));
+            for (const [q, x] of sixteen(f, address).entries()) {
+              const isOuter = f32x4.gt(v128.and(x, magnitudes), threshold);
+              const level = v128.bitselect(beyond, inner, isOuter);
+              const lost = f32x4.sub(x, v128.or(level, v128.and(f32x4.lt(x, f32x4.splat(0)), signs)));
+              f.storeV128(address, lost, quads[q]);
+            }
+          });
+        });
+        f.increment(values, 4 * group);
+        f.increment(codes, quarter);
+      });
+      f.return(i32x4.extractLane(largest, 0));
+    },
+    { export: name, result: "i32" },
+  );
+}
+
+const signs = i32x4.splat(0x80000000 | 0);
+
+interface Group {
+  readonly values: I32Expression;
+  /** By what magnitudes are multiplied before they are summed, in every lane. */
+  readonly downs: V128;
+  /** All bits but the sign. */
+  readonly magnitudes: V128;
+}
+
+/** Sums of the magnitudes and of their squares. */
+function moments(f: FunctionBuilder, { values, downs, magnitudes }: Group) {
+  const [sums, squares] = [zeros(f), zeros(f)];
+  f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
+    const address = f.local("i32", i32.add(values, at));
+    for (const [q, x] of sixteen(f, address).entries()) {
+      const y = f.local("v128", f32x4.mul(v128.and(x, magnitudes), downs));
+      f.set(sums[q]!, f32x4.add(sums[q]!, y));
+      f.set(squares[q]!, f32x4.add(squares[q]!, f32x4.mul(y, y)));
+    }
+  });
+  return { all: f.local("f32", sumOfLanes(f, sums)), squares: f.local("f32", sumOfLanes(f, squares)) };
+}
+
+/** Writes the codes; gives the number of values beyond the threshold and the sum of their magnitudes. */
+function encode(
+  f: FunctionBuilder,
+  { values, codes, downs, magnitudes, threshold }: Group & { codes: I32Expression; threshold: V128 },
+): { count: Expression<"i32">; sum: Expression<"f32"> } {
+  const sums = zeros(f);
+  const count = f.local("v128");
+  f.set(count, i32x4.splat(0));
+  f.for({ from: 0, to: quarter, step: 16 }, (at) => {
+    const quarters = [0, 1, 2, 3].map((part) => {
+      const address = f.local("i32", i32.add(values, i32.add(i32.shl(at, 2), 4 * part * quarter)));
+      const four = sixteen(f, address).map((x, q) => {
+        const magnitude = f.local("v128", v128.and(x, magnitudes));
+        const outer = f.local("v128", f32x4.gt(magnitude, threshold));
+        f.set(sums[q]!, f32x4.add(sums[q]!, v128.and(f32x4.mul(magnitude, downs), outer)));
+        f.set(count, i32x4.sub(count, outer));
+        const isNegative = f32x4.lt(x, f32x4.splat(0));
+        return v128.xor(i32x4.sub(i32x4.splat(2), outer), v128.and(isNegative, i32x4.splat(3)));
+      });
+      return f.local("v128", narrow(four));
+    });
+    const shifted = quarters.map((code, part) => (part === 0 ? code : i16x8.shl(code, 2 * part)));
+    f.storeV128(
+      i32.add(codes, at),
+      shifted.reduce<V128>((x, y) => v128.or(x, y), i32x4.splat(0)),
+    );
+  });
+  const two = f.local("v128", i32x4.add(count, i32x4.shuffle(count, count, [2, 3, 0, 1])));
+  const sum = f.local("f32", sumOfLanes(f, sums));
+  return { count: i32.add(i32x4.extractLane(two, 0), i32x4.extractLane(two, 1)), sum };
+}
+
+const narrow = ([a, b, c, d]: readonly V128[]): V128 =>
+  i8x16.narrowI16x8S(i16x8.narrowI32x4S(a!, b!), i16x8.narrowI32x4S(c!, d!));
+
+/** name(values, scales, codes, groups): decodes whole groups, whose scales are in order. */
+export function addDequantise2(module: ModuleBuilder, name: string): void {
+  module.function(
+    ["i32", "i32", "i32", "i32"],
+    (f, [values, scales, codes, groups]) => {
+      const three = f.local("v128", i8x16.splat(3));
+      f.for({ from: 0, to: groups }, (index) => {
+        const bits = i32.shl(i32.load16U(i32.add(scales, i32.shl(index, 1))), 16);
+        const scale = f.local("v128", f32x4.splat(f32.reinterpretI32(bits)));
+        f.for({ from: 0, to: quarter, step: 16 }, (at) => {
+          const bytes = f.local("v128", v128.load(i32.add(codes, at)));
+          for (let part = 0; part < 4; part++) {
+            const own = f.local("v128", v128.and(part === 0 ? bytes : i16x8.shrU(bytes, 2 * part), three));
+            const to = f.local("i32", i32.add(values, i32.add(i32.shl(at, 2), 4 * part * quarter)));
+            storeLevels(f, to, { codes: own, scale });
+          }
+        });
+        f.increment(values, 4 * group);
+        f.increment(codes, quarter);
+      });
+    },
+    { export: name },
+  );
+}
+
+function storeLevels(f: FunctionBuilder, to: Local<"i32">, { codes, scale }: { codes: V128; scale: V128 }): void {
+  for (const [half, widened] of [i16x8.extendLowI8x16U(codes), i16x8.extendHighI8x16S(codes)].entries()) {
+    const eight = f.local("v128", widened);
+    for (const [part, four] of [i32x4.extendLowI16x8U(eight), i32x4.extendHighI16x8U(eight)].entries()) {
+      const level = f32x4.sub(f32x4.convertI32x4S(four), f32x4.splat(1.5));
+      // Zeros have no sign here.
+      f.storeV128(to, f32x4.add(f32x4.mul(level, scale), f32x4.splat(0)), 32 * half + 16 * part);
+    }
+  }
+}
