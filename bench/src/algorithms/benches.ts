@@ -10,7 +10,7 @@ const contests: Readonly<Record<string, (rounds: number | undefined) => AsyncIte
   "fednova-skew": fedNovaOnSkew,
   "fedavg-iid": () => fedAvg({ shards: false }),
   fedbuff: fedBuff,
-  diloco: (rounds) => diloco({ steps: rounds ?? 1000 }),
+  diloco: (rounds) => diloco({ steps: rounds ?? 1500 }),
   "fedavg-shards": () => fedAvg({ shards: true }),
 };
 

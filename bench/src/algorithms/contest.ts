@@ -1,9 +1,9 @@
 /** Jobs that differ in a few knobs, trained with simulated workers on the same data: rounds, virtual time and bytes until a goal. */
+import { availableParallelism } from "node:os";
 import type { Dataset } from "@weft/data";
-import { simulate, usualMachines, type MachineModel, type SimulatedRound } from "@weft/simulator";
+import { simulate, startTrainerThreads, usualMachines, type MachineModel, type SimulatedRound } from "@weft/simulator";
 import { setBackend } from "@weft/tensor";
 import { createWasmBackend } from "@weft/wasm";
-import { checkJob, createTrainer } from "@weft/worker";
 import { buildJob, defineJob, type JobDefinition } from "weft";
 
 export interface Contestant {
@@ -27,27 +27,31 @@ export async function contest({ name, definition, workers, partition, machines }
   useWasm();
   const { train, test } = await definition.data.load();
   const encoded = buildJob(defineJob(definition), { train });
-  const trainer = createTrainer(checkJob(encoded));
-  const { rounds } = await simulate({
-    job: encoded,
-    trainer,
-    train,
-    evaluate: (weights) => trainer.evaluate(weights.subarray(0, trainer.job.manifest.size), test),
-    partition: (slots) => partition(train, slots),
-    workers,
-    seed: 0,
-    machines: { ...usualMachines, ...machines },
-    onRound: (round) => {
-      report(name, round);
-    },
-  });
-  process.stderr.write("\n");
-  return rounds.flatMap(({ round, timeMs, bytesUp, bytesDown, evaluated }) =>
-    evaluated === undefined
-      ? []
-      : [{ round, minutes: timeMs / 60_000, megabytes: (bytesUp + bytesDown) / 1e6, metrics: evaluated }],
-  );
+  const threads = startTrainerThreads(availableParallelism());
+  try {
+    const { rounds } = await simulate({
+      job: encoded,
+      train,
+      compute: await threads.begin(encoded, { train, test }),
+      partition: (slots) => partition(train, slots),
+      workers,
+      seed: 0,
+      machines: { ...usualMachines, ...machines },
+      onRound: (round) => {
+        report(name, round);
+      },
+    });
+    process.stderr.write("\n");
+    return rounds.flatMap(pointOf);
+  } finally {
+    await threads.close();
+  }
 }
+
+const pointOf = ({ round, timeMs, bytesUp, bytesDown, evaluated }: SimulatedRound): Point[] =>
+  evaluated === undefined
+    ? []
+    : [{ round, minutes: timeMs / 60_000, megabytes: (bytesUp + bytesDown) / 1e6, metrics: evaluated }];
 
 /** The first version whose accuracy is at least so high; undefined where none is. */
 export const reaching = (points: readonly Point[], accuracy: number): Point | undefined =>
