@@ -3,7 +3,8 @@
  * codes. Whole groups go through SIMD kernels where there are any; the plain loops define the bits.
  */
 import { codesAt, type Kernels, owedAt, scalesAt, valuesAt } from "../kernels/kernels.ts";
-import { type BlockCodec, checkEncodedLength, checkRun, type Owed, sumWithOwed } from "./blockCodec.ts";
+import { type BlockCodec, checkEncodedLength, checkRun, notFinite, type Owed, sumWithOwed } from "./blockCodec.ts";
+import { floatOf, lanes, largestMagnitude, powerBelow } from "./laneSums.ts";
 import { readScale } from "./scale.ts";
 
 export interface GroupFormat {
@@ -15,13 +16,20 @@ export interface GroupFormat {
   readonly largestCode: number;
   readonly kernels: readonly ["quantise2", "dequantise2"] | readonly ["signs", "fromSigns"];
   /** Encodes a group, the last one perhaps shorter, whose codes begin at byte `at`. */
-  put(values: Float32Array, out: Uint8Array, where: { readonly group: number; readonly at: number }): void;
+  put(values: Float32Array, out: Uint8Array, where: GroupPlace): void;
   /** Decodes the codes that begin at byte `at`. */
   read(bytes: Uint8Array, out: Float32Array, where: { readonly scale: number; readonly at: number }): void;
 }
 
-/** From 2^126 on a scale may not have finite products; the plain loops see to such values, and to what is not finite. */
-const largestSimdBits = 0x7e7fffff;
+export interface GroupPlace {
+  readonly group: number;
+  readonly at: number;
+  /** A power of two that brings all magnitudes of the run below 2. */
+  readonly down: number;
+}
+
+/** From 2^126 on a scale may not have finite products; the plain loops see to such values. */
+const leastTooLarge = 2 ** 126;
 
 export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined): BlockCodec {
   const { name, group, codesPerByte, largestCode } = format;
@@ -30,30 +38,28 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
   const codesFrom = (elements: number, index: number): number =>
     2 * groupsOf(elements) + (index * group) / codesPerByte;
 
-  /** Encodes the whole groups with the kernels. Returns how many values are done. */
-  const quantiseWhole = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
+  /** Encodes a run, with what was owed before if that is kept. Returns how many values the kernels have done. */
+  const encode = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
+    checkRun(name, values.length);
     const kernels = simd();
-    const whole = Math.floor(values.length / group);
-    const elements = whole * group;
-    if (kernels === undefined || whole === 0) return 0;
-    kernels.values.set(values.subarray(0, elements));
-    if (owed?.before !== undefined) {
-      kernels.owed.set(owed.before.subarray(0, elements));
-      kernels.addOwed(valuesAt, owedAt, elements);
+    const largest = kernels === undefined ? largestOf(values, owed) : load(kernels, values, owed);
+    if (!(largest < Infinity)) throw notFinite(name);
+    const down = powerBelow(largest);
+    const whole = kernels === undefined || largest >= leastTooLarge ? 0 : Math.floor(values.length / group);
+    const done = whole * group;
+    if (kernels !== undefined && whole > 0) {
+      kernels[quantise](valuesAt, scalesAt, codesAt, whole, down, owed === undefined ? 0 : 1);
+      out.set(kernels.bytes.subarray(scalesAt, scalesAt + 2 * whole));
+      out.set(kernels.bytes.subarray(codesAt, codesAt + done / codesPerByte), codesFrom(values.length, 0));
+      owed?.after.set(kernels.values.subarray(0, done));
     }
-    if (kernels[quantise](valuesAt, scalesAt, codesAt, whole, owed === undefined ? 0 : 1) > largestSimdBits) return 0;
-    out.set(kernels.bytes.subarray(scalesAt, scalesAt + 2 * whole));
-    out.set(kernels.bytes.subarray(codesAt, codesAt + elements / codesPerByte), codesFrom(values.length, 0));
-    owed?.after.set(kernels.values.subarray(0, elements));
-    return elements;
-  };
-
-  const putFrom = (first: number, values: Float32Array, out: Uint8Array): void => {
-    for (let start = first; start < values.length; start += group) {
-      const index = start / group;
-      const at = codesFrom(values.length, index);
-      format.put(values.subarray(start, start + group), out, { group: index, at });
+    if (owed !== undefined) sumWithOwed(values, owed, done);
+    const given = owed?.after ?? values;
+    for (let start = done; start < given.length; start += group) {
+      const at = codesFrom(given.length, start / group);
+      format.put(given.subarray(start, start + group), out, { group: start / group, at, down });
     }
+    return done;
   };
 
   const read = (index: number, elements: number, { bytes, out }: { bytes: Uint8Array; out: Float32Array }): void => {
@@ -67,17 +73,12 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
 
     encode(values, out) {
       checkEncodedLength(codec, out, values.length);
-      checkRun(name, values.length);
-      putFrom(quantiseWhole(values, out), values, out);
+      encode(values, out);
     },
 
     encodeOwing(values, owed, out) {
       checkEncodedLength(codec, out, values.length);
-      checkRun(name, values.length);
-      const done = quantiseWhole(values, out, owed);
-      sumWithOwed(values, owed, done);
-      putFrom(done, owed.after, out);
-      for (let start = done; start < values.length; start += group) {
+      for (let start = encode(values, out, owed); start < values.length; start += group) {
         const lost = owed.after.subarray(start, start + group);
         const decoded = new Float32Array(lost.length);
         read(start / group, values.length, { bytes: out, out: decoded });
@@ -111,4 +112,21 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
     out.set(kernels.values.subarray(0, elements));
     return elements;
   }
+}
+
+/** Brings a run, with what was owed, to the kernels. Returns the largest magnitude. */
+function load(kernels: Kernels, values: Float32Array, owed: Owed | undefined): number {
+  const count = Math.ceil(values.length / lanes) * lanes;
+  kernels.values.set(values);
+  kernels.values.fill(0, values.length, count);
+  if (owed?.before === undefined) return floatOf(kernels.largest(valuesAt, count));
+  kernels.owed.set(owed.before);
+  kernels.owed.fill(0, values.length, count);
+  return floatOf(kernels.addOwed(valuesAt, owedAt, count));
+}
+
+function largestOf(values: Float32Array, owed: Owed | undefined): number {
+  if (owed === undefined) return largestMagnitude(values);
+  sumWithOwed(values, owed, 0);
+  return largestMagnitude(owed.after);
 }

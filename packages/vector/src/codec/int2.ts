@@ -3,10 +3,10 @@
  * the codes are chosen, so decoding never gives something farther from the values than zeros: what error feedback needs.
  */
 import { type Kernels, kernels } from "../kernels/kernels.ts";
-import { type BlockCodec, notFinite } from "./blockCodec.ts";
-import { groupCodec } from "./groupCodec.ts";
+import type { BlockCodec } from "./blockCodec.ts";
+import { groupCodec, type GroupPlace } from "./groupCodec.ts";
 import { int2Group, slightlyMore } from "./groupShape.ts";
-import { lanes, largestMagnitude, powerBelow, sumOfLanes } from "./laneSums.ts";
+import { lanes, sumOfLanes } from "./laneSums.ts";
 import { putScale } from "./scale.ts";
 
 export const int2 = int2With(kernels);
@@ -24,10 +24,7 @@ export function int2With(simd: () => Kernels | undefined): BlockCodec {
   );
 }
 
-function encodeGroup(values: Float32Array, out: Uint8Array, { group, at }: { group: number; at: number }): void {
-  const largest = largestMagnitude(values);
-  if (!(largest < Infinity)) throw notFinite("int2");
-  const down = powerBelow(largest);
+function encodeGroup(values: Float32Array, out: Uint8Array, { group, at, down }: GroupPlace): void {
   const up = Math.fround(1 / down);
   const { threshold, all } = thresholdOf(values, { down, up });
   // Byte j holds values j, j + quarter, j + 2 quarters and j + 3 quarters of the group.

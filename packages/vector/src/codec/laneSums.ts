@@ -10,6 +10,12 @@ export function powerBelow(largest: number): number {
   return value[0];
 }
 
+/** The f32 of these bits. */
+export function floatOf(bits: number): number {
+  word[0] = bits;
+  return value[0]!;
+}
+
 /** Of sixteen sums. */
 export function sumOfLanes(sums: Float32Array): number {
   const four = new Float32Array(4);

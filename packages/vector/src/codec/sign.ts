@@ -1,9 +1,9 @@
 /** The sign codec (scaled signSGD, Karimireddy et al. 2019): the signs of a group and its mean magnitude. */
 import { type Kernels, kernels } from "../kernels/kernels.ts";
-import { type BlockCodec, notFinite } from "./blockCodec.ts";
-import { groupCodec } from "./groupCodec.ts";
+import type { BlockCodec } from "./blockCodec.ts";
+import { groupCodec, type GroupPlace } from "./groupCodec.ts";
 import { signGroup } from "./groupShape.ts";
-import { lanes, largestMagnitude, powerBelow, sumOfLanes } from "./laneSums.ts";
+import { lanes, sumOfLanes } from "./laneSums.ts";
 import { putScale } from "./scale.ts";
 
 export const sign = signWith(kernels);
@@ -21,10 +21,7 @@ export function signWith(simd: () => Kernels | undefined): BlockCodec {
   );
 }
 
-function encodeGroup(values: Float32Array, out: Uint8Array, { group, at }: { group: number; at: number }): void {
-  const largest = largestMagnitude(values);
-  if (!(largest < Infinity)) throw notFinite("sign");
-  const down = powerBelow(largest);
+function encodeGroup(values: Float32Array, out: Uint8Array, { group, at, down }: GroupPlace): void {
   const sums = new Float32Array(lanes);
   out.fill(0, at, at + Math.ceil(values.length / 8));
   for (let i = 0; i < values.length; i++) {

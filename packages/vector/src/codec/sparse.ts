@@ -3,6 +3,7 @@
  * ascending order; randomK draws one place from each of as many equal stretches by a seed that travels with the block.
  */
 import { blockElements } from "../block.ts";
+import { allFinite } from "../check.ts";
 import { ValueError } from "../errors.ts";
 import { type BlockCodec, checkEncodedLength, notFinite } from "./blockCodec.ts";
 import { int8 } from "./integers.ts";
@@ -80,7 +81,7 @@ export function randomK(fraction: number): BlockCodec {
 
 function checkMagnitudes(name: string, values: Float32Array): void {
   if (values.length > blockElements) throw new ValueError(`codec ${name}: at most ${blockElements} values at once`);
-  for (let i = 0; i < values.length; i++) if (values[i]! - values[i]! !== 0) throw notFinite(name);
+  if (!allFinite(values)) throw notFinite(name);
 }
 
 function checkPlaces(places: Uint16Array, elements: number): void {

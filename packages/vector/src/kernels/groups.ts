@@ -7,24 +7,14 @@ export type I32Expression = Expression<"i32">;
 /** Byte offsets of the four vectors of a turn. */
 export const quads = [0, 16, 32, 48];
 
-/** The bits of the group's largest magnitude; as integers, NaN is larger than infinity. */
-export function groupMagnitude(
-  f: FunctionBuilder,
-  values: I32Expression,
-  group: I32Expression | number,
-): I32Expression {
-  const magnitudes = quads.map(() => f.local("v128"));
-  const mask = f.local("v128", i32x4.splat(0x7fffffff));
-  for (const sum of magnitudes) f.set(sum, i32x4.splat(0));
-  f.for({ from: 0, to: i32.shl(group, 2), step: 64 }, (at) => {
-    const address = f.local("i32", i32.add(values, at));
-    for (const [q, offset] of quads.entries()) {
-      f.set(magnitudes[q]!, i32x4.maxS(magnitudes[q]!, v128.and(v128.load(address, offset), mask)));
-    }
-  });
+/** All bits but the sign. */
+export const magnitudeMask = i32x4.splat(0x7fffffff);
+
+/** The largest of all lanes, as signed integers; none is below 0. */
+export function largestLane(f: FunctionBuilder, vectors: readonly V128[]): I32Expression {
   const four = f.local(
     "v128",
-    magnitudes.reduce<V128>((x, y) => i32x4.maxS(x, y), i32x4.splat(0)),
+    vectors.reduce<V128>((x, y) => i32x4.maxS(x, y), i32x4.splat(0)),
   );
   const two = f.local("v128", i32x4.maxS(four, i32x4.shuffle(four, four, [2, 3, 0, 1])));
   return i32x4.extractLane(i32x4.maxS(two, i32x4.shuffle(two, two, [1, 0, 3, 2])), 0);
@@ -37,11 +27,11 @@ export function scaleBits(f: FunctionBuilder, scale: Expression<"f32">): I32Expr
   return select(i32.ltS(wanted, 0x00800000), i32.const(0), rounded);
 }
 
-/** The power of two that brings the largest magnitude below 2, as `powerBelow` in `codec/laneSums.ts`; for less than 2^126. */
-export const powerBelow = (magnitude: I32Expression): Expression<"f32"> =>
-  f32.reinterpretI32(i32.sub(0x7f000000, i32.and(magnitude, 0x7f800000)));
+/** The f32 of a scale in memory. */
+export const scaleAt = (address: I32Expression): Expression<"f32"> =>
+  f32.reinterpretI32(i32.shl(i32.load16U(address), 16));
 
-/** Sixteen sums side by side added up, in the order of `sumOfLanes`. */
+/** Sixteen sums side by side added up, in the order of `sumOfLanes` in `codec/laneSums.ts`. */
 export function sumOfLanes(f: FunctionBuilder, sums: readonly Local<"v128">[]): Expression<"f32"> {
   const [a, b, c, d] = sums;
   const four = f.local("v128", f32x4.add(f32x4.add(a!, b!), f32x4.add(c!, d!)));

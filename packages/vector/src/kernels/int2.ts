@@ -2,82 +2,73 @@
 import type { Expression, FunctionBuilder, Local, ModuleBuilder, V128 } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
 import { int2Group as group, slightlyMore } from "../codec/groupShape.ts";
-import {
-  groupMagnitude,
-  type I32Expression,
-  powerBelow,
-  quads,
-  scaleBits,
-  sixteen,
-  sumOfLanes,
-  zeros,
-} from "./groups.ts";
+import { type I32Expression, magnitudeMask, quads, scaleAt, scaleBits, sixteen, sumOfLanes, zeros } from "./groups.ts";
 
 const quarter = group / 4;
 
+/** Of each group: the threshold between its inner and outer levels, and the sum of its magnitudes. */
+export const statisticsBytes = 8;
+
 /**
- * name(values, scales, codes, groups, keep) → the bits of the largest magnitude; from 2^126 on, what was written is of no use.
- * With `keep`, what is lost takes the place of the values.
+ * name(values, scales, codes, groups, down, keep): magnitudes below 2^126; with `keep`, what is lost takes the place of the values.
+ * One step for all groups, then the next: within a step they do not wait for one another.
  */
-export function addQuantise2(module: ModuleBuilder, name: string): void {
+export function addQuantise2(module: ModuleBuilder, name: string, statistics: number): void {
   module.function(
-    ["i32", "i32", "i32", "i32", "i32"],
-    (f, [values, scales, codes, groups, keep]) => {
-      const largest = f.local("v128");
-      const magnitudes = f.local("v128", i32x4.splat(0x7fffffff));
-      f.for({ from: 0, to: groups }, (index) => {
-        const magnitude = f.local("i32", groupMagnitude(f, values, group));
-        f.set(largest, i32x4.maxS(largest, i32x4.splat(magnitude)));
-        const down = f.local("f32", powerBelow(magnitude));
-        const up = f.local("f32", f32.div(1, down));
-        const downs = f.local("v128", f32x4.splat(down));
-        const { all, squares } = moments(f, { values, downs, magnitudes });
+    ["i32", "i32", "i32", "i32", "f32", "i32"],
+    (f, [values, scales, codes, groups, down, keep]) => {
+      const downs = f.local("v128", f32x4.splat(down));
+      const up = f.local("f32", f32.div(1, down));
+      const each = (step: (of: { index: I32Expression; from: I32Expression; own: I32Expression }) => void): void => {
+        f.for({ from: 0, to: groups }, (index) => {
+          const from = f.local("i32", i32.add(values, i32.mul(index, 4 * group)));
+          step({ index, from, own: f.local("i32", i32.add(statistics, i32.mul(index, statisticsBytes))) });
+        });
+      };
+      each(({ from, own }) => {
+        const { all, squares } = moments(f, from, downs);
         const root = f32.sqrt(f32.mul(squares, 1 / group));
-        const threshold = f.local("v128", f32x4.splat(f32.mul(f32.mul(root, slightlyMore), up)));
-        const outer = encode(f, { values, codes, downs, magnitudes, threshold });
-        const products = f32.add(outer.sum, f32.mul(all, 0.5));
+        f.storeF32(own, f32.mul(f32.mul(root, slightlyMore), up));
+        f.storeF32(own, all, 4);
+      });
+      each(({ index, from, own }) => {
+        const to = f.local("i32", i32.add(codes, i32.mul(index, quarter)));
+        const threshold = f.local("v128", v128.load32Splat(own));
+        const outer = encode(f, { values: from, codes: to, downs, threshold });
+        const products = f32.add(outer.sum, f32.mul(f32.load(own, 4), 0.5));
         const weights = f32.convertI32S(i32.add(group / 4, i32.shl(outer.count, 1)));
-        const scale = f.local("i32", scaleBits(f, f32.mul(f32.div(products, weights), up)));
+        const scale = scaleBits(f, f32.mul(f32.div(products, weights), up));
         f.storeI16(i32.add(scales, i32.shl(index, 1)), scale);
-        f.if(keep, () => {
-          const inner = f.local("v128", f32x4.splat(f32.mul(f32.reinterpretI32(i32.shl(scale, 16)), 0.5)));
+      });
+      f.if(keep, () => {
+        each(({ index, from, own }) => {
+          const threshold = f.local("v128", v128.load32Splat(own));
+          const inner = f.local("v128", f32x4.splat(f32.mul(scaleAt(i32.add(scales, i32.shl(index, 1))), 0.5)));
           const beyond = f.local("v128", f32x4.mul(inner, f32x4.splat(3)));
           f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-            const address = f.local("i32", i32.add(values, at));
+            const address = f.local("i32", i32.add(from, at));
             for (const [q, x] of sixteen(f, address).entries()) {
-              const isOuter = f32x4.gt(v128.and(x, magnitudes), threshold);
-              const level = v128.bitselect(beyond, inner, isOuter);
+              const level = v128.bitselect(beyond, inner, f32x4.gt(v128.and(x, magnitudeMask), threshold));
               const lost = f32x4.sub(x, v128.or(level, v128.and(f32x4.lt(x, f32x4.splat(0)), signs)));
               f.storeV128(address, lost, quads[q]);
             }
           });
         });
-        f.increment(values, 4 * group);
-        f.increment(codes, quarter);
       });
-      f.return(i32x4.extractLane(largest, 0));
     },
-    { export: name, result: "i32" },
+    { export: name },
   );
 }
 
 const signs = i32x4.splat(0x80000000 | 0);
 
-interface Group {
-  readonly values: I32Expression;
-  /** By what magnitudes are multiplied before they are summed, in every lane. */
-  readonly downs: V128;
-  /** All bits but the sign. */
-  readonly magnitudes: V128;
-}
-
-/** Sums of the magnitudes and of their squares. */
-function moments(f: FunctionBuilder, { values, downs, magnitudes }: Group) {
+/** Sums of the magnitudes and of their squares, both brought down first. */
+function moments(f: FunctionBuilder, values: I32Expression, downs: V128) {
   const [sums, squares] = [zeros(f), zeros(f)];
   f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
     const address = f.local("i32", i32.add(values, at));
     for (const [q, x] of sixteen(f, address).entries()) {
-      const y = f.local("v128", f32x4.mul(v128.and(x, magnitudes), downs));
+      const y = f.local("v128", f32x4.mul(v128.and(x, magnitudeMask), downs));
       f.set(sums[q]!, f32x4.add(sums[q]!, y));
       f.set(squares[q]!, f32x4.add(squares[q]!, f32x4.mul(y, y)));
     }
@@ -85,10 +76,17 @@ function moments(f: FunctionBuilder, { values, downs, magnitudes }: Group) {
   return { all: f.local("f32", sumOfLanes(f, sums)), squares: f.local("f32", sumOfLanes(f, squares)) };
 }
 
-/** Writes the codes; gives the number of values beyond the threshold and the sum of their magnitudes. */
+interface Encoding {
+  readonly values: I32Expression;
+  readonly codes: I32Expression;
+  readonly downs: V128;
+  readonly threshold: V128;
+}
+
+/** Writes the codes; gives the number of values beyond the threshold and the sum of their magnitudes, brought down. */
 function encode(
   f: FunctionBuilder,
-  { values, codes, downs, magnitudes, threshold }: Group & { codes: I32Expression; threshold: V128 },
+  { values, codes, downs, threshold }: Encoding,
 ): { count: Expression<"i32">; sum: Expression<"f32"> } {
   const sums = zeros(f);
   const count = f.local("v128");
@@ -97,7 +95,7 @@ function encode(
     const quarters = [0, 1, 2, 3].map((part) => {
       const address = f.local("i32", i32.add(values, i32.add(i32.shl(at, 2), 4 * part * quarter)));
       const four = sixteen(f, address).map((x, q) => {
-        const magnitude = f.local("v128", v128.and(x, magnitudes));
+        const magnitude = f.local("v128", v128.and(x, magnitudeMask));
         const outer = f.local("v128", f32x4.gt(magnitude, threshold));
         f.set(sums[q]!, f32x4.add(sums[q]!, v128.and(f32x4.mul(magnitude, downs), outer)));
         f.set(count, i32x4.sub(count, outer));
@@ -127,8 +125,7 @@ export function addDequantise2(module: ModuleBuilder, name: string): void {
     (f, [values, scales, codes, groups]) => {
       const three = f.local("v128", i8x16.splat(3));
       f.for({ from: 0, to: groups }, (index) => {
-        const bits = i32.shl(i32.load16U(i32.add(scales, i32.shl(index, 1))), 16);
-        const scale = f.local("v128", f32x4.splat(f32.reinterpretI32(bits)));
+        const scale = f.local("v128", f32x4.splat(scaleAt(i32.add(scales, i32.shl(index, 1)))));
         f.for({ from: 0, to: quarter, step: 16 }, (at) => {
           const bytes = f.local("v128", v128.load(i32.add(codes, at)));
           for (let part = 0; part < 4; part++) {

@@ -1,23 +1,32 @@
 /** The SIMD kernels of this package over one small memory of their own, through which runs of at most a block pass. */
 import { hasSimd, instantiateAlone, ModuleBuilder } from "@weft/emitter";
 import { blockElements } from "../block.ts";
-import { int4Shape, int8Shape } from "../codec/groupShape.ts";
+import { int2Group, int4Shape, int8Shape } from "../codec/groupShape.ts";
 import { addFromSigns, addSigns } from "./sign.ts";
-import { addDequantise2, addQuantise2 } from "./int2.ts";
+import { addDequantise2, addQuantise2, statisticsBytes } from "./int2.ts";
 import { addLargest, addOwed } from "./owed.ts";
 import { addFromBrains, addFromHalves, addToBrains, addToHalves } from "./halves.ts";
 import { addDequantise, addQuantise } from "./quantise.ts";
 
-/** Where operands lie: values, then scales, then codes or halves, then what is owed. */
+/** Where operands lie: values, then scales, then codes or halves, then what is owed, then statistics of groups. */
 export const valuesAt = 0;
 export const scalesAt = 4 * blockElements;
 export const codesAt = scalesAt + 2 * (blockElements / int4Shape.group);
 export const owedAt = codesAt + 2 * blockElements;
-const memoryBytes = owedAt + 4 * blockElements;
+const statisticsAt = owedAt + 4 * blockElements;
+const memoryBytes = statisticsAt + statisticsBytes * (blockElements / int2Group);
 
 type Quantise = (values: number, scales: number, codes: number, groups: number) => number;
-/** With `keep`, what is lost takes the place of the values. */
-type QuantiseOwing = (values: number, scales: number, codes: number, groups: number, keep: 0 | 1) => number;
+type QuantiseOwing = (...operands: OwingOperands) => unknown;
+/** `down` brings every magnitude below 2; with `keep`, what is lost takes the place of the values. */
+type OwingOperands = readonly [
+  values: number,
+  scales: number,
+  codes: number,
+  groups: number,
+  down: number,
+  keep: 0 | 1,
+];
 type Convert = (values: number, halves: number, count: number) => unknown;
 
 export interface Kernels {
@@ -35,8 +44,8 @@ export interface Kernels {
   readonly dequantise2: Quantise;
   readonly signs: QuantiseOwing;
   readonly fromSigns: Quantise;
-  /** values[i] += owed[i], for a multiple of sixteen. */
-  readonly addOwed: (values: number, owed: number, count: number) => unknown;
+  /** values[i] += owed[i], for a multiple of sixteen; gives what `largest` gives for the sums. */
+  readonly addOwed: (values: number, owed: number, count: number) => number;
   /** The bits of the largest magnitude of a multiple of sixteen, NaN's above infinity's. */
   readonly largest: (values: number, count: number) => number;
   readonly toHalves: Convert;
@@ -61,7 +70,7 @@ function make(): Kernels | undefined {
   addQuantise(module, "quantise4", int4Shape);
   addDequantise(module, "dequantise8", int8Shape);
   addDequantise(module, "dequantise4", int4Shape);
-  addQuantise2(module, "quantise2");
+  addQuantise2(module, "quantise2", statisticsAt);
   addDequantise2(module, "dequantise2");
   addSigns(module, "signs");
   addFromSigns(module, "fromSigns");

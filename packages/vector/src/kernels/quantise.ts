@@ -5,7 +5,7 @@
 import type { FunctionBuilder, ModuleBuilder, V128 } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, select, v128 } from "@weft/emitter";
 import type { GroupShape } from "../codec/groupShape.ts";
-import { groupMagnitude, type I32Expression, quads, scaleBits } from "./groups.ts";
+import { type I32Expression, largestLane, magnitudeMask, quads, scaleBits, zeros } from "./groups.ts";
 
 /** 1.5 · 2^23: adding it rounds an f32 below 2^22 to an integer, half to even, which is then the difference of the bits. */
 const rounder = 12582912;
@@ -36,6 +36,18 @@ export function addQuantise(module: ModuleBuilder, name: string, { group, levels
     },
     { export: name, result: "i32" },
   );
+}
+
+/** The bits of the group's largest magnitude; as integers, NaN is larger than infinity. */
+function groupMagnitude(f: FunctionBuilder, values: I32Expression, group: number): I32Expression {
+  const magnitudes = zeros(f);
+  f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
+    const address = f.local("i32", i32.add(values, at));
+    for (const [q, offset] of quads.entries()) {
+      f.set(magnitudes[q]!, i32x4.maxS(magnitudes[q]!, v128.and(v128.load(address, offset), magnitudeMask)));
+    }
+  });
+  return largestLane(f, magnitudes);
 }
 
 interface Coding {

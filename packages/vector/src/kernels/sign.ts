@@ -2,41 +2,36 @@
 import type { ModuleBuilder } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, select, v128 } from "@weft/emitter";
 import { signGroup as group } from "../codec/groupShape.ts";
-import { groupMagnitude, powerBelow, quads, scaleBits, sixteen, sumOfLanes, zeros } from "./groups.ts";
+import { magnitudeMask, quads, scaleAt, scaleBits, sixteen, sumOfLanes, zeros } from "./groups.ts";
 
 const signBit = 0x80000000 | 0;
 
-/**
- * name(values, scales, signs, groups, keep) → the bits of the largest magnitude; from 2^126 on, what was written is of no use.
- * With `keep`, what is lost takes the place of the values.
- */
+/** name(values, scales, signs, groups, down, keep): magnitudes below 2^126; with `keep`, what is lost takes the place of the values. */
 export function addSigns(module: ModuleBuilder, name: string): void {
   module.function(
-    ["i32", "i32", "i32", "i32", "i32"],
-    (f, [values, scales, signs, groups, keep]) => {
-      const largest = f.local("v128");
-      const magnitudes = f.local("v128", i32x4.splat(0x7fffffff));
+    ["i32", "i32", "i32", "i32", "f32", "i32"],
+    (f, [values, scales, signs, groups, down, keep]) => {
+      const downs = f.local("v128", f32x4.splat(down));
+      const up = f.local("f32", f32.div(1, down));
       f.for({ from: 0, to: groups }, (index) => {
-        const magnitude = f.local("i32", groupMagnitude(f, values, group));
-        f.set(largest, i32x4.maxS(largest, i32x4.splat(magnitude)));
-        const down = f.local("f32", powerBelow(magnitude));
-        const downs = f.local("v128", f32x4.splat(down));
+        const from = f.local("i32", i32.add(values, i32.mul(index, 4 * group)));
+        const to = f.local("i32", i32.add(signs, i32.mul(index, group / 8)));
         const sums = zeros(f);
         f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-          const address = f.local("i32", i32.add(values, at));
-          const four = sixteen(f, address);
+          const four = sixteen(f, f.local("i32", i32.add(from, at)));
           for (const [q, x] of four.entries()) {
-            f.set(sums[q]!, f32x4.add(sums[q]!, f32x4.mul(v128.and(x, magnitudes), downs)));
+            f.set(sums[q]!, f32x4.add(sums[q]!, f32x4.mul(v128.and(x, magnitudeMask), downs)));
           }
           const [a, b, c, d] = four.map((x) => f32x4.lt(x, f32x4.splat(0)));
           const bytes = i8x16.narrowI16x8S(i16x8.narrowI32x4S(a!, b!), i16x8.narrowI32x4S(c!, d!));
-          f.storeI16(i32.add(signs, i32.shrU(at, 5)), i8x16.bitmask(bytes));
+          f.storeI16(i32.add(to, i32.shrU(at, 5)), i8x16.bitmask(bytes));
         });
-        const mean = f.local("f32", f32.mul(f32.mul(sumOfLanes(f, sums), 1 / group), f32.div(1, down)));
-        const scale = f.local("i32", scaleBits(f, mean));
-        f.storeI16(i32.add(scales, i32.shl(index, 1)), scale);
-        f.if(keep, () => {
-          const level = f.local("v128", f32x4.splat(f32.reinterpretI32(i32.shl(scale, 16))));
+        const mean = f32.mul(f32.mul(sumOfLanes(f, sums), 1 / group), up);
+        f.storeI16(i32.add(scales, i32.shl(index, 1)), scaleBits(f, mean));
+      });
+      f.if(keep, () => {
+        f.for({ from: 0, to: groups }, (index) => {
+          const level = f.local("v128", f32x4.splat(scaleAt(i32.add(scales, i32.shl(index, 1)))));
           f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
             const address = f.local("i32", i32.add(values, at));
             for (const [q, x] of sixteen(f, address).entries()) {
@@ -44,13 +39,11 @@ export function addSigns(module: ModuleBuilder, name: string): void {
               f.storeV128(address, f32x4.sub(x, v128.or(level, negative)), quads[q]);
             }
           });
+          f.increment(values, 4 * group);
         });
-        f.increment(values, 4 * group);
-        f.increment(signs, group / 8);
       });
-      f.return(i32x4.extractLane(largest, 0));
     },
-    { export: name, result: "i32" },
+    { export: name },
   );
 }
 
