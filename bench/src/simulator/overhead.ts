@@ -47,12 +47,17 @@ export async function* overhead({ rounds = 5 }: BenchOptions): AsyncIterable<Fig
       setUps.push(ours.setUpMs);
       ratios.push({ wall: theirs.ms / ours.ms, cpu: theirs.cpuMs / ours.cpuMs });
       const text = ({ ms, cpuMs }: Spent) => `${ms.toFixed(0)} ms (${cpuMs.toFixed(0)} of processors)`;
-      process.stderr.write(`  plain ${text(theirs)}, simulated ${text(ours)}, set up in ${ours.setUpMs.toFixed(0)} ms\n`);
+      process.stderr.write(
+        `  plain ${text(theirs)}, simulated ${text(ours)}, set up in ${ours.setUpMs.toFixed(0)} ms\n`,
+      );
     }
   } finally {
     await Promise.all([plain.close(), trainers.close()]);
   }
-  for (const [what, by] of [["time", "wall"], ["processor time", "cpu"]] as const) {
+  for (const [what, by] of [
+    ["time", "wall"],
+    ["processor time", "cpu"],
+  ] as const) {
     const ratio = median(ratios.map((each) => each[by]));
     yield {
       name: `${what} of a simulated round over a plain loop of training and averaging, ${threads} threads`,

@@ -44,7 +44,7 @@ export function startPlainLoop({ job, train, weights: initial, parts, cohort, th
   }));
   let round = 0;
   const step = async (): Promise<void> => {
-    const chosen = Array.from({ length: cohort }, (_, i) => parts[(round * cohort + i) % parts.length]!);
+    const chosen = Array.from({ length: cohort }, (_, i) => parts[(round * cohort + i) % parts.length]!.slice());
     round += 1;
     const totals = await Promise.all(
       helpers.map(({ worker, sums }, thread) => {

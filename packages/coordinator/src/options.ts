@@ -13,6 +13,12 @@ export interface ExampleStore {
   rows(indices: Uint32Array): Uint8Array[];
 }
 
+/** The training set divided: indices by part. An array of arrays is one; of a million parts, those asked for are made then. */
+export interface ExampleParts {
+  readonly length: number;
+  at(part: number): Uint32Array | undefined;
+}
+
 /** When whole versions are written; between them every round appends what replays it exactly. */
 export interface CheckpointOptions {
   /** Default 20. */
@@ -113,7 +119,7 @@ export interface CoordinatorOptions {
   /** Needed unless every worker brings its own data. */
   readonly examples?: ExampleStore | undefined;
   /** Divides the examples among `slots` workers for local work; default: contiguous equal runs of a seeded permutation. */
-  readonly partition?: ((slots: number) => readonly Uint32Array[]) | undefined;
+  readonly partition?: ((slots: number) => ExampleParts) | undefined;
   /** Without it the run lives in memory only. */
   readonly store?: StoreOptions | undefined;
   /** Without it workers come only through `attach`. */

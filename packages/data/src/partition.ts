@@ -1,13 +1,19 @@
 /** Divides a dataset among workers at random, by label as in McMahan et al. 2017 (FedAvg's non-IID split), or by a key it has. */
 import { DataRangeError } from "./errors.ts";
 import { createGenerator } from "./generator.ts";
+import { Parts } from "./parts.ts";
 import { shuffled } from "./permutation.ts";
 
 /** Every index to one worker, at random; parts differ in size by one at most. */
 export function partitionIid(size: number, workers: number, seed: number): Uint32Array[] {
+  return [...iidParts(size, workers, seed)];
+}
+
+/** The parts of `partitionIid` for very many workers. */
+export function iidParts(size: number, workers: number, seed: number): Parts {
   assertParts(size, workers, "workers");
-  const order = shuffled(size, createGenerator("partition", seed));
-  return ranges(size, workers).map(([start, stop]) => order.slice(start, stop));
+  const ends = Uint32Array.from({ length: workers }, (_, part) => Math.floor(((part + 1) * size) / workers));
+  return new Parts(shuffled(size, createGenerator("partition", seed)), ends);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The coordinator's own examples: rows on demand, and each worker's share of them for local work. */
 import type { JobDocument } from "@weft/protocol";
 import { CoordinatorOptionsError } from "../errors.ts";
-import type { ExampleStore } from "../options.ts";
+import type { ExampleParts, ExampleStore } from "../options.ts";
 import { hashOf } from "../round/random.ts";
 
 /** Most examples and bytes in one answer. */
@@ -19,7 +19,7 @@ export interface ServedExamples {
 
 export interface ExampleOptions {
   readonly examples?: ExampleStore | undefined;
-  readonly partition?: ((slots: number) => readonly Uint32Array[]) | undefined;
+  readonly partition?: ((slots: number) => ExampleParts) | undefined;
 }
 
 /** @throws {CoordinatorOptionsError} when the examples are not those the job was defined on */
@@ -27,7 +27,7 @@ export function serveExamples(document: JobDocument, options: ExampleOptions): S
   const { examples: store } = options;
   checkStore(document, store);
   const partition = options.partition ?? ((slots) => equalParts(document.examples, slots, document.seed));
-  let cut: { readonly of: number; readonly parts: readonly Uint32Array[] } | undefined;
+  let cut: { readonly of: number; readonly parts: ExampleParts } | undefined;
   const rowBytes = document.data.fields.map(({ shape, stored }) => shape.reduce((n, m) => n * m, storedBytes[stored]));
   const exampleBytes = rowBytes.reduce((sum, bytes) => sum + bytes, 0);
   return {
@@ -45,8 +45,8 @@ export function serveExamples(document: JobDocument, options: ExampleOptions): S
     },
 
     partition(index, of) {
-      if (cut?.of !== of) cut = { of, parts: checkParts(partition(of), of, document.examples) };
-      return cut.parts[index] ?? new Uint32Array();
+      if (cut?.of !== of) cut = { of, parts: checkParts(partition(of), of) };
+      return checkPart(cut.parts.at(index) ?? new Uint32Array(), of, document.examples);
     },
   };
 }
@@ -71,11 +71,16 @@ function checkRows(rows: readonly Uint8Array[], rowBytes: readonly number[], cou
   return rows;
 }
 
-function checkParts(parts: readonly Uint32Array[], of: number, examples: number): readonly Uint32Array[] {
-  const outside = parts.some((part) => part.some((index) => index >= examples));
-  if (parts.length === of && !outside) return parts;
+function checkParts(parts: ExampleParts, of: number): ExampleParts {
+  if (parts.length === of) return parts;
+  throw new CoordinatorOptionsError(`\`partition(${of})\` gave ${parts.length} parts; ${of} expected`);
+}
+
+function checkPart(part: Uint32Array, of: number, examples: number): Uint32Array {
+  const outside = part.find((index) => index >= examples);
+  if (outside === undefined) return part;
   throw new CoordinatorOptionsError(
-    `\`partition(${of})\` gave ${parts.length} parts${outside ? ", with indices past the last example" : ""}; ${of} expected`,
+    `\`partition(${of})\` gave example ${outside} to a worker; there are ${examples}, counted from 0`,
   );
 }
 
@@ -89,5 +94,5 @@ function equalParts(examples: number, slots: number, seed: number): Uint32Array[
     order[i] = other;
   }
   const bound = (part: number) => Math.floor((part * examples) / slots);
-  return Array.from({ length: slots }, (_, part) => order.slice(bound(part), bound(part + 1)));
+  return Array.from({ length: slots }, (_, part) => order.subarray(bound(part), bound(part + 1)));
 }

@@ -104,6 +104,9 @@ class Thread {
   }
 }
 
+/** In memory of their own: with a view, all that it looks into would be copied to the thread. */
+const apart = (rows: Uint32Array): Uint32Array => rows.slice();
+
 class Pool {
   readonly #threads: readonly Thread[];
   readonly #bases = new WeakMap<Float32Array, number>();
@@ -140,7 +143,7 @@ class Pool {
 
   async #train(base: Float32Array, task: Omit<Extract<Task, { kind: "train" }>, "task" | "base" | "kind" | "room">) {
     const answered = await this.#ask(base, {
-      ...{ kind: "train", ...task },
+      ...{ kind: "train", ...task, rows: apart(task.rows) },
       room: this.#free.pop() ?? new ArrayBuffer(this.#roomBytes),
     });
     if (answered.kind === "declined") {
@@ -158,7 +161,7 @@ class Pool {
   }
 
   async #measure(base: Float32Array, task: Omit<Extract<Task, { kind: "measure" }>, "task" | "base" | "kind">) {
-    const answered = await this.#ask(base, { kind: "measure", ...task });
+    const answered = await this.#ask(base, { kind: "measure", ...task, rows: apart(task.rows) });
     if (answered.kind !== "means") throw new Error(`a task to measure was answered by ${answered.kind}`);
     return answered.means;
   }

@@ -1,12 +1,13 @@
 /** How the coordinator's examples are shared out among workers that bring none. */
 import {
   type Dataset,
+  iidParts,
   partitionByKey,
   partitionDirichlet,
   partitionDirichletSizes,
-  partitionIid,
   partitionShards,
 } from "@weft/data";
+import type { ExampleParts } from "@weft/coordinator";
 import { JobError } from "../errors.ts";
 
 export type PartitionRule =
@@ -36,11 +37,11 @@ export function partitionOf(
   rule: PartitionRule,
   train: Dataset,
   { workers, seed }: { readonly workers: number; readonly seed: number },
-): Uint32Array[] {
+): ExampleParts {
   const labels = () => numbersOf(train, train.contract.fields.at(-1)?.name ?? "");
   switch (rule.kind) {
     case "iid":
-      return partitionIid(train.size, workers, seed);
+      return iidParts(train.size, workers, seed);
     case "shards":
       return partitionShards(labels(), { workers, shardsPerWorker: rule.shardsPerWorker, seed });
     case "dirichlet":

@@ -1,5 +1,13 @@
 /** Starts a coordinator for a job in this process: its data is served, its versions are evaluated, its rounds are stored. */
-import type { Coordinator, ExampleStore, Host, ListenOptions, RunOptions } from "@weft/coordinator";
+import type {
+  Coordinator,
+  ExampleParts,
+  ExampleStore,
+  Host,
+  ListenOptions,
+  RunOptions,
+  StoreOptions,
+} from "@weft/coordinator";
 import { createCoordinator, openRun } from "@weft/coordinator";
 import type { Dataset } from "@weft/data";
 import { checkContract, selectRows } from "@weft/data";
@@ -26,6 +34,8 @@ export interface HostOptions {
   readonly runs?: string;
   /** A stored run to go on with: its id or a unique prefix. */
   readonly resume?: string;
+  /** What a committed round survives; default: as before, else "process". */
+  readonly durability?: StoreOptions["durability"];
   readonly log?: Logger;
 }
 
@@ -45,14 +55,14 @@ export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun
       : openRun(options.runs, options.resume).job;
   const trainer = createTrainer(checkJob(encoded));
   checkContract(data.train, trainer.job.document.data);
-  const { host, listen } = options;
+  const { host, listen, runs, resume, durability } = options;
   const run = {
     job: encoded,
     examples: exampleStore(data.train),
     partition: partitionRule(job, data.train),
     evaluate: evaluator(trainer, data.test),
     run: { expectedWorkers: options.expectedWorkers, decide: options.decide },
-    store: options.runs === undefined ? undefined : { directory: options.runs, resume: options.resume },
+    store: runs === undefined ? undefined : { directory: runs, resume, durability },
     log: options.log,
   };
   const facts = [pageFacts(trainer.job)];
@@ -67,7 +77,7 @@ function exampleStore(dataset: Dataset): ExampleStore {
   return { size: dataset.size, rows: (indices) => selectRows(dataset, indices) };
 }
 
-function partitionRule(job: Job, train: Dataset): (slots: number) => Uint32Array[] {
+function partitionRule(job: Job, train: Dataset): (slots: number) => ExampleParts {
   const { seed = 0, round } = job.definition;
   return (workers) => partitionOf(round.partition, train, { workers, seed });
 }
