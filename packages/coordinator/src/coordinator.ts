@@ -28,7 +28,8 @@ import { serveExamples } from "./session/examples.ts";
 import { createIdentities } from "./session/identities.ts";
 import { Patience } from "./store/patience.ts";
 import { newRunId } from "./store/createRun.ts";
-import { type OpenedStore, openStore, storedJob } from "./store/openStore.ts";
+import { type OpenedStore, openStore, storedStart } from "./store/openStore.ts";
+import { optionsToStore, withStored } from "./store/storedOptions.ts";
 
 export interface Coordinator {
   /** ws://host:port or wss://host:port, undefined when it does not listen. */
@@ -87,10 +88,11 @@ export interface Hosting {
 
 const nowhere: Hosting = { url: undefined, admission: createAdmission({}), release: () => Promise.resolve() };
 
-/** Starts a run, or goes on with a stored one; `options.listen` is for others to heed. */
-export async function startRun(options: CoordinatorOptions, hosting: Hosting = nowhere): Promise<StartedRun> {
-  const resume = options.store?.resume;
-  const stored = resume === undefined || !options.store ? undefined : storedJob(options.store.directory, resume);
+/** Starts a run, or goes on with a stored one; `given.listen` is for others to heed. */
+export async function startRun(given: CoordinatorOptions, hosting: Hosting = nowhere): Promise<StartedRun> {
+  const resume = given.store?.resume;
+  const stored = resume === undefined || !given.store ? undefined : storedStart(given.store.directory, resume);
+  const options = stored === undefined ? given : withStored(given, stored.options);
   const run = stored?.run ?? newRunId();
   const log = (options.log ?? pino({ level: "silent" })).child({ run });
   const clock = options.run?.clock ?? systemClock;
@@ -189,6 +191,7 @@ async function assemble(
       manifest,
       weighting: document.round.weighting,
       hash: () => encodeBroadcast(0, model.weights, codecs.down).hash,
+      options: optionsToStore(options),
     }));
   const store = opened?.store;
   const { version = 0, last } = opened?.resumed ?? {};

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { listRuns, loadVersion } from "../src/index.ts";
-import { type FakeWorker, makeJob, startRun, until } from "./harness.ts";
+import { openDatabase } from "../src/store/database.ts";
+import { type FakeWorker, makeJob, startRun, turns, until } from "./harness.ts";
 
 const root = mkdtempSync(join(tmpdir(), "weft-resume-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -132,4 +133,34 @@ it("a disk that fails ends the run with an error that says so, and closes everyt
   await expect(run.coordinator.finished).rejects.toThrow(/the directory is not there; was the run removed/);
   expect((await worker.closed).code).toBe(1011);
   expect(run.clock.pending).toBe(0);
+});
+
+it("a resumed run gathers, flushes and writes versions as it did before, unless told otherwise", async () => {
+  const directory = freshDirectory();
+  const run = { expectedWorkers: 2, gatherMs: 900 };
+  const store = { directory, durability: "power", checkpoint: { everyRounds: 2 } } as const;
+  const first = await startRun({ job: makeJob({ size: 4, stop: { rounds: 6 } }), store, run });
+  await turns(2);
+  await first.coordinator.abort();
+  const resume = first.coordinator.run;
+  const second = await startRun({ job: undefined, store: { directory, resume }, run: { gatherMs: undefined } });
+  expect(second.coordinator.report().expectedWorkers).toBe(2);
+  second.join();
+  await until(() => second.of("workerJoined").length === 1);
+  await second.clock.advance(800);
+  expect(second.of("round")).toEqual([]);
+  await second.clock.advance(200);
+  await until(() => second.of("round").length >= 3);
+  await second.coordinator.abort();
+  expect(second.of("checkpoint")[0]).toMatchObject({ version: 2 });
+  const database = openDatabase(second.coordinator.directory!, "read");
+  expect(database.checkpoints().map(({ flushed }) => flushed)).not.toContain(false);
+  expect(database.meta().options).toEqual({ ...run, durability: "power", checkpoint: { everyRounds: 2 } });
+  database.close();
+  const otherwise = { directory, resume, checkpoint: { everyRounds: 1 } };
+  const third = await startRun({ job: undefined, store: otherwise, run: { expectedWorkers: 1 } });
+  third.join();
+  await third.coordinator.finished;
+  expect(third.of("checkpoint").map(({ version }) => version)).toContain(5);
+  expect(third.of("checkpoint")).toHaveLength(third.of("round").length);
 });

@@ -7,6 +7,7 @@ import { openDatabase } from "./database.ts";
 import { type Disk, explained, nodeDisk } from "./disk.ts";
 import { at, jobFile } from "./layout.ts";
 import { lockRun } from "./lock.ts";
+import type { StoredOptions } from "./records.ts";
 import { RunStore } from "./runStore.ts";
 
 export interface StoreSettings {
@@ -22,13 +23,17 @@ export interface NewRun {
   readonly name: string;
   readonly job: Uint8Array;
   readonly manifest: Manifest;
+  readonly options?: StoredOptions | undefined;
 }
 
 /** Six hexadecimal digits; runs are few, and a taken name is drawn again. */
 export const newRunId = () => randomBytes(3).toString("hex");
 
 /** Makes the directory and the records of a run that has no version yet; `checkpoint` of version 0 is to follow. */
-export async function createRun(settings: StoreSettings, { run, name, job, manifest }: NewRun): Promise<RunStore> {
+export async function createRun(
+  settings: StoreSettings,
+  { run, name, job, manifest, options }: NewRun,
+): Promise<RunStore> {
   const { disk = nodeDisk, durability = "process", checkpoint = {}, nowMs = () => performance.now() } = settings;
   const directory = at(settings.directory, run);
   await explained(directory, () => makeDirectory(settings.directory, directory));
@@ -39,7 +44,7 @@ export async function createRun(settings: StoreSettings, { run, name, job, manif
   try {
     await disk.write(at(directory, `${jobFile}.part`), [job], { flush });
     await disk.rename(at(directory, `${jobFile}.part`), at(directory, jobFile), { flush });
-    store.saveMeta({ name, createdAt: Date.now(), status: "running", detail: "", metrics: {} });
+    store.saveMeta({ name, createdAt: Date.now(), status: "running", detail: "", metrics: {}, options });
   } catch (error) {
     await store.close();
     throw error;

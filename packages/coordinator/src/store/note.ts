@@ -81,7 +81,7 @@ function setAside(directory: string): void {
 }
 
 /** Newest first; those that are damaged themselves are left out. */
-function readNotes(directory: string) {
+export function readNotes(directory: string) {
   return readdirSync(directory)
     .flatMap((file) => (versionOfNote(file) === undefined ? [] : [file]))
     .sort()

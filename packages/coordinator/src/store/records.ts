@@ -1,5 +1,6 @@
 /** What a run's record consists of, and how each piece of it is checked when it is read. */
 import * as z from "zod";
+import type { CheckpointOptions } from "../options.ts";
 import type { DurableProgress } from "../round/durable.ts";
 import type { Changes } from "../round/state.ts";
 import type { CountedUpdate } from "../run/countedUpdates.ts";
@@ -60,6 +61,16 @@ export interface RunMeta {
   /** What an operator has changed of the job's rules. */
   readonly changes?: Changes | undefined;
   readonly paused?: boolean | undefined;
+  /** What it was started with; what is not there was left to its default. */
+  readonly options?: StoredOptions | undefined;
+}
+
+/** How a run was to be run, besides its job: whoever resumes it without saying otherwise gets the same. */
+export interface StoredOptions {
+  readonly expectedWorkers?: number | undefined;
+  readonly gatherMs?: number | undefined;
+  readonly durability?: "process" | "power" | undefined;
+  readonly checkpoint?: CheckpointOptions | undefined;
 }
 
 const figures = z.record(z.string(), z.number());
@@ -78,6 +89,14 @@ const recordSchema = z.object({
   speed: z.number().optional(),
   loss: z.number().optional(),
 });
+const optionsSchema = z.object({
+  expectedWorkers: z.int().optional(),
+  gatherMs: z.number().optional(),
+  durability: z.enum(["process", "power"]).optional(),
+  checkpoint: z
+    .object({ everyRounds: z.number().optional(), everySeconds: z.number().optional(), keep: z.number().optional() })
+    .optional(),
+});
 const metaSchema = z.object({
   name: z.string(),
   createdAt: z.number(),
@@ -86,6 +105,7 @@ const metaSchema = z.object({
   metrics: figures,
   changes: changesSchema.optional(),
   paused: z.boolean().optional(),
+  options: optionsSchema.optional(),
 });
 const progressSchema = z.object({
   epoch: z.int(),

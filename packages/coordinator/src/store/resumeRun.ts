@@ -16,6 +16,7 @@ import { nodeDisk } from "./disk.ts";
 import { at, baseOfLog, databaseFile, logFile } from "./layout.ts";
 import { lockRun } from "./lock.ts";
 import { soundDatabase } from "./note.ts";
+import type { StoredOptions } from "./records.ts";
 import { readLog } from "./roundLog.ts";
 import { RunStore } from "./runStore.ts";
 
@@ -29,6 +30,8 @@ export interface ResumeOptions {
   readonly weighting: JobWeighting;
   /** Hash of the model's present version, as `RoundRecord.hash`. */
   readonly hash: () => string;
+  /** In force from now on. */
+  readonly options?: StoredOptions | undefined;
 }
 
 export interface ResumedRun {
@@ -69,7 +72,7 @@ export async function resumeRun(settings: StoreSettings, options: ResumeOptions)
     disk.transaction(database.sql, () => {
       database.dropDamaged();
       database.dropRoundsAfter(version);
-      database.putMeta({ ...meta, name, status: "running", detail: "" });
+      database.putMeta({ ...meta, name, status: "running", detail: "", options: options.options ?? meta.options });
     });
     const store = new RunStore({ run, directory, manifest, disk, database, lock, durability, checkpoint, nowMs });
     // A fresh start for the log: what an interrupted round left at its end is behind us.
@@ -117,7 +120,7 @@ async function newestWhole(
   );
 }
 
-export interface ReplayOptions extends Omit<ResumeOptions, "run" | "name" | "manifest"> {
+export interface ReplayOptions extends Omit<ResumeOptions, "run" | "name" | "manifest" | "options"> {
   readonly database: RunDatabase;
   readonly warnings: string[];
   /** The version to stop at; default the newest committed. */

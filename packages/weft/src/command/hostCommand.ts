@@ -5,7 +5,7 @@ import { createHost } from "@weft/coordinator";
 import type { Job } from "../job/defineJob.ts";
 import type { JoinPageFacts } from "../page/joinHtml.ts";
 import { joinPages } from "../page/joinPages.ts";
-import type { HostedRun } from "../run/hostRun.ts";
+import type { HostedRun, HostOptions } from "../run/hostRun.ts";
 import { hostRun, pageFacts } from "../run/hostRun.ts";
 import { startWorkerProcesses } from "../run/workerProcesses.ts";
 import { httpUrl, leaveControl, removeControl } from "./control.ts";
@@ -26,6 +26,7 @@ export interface RunSettings extends RunSource {
 
 export interface HostSettings {
   readonly runs: string;
+  readonly durability: HostOptions["durability"];
   readonly listening: Listening;
   readonly watching: Watching;
   readonly jobs: readonly RunSettings[];
@@ -52,7 +53,7 @@ export async function hostCommand(settings: HostSettings, output: Output): Promi
       const { resume, expectedWorkers } = run;
       const track = watch.track();
       const hosted = await hostRun(job, {
-        ...{ host, expectedWorkers, log, runs: settings.runs, decide: track?.decide },
+        ...{ host, expectedWorkers, log, runs: settings.runs, durability: settings.durability, decide: track?.decide },
         ...(resume === undefined ? {} : { resume }),
       });
       started.push({ ...hosted, job, settings: run });

@@ -34,6 +34,13 @@ export function addHostOptions(command: Command, { defaultPort }: { defaultPort:
     .option("--tls-cert <file>", "certificate chain in PEM: wss:// and https:// instead of ws:// and http://")
     .option("--tls-key <file>", "its key in PEM")
     .option("--allow-origin <origin>", "pages of this origin may connect; may be given several times", collected)
+    .addOption(
+      new Option(
+        "--durability <kind>",
+        "what a round survives: a killed process, or a power cut too (default: process)",
+      ) //
+        .choices(["process", "power"]),
+    )
     .option("--max-connections <count>", "WebSockets at once (default: 1024)", wholeNumber(1, 1e6))
     .addOption(jsonOption());
 }
@@ -51,6 +58,7 @@ export interface HostFlags {
   readonly tlsKey?: string;
   readonly allowOrigin?: readonly string[];
   readonly maxConnections?: number;
+  readonly durability?: "process" | "power";
   readonly json: boolean;
 }
 

@@ -30,7 +30,8 @@ The HTTP API, its routes and metrics are described in the coordinator's README.`
     )
     .action(async (paths: readonly string[], flags: ServeFlags) => {
       const jobs = paths.map((jobPath) => ({ jobPath, expectedWorkers: flags.workers, ownWorkers: 0 }));
-      const settings = { runs: flags.runs, listening: listening(flags), watching: flags, jobs };
+      const { runs, durability } = flags;
+      const settings = { runs, durability, listening: listening(flags), watching: flags, jobs };
       finish(await hostCommand(settings, createOutput(flags)));
     });
 }

@@ -35,7 +35,8 @@ Examples:
         ownWorkers: workers,
         ...(processes === undefined ? {} : { processes }),
       };
-      const settings = { runs: flags.runs, listening: listening(flags), watching: flags, jobs: [job] };
+      const { runs, durability } = flags;
+      const settings = { runs, durability, listening: listening(flags), watching: flags, jobs: [job] };
       finish(await hostCommand(settings, createOutput(flags)));
     });
 }
