@@ -105,6 +105,8 @@ test("versions differ by the fragments that rounds have brought in since, and wh
   // Version 3 is three rounds after 0, and all fragments have changed.
   expect([...(await deltas.deltasTo(versions[3]!, isHeld)).values()].map(({ from }) => from)).toEqual([1]);
   expect((await deltas.deltasTo(versions[2]!, () => false)).size).toBe(0);
+  const holdsBoth = (_: string, without?: string) => without === undefined;
+  expect([...(await deltas.deltasTo(versions[2]!, holdsBoth)).values()].map(({ from }) => from)).toEqual([1]);
 });
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);

@@ -7,7 +7,7 @@ import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
 import type { RunEffect } from "../round/runEvent.ts";
 import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
-import { EarlierVersions, type VersionDeltas } from "../session/deltas.ts";
+import { EarlierVersions, type IsHeld, type VersionDeltas } from "../session/deltas.ts";
 import { FragmentDeltas } from "../session/fragmentDeltas.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
 import { isPassing, type Patience } from "../store/patience.ts";
@@ -132,7 +132,8 @@ export class Committer {
       isRead: () => some(recipients, (recipient) => recipient.mayRead(before)),
     });
     if (model.overwritesSums) uploads.release();
-    const isHeld = (hash: string) => some(recipients, (recipient) => recipient.holds(hash));
+    const isHeld: IsHeld = (hash, without) =>
+      some(recipients, (recipient) => recipient.holds(hash) && !(without !== undefined && recipient.holds(without)));
     const encoded = await encodeBroadcastInTurns(round, model.weights, codec);
     this.#earlier.keep(this.#broadcast);
     const broadcast = { ...encoded, deltas: await this.#earlier.deltasTo(encoded, isHeld) };

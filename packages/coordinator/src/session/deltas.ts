@@ -26,12 +26,15 @@ const largestShare = 0.9;
 /** Some milliseconds' worth. */
 const segmentsInTurn = 4;
 
+/** Whether somebody holds the version of that hash, and `without` that of another. */
+export type IsHeld = (hash: string, without?: string) => boolean;
+
 /** What is known of earlier versions, so that whoever holds one of them need not be sent the newest whole. */
 export interface VersionDeltas {
   /** Keeps a version that is about to be followed by another. */
   keep(version: EncodedVersion): void;
   /** Deltas to a version from the earlier ones that somebody holds, by the hash of the earlier one; others have their turn meanwhile. */
-  deltasTo(to: EncodedVersion, isHeld: (hash: string) => boolean): Promise<ReadonlyMap<string, Delta>>;
+  deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>>;
 }
 
 /** Differences of code from code, wherever in the vector. */
@@ -51,7 +54,7 @@ export class EarlierVersions implements VersionDeltas {
     this.#versions.length = Math.min(this.#versions.length, keptVersions, fitting);
   }
 
-  async deltasTo(to: EncodedVersion, isHeld: (hash: string) => boolean): Promise<ReadonlyMap<string, Delta>> {
+  async deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>> {
     const deltas = new Map<string, Delta>();
     for (const from of this.#versions) {
       if (!isHeld(from.hash)) continue;

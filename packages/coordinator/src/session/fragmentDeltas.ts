@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import { fragmentOf } from "@weft/protocol";
 import { encodedRange, type VectorCodec } from "@weft/vector";
 import type { ElementRange } from "../model/layout.ts";
-import type { Delta, EncodedVersion, VersionDeltas } from "./deltas.ts";
+import type { Delta, EncodedVersion, IsHeld, VersionDeltas } from "./deltas.ts";
 
 /** Workers hold the newest two versions. */
 const keptVersions = 2;
@@ -27,10 +27,12 @@ export class FragmentDeltas implements VersionDeltas {
     this.#versions = [{ version, hash }, ...this.#versions].slice(0, keptVersions);
   }
 
-  async deltasTo(to: EncodedVersion, isHeld: (hash: string) => boolean): Promise<ReadonlyMap<string, Delta>> {
+  async deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>> {
     const deltas = new Map<string, Delta>();
-    for (const { version: from, hash } of this.#versions) {
-      if (to.version - from >= this.#ranges.length || !isHeld(hash)) continue;
+    for (const [index, { version: from, hash }] of this.#versions.entries()) {
+      // Whoever holds a newer one is served with less.
+      const newer = this.#versions[index - 1]?.hash;
+      if (to.version - from >= this.#ranges.length || !isHeld(hash, newer)) continue;
       const bytes = this.#between(from, to);
       deltas.set(hash, { from, bytes, hash: await hashOf(bytes) });
     }
