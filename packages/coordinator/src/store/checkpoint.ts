@@ -1,8 +1,8 @@
 /** Whole versions on disk: the parameters by name, the optimiser's state beside them, both as safetensors. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { setImmediate } from "node:timers/promises";
 import type { TensorData } from "@weft/tensor";
+import { loopTurns } from "@weft/transport";
 import {
   decodeSafetensors,
   type Manifest,
@@ -53,7 +53,7 @@ async function place(
   for (const part of parts) {
     for (let at = 0; at < part.length; at += hashedAtOnce) {
       hash.update(part.subarray(at, at + hashedAtOnce));
-      if (part.length > hashedAtOnce) await setImmediate();
+      if (part.length > hashedAtOnce) await loopTurns.next();
     }
   }
   return hash.digest("hex");
