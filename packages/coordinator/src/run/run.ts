@@ -23,6 +23,7 @@ import { takeIn } from "./takeIn.ts";
 import { roundFigures } from "./figures.ts";
 import { reportOf, type RunReport } from "./report.ts";
 import { largestWeight, weightLimit } from "./weights.ts";
+import { Verdicts } from "./verdicts.ts";
 
 export interface RunParts {
   readonly run: string;
@@ -42,6 +43,7 @@ export class Run implements SessionHost {
   readonly #parts: RunParts;
   readonly #settled = Promise.withResolvers<Outcome>();
   readonly #attendance: Attendance;
+  readonly #verdicts: Verdicts;
   readonly #queue: Happening[] = [];
   #state: RunState;
   #handling = false;
@@ -56,6 +58,7 @@ export class Run implements SessionHost {
     this.#parts = parts;
     this.#state = parts.state;
     this.#attendance = new Attendance({ ...parts.session, host: this });
+    this.#verdicts = new Verdicts({ ...parts.session, emit: parts.emit });
     this.finished = this.#settled.promise;
     this.#alarm = new Alarm(parts.session.clock, () => {
       this.dispatch({ kind: "tick" });
@@ -162,6 +165,7 @@ export class Run implements SessionHost {
     }
     const broken = suspendedUpload(this.#state, worker);
     const upload = broken !== undefined && uploads.goesOn(broken, message) ? broken : uploads.announce(message);
+    this.#verdicts.arriving(worker, message, payload.bytes);
     this.dispatch({ kind: "updateBegun", worker, upload, round, attempt });
     const limit = weightLimit(this.#state, worker, this.#parts.session.examples);
     let outcome = await uploads.read(upload, payload, limit);
@@ -205,6 +209,7 @@ export class Run implements SessionHost {
   ended(session: Session, { goodbye, reason }: { readonly goodbye: boolean; readonly reason: string }): void {
     const { worker, identity } = session;
     if (!this.#attendance.end(session) || this.#over) return;
+    this.#verdicts.gone(worker);
     this.dispatch({ kind: goodbye ? "left" : "disconnected", worker });
     const name = identity?.name ?? "";
     this.#parts.emit({ event: "workerLeft", worker, name, reason, workers: this.#workers });
@@ -259,7 +264,7 @@ export class Run implements SessionHost {
         uploads.discard(effect.upload);
         break;
       case "verdict":
-        this.#sendVerdict(effect);
+        this.#verdicts.give(this.#attendance.of(effect.worker), effect);
         break;
       case "commit":
         this.#commit = this.#commitRound(effect);
@@ -310,13 +315,6 @@ export class Run implements SessionHost {
       deadlineMs: Math.ceil(deadlineMs),
     } as const;
     this.#attendance.of(worker)?.sendWork(message, broadcast);
-  }
-
-  #sendVerdict({ worker, round, attempt, verdict }: Extract<RunEffect, { kind: "verdict" }>): void {
-    const { accepted, code, text: reason, version } = verdict;
-    const goesInto = version === undefined ? {} : { version };
-    void this.#attendance.of(worker)?.send({ kind: "verdict", round, attempt, accepted, code, reason, ...goesInto });
-    if (!accepted) this.#parts.emit({ event: "refusedUpdate", worker, round, code, reason });
   }
 
   async #commitRound(effect: CommitEffect): Promise<void> {

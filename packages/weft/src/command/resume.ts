@@ -45,8 +45,8 @@ Examples:
         throw new UsageError("--job is for one run; resume the others by themselves");
       }
       const jobs = await Promise.all(runs.map((run) => settingsOf(run, flags)));
-      const { runs, durability } = flags;
-      const settings = { runs, durability, listening: listening(flags), watching: flags, jobs };
+      const { durability } = flags;
+      const settings = { runs: flags.runs, durability, listening: listening(flags), watching: flags, jobs };
       finish(await hostCommand(settings, createOutput(flags)));
     });
 }
