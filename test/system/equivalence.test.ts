@@ -1,6 +1,6 @@
 /** Promise 1: synchronous data-parallel training is the training of one process, whatever the number of workers. */
 import { digits, permutation, assembleBatch } from "@weft/data";
-import { createOptimizer } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import type { Tensor } from "@weft/tensor";
 import { apply, compile, setBackend, tensor, valueAndGrad } from "@weft/tensor";
 import { createWasmBackend } from "@weft/wasm";

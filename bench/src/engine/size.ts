@@ -7,7 +7,10 @@ import { threeDigits } from "../figure.ts";
 
 const limitKilobytes = 90;
 const entries = ["tensor", "wasm", "nn", "optim"];
-const furtherEntries = ["tensor/programs", "tensor/reference", "nn/saving", "nn/streaming", "nn/summary"];
+const furtherEntries = [
+  ...["tensor/perExample", "tensor/programs", "tensor/reference", "nn/ctc", "nn/saving", "nn/streaming", "nn/summary"],
+  ...["tensor/jvp", "nn/mixedPrecision", "optim/createOptimizer", "optim/lbfgs", "optim/lossScaling"],
+];
 
 export async function* engineSize({ filter }: BenchOptions): AsyncIterable<Figure> {
   const folder = fileURLToPath(new URL(".", import.meta.url));

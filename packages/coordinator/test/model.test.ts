@@ -1,4 +1,4 @@
-import { createOptimizer } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import { tensor, trace } from "@weft/tensor";
 import { describe, expect, it } from "vitest";
 import { checkElementwise } from "../src/model/checkElementwise.ts";

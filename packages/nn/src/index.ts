@@ -16,8 +16,6 @@ export type { AvgPoolOptions, PoolOptions } from "./pool.ts";
 export { reshape } from "./reshape.ts";
 export { dropout } from "./dropout.ts";
 export type { DropoutOptions } from "./dropout.ts";
-export { mixedPrecision } from "./mixedPrecision.ts";
-export type { MixedPrecisionOptions } from "./mixedPrecision.ts";
 export { residual } from "./residual.ts";
 export { embedding, positionalEmbedding } from "./embedding.ts";
 export type { EmbeddingFunction, EmbeddingOptions, PositionalEmbeddingOptions } from "./embedding.ts";
@@ -54,8 +52,6 @@ export {
 export type { HuberOptions } from "./regressionLosses.ts";
 export { binaryCrossEntropy, klDivergence, softmaxCrossEntropy } from "./crossEntropy.ts";
 export type { BinaryCrossEntropyOptions, KlDivergenceOptions, SoftmaxCrossEntropyOptions } from "./crossEntropy.ts";
-export { ctc } from "./ctc.ts";
-export type { CtcOptions } from "./ctc.ts";
 export { accuracy, binaryAccuracy, topKAccuracy } from "./metrics.ts";
 export {
   constant,

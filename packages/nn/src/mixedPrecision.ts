@@ -1,10 +1,11 @@
 /**
  * Mixed precision (Micikevicius et al. 2018): a model computes in f16, while its parameters, what is measured and the loss stay f32.
- * Gradients come back to the parameters in f32; scale the loss (`lossScaling` of `@weft/optim`) to keep small ones above 0.
+ * Gradients come back to the parameters in f32; scale the loss (`@weft/optim/lossScaling`) to keep small ones above 0.
  */
 import type { Tensor } from "@weft/tensor";
 import type { Layer, LayerLike, Scope, TensorFunction } from "./layer.ts";
 import { define, kindOf } from "./layer.ts";
+import { checkOptions } from "./settings.ts";
 
 export interface MixedPrecisionOptions {
   /** What layers compute in. */
@@ -16,7 +17,9 @@ export interface MixedPrecisionOptions {
  * f32 again. Statistics, and what norms, means and softmaxes carry on their way, are f32. Wrap a part of a model to leave the
  * rest in f32.
  */
-export function mixedPrecision(model: LayerLike, { compute }: MixedPrecisionOptions): Layer {
+export function mixedPrecision(model: LayerLike, options: MixedPrecisionOptions): Layer {
+  const { compute } = options;
+  checkOptions("mixedPrecision", options, ["compute"]);
   const narrow = (x: Tensor) => (x.dtype === "f32" ? x.cast(compute) : x);
   return define(
     (scope) => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { grad, normal, key, tensor } from "@weft/tensor";
-import { ctc } from "@weft/nn";
+import { ctc } from "@weft/nn/ctc";
 
 /** −log Σ over all paths of `steps` classes that spell `labels`, by trying each. */
 function byEnumeration(logP: readonly (readonly number[])[], labels: readonly number[], blank: number): number {

@@ -20,7 +20,6 @@ import {
   lstm,
   maxPool2d,
   meanSquaredError,
-  mixedPrecision,
   multiHeadAttention,
   positionalEmbedding,
   relu,
@@ -30,9 +29,11 @@ import {
   softmaxCrossEntropy,
   transformerBlock,
 } from "@weft/nn";
+import { mixedPrecision } from "@weft/nn/mixedPrecision";
 import { summary } from "@weft/nn/summary";
 import type { DType, Shape, Tensor } from "@weft/tensor";
-import { key, normal, perExampleGradients, randomInt, scalar, tensor, trace, valueAndGrad } from "@weft/tensor";
+import { key, normal, randomInt, scalar, tensor, trace, valueAndGrad } from "@weft/tensor";
+import { perExampleGradients } from "@weft/tensor/perExample";
 
 const half = (model: LayerLike) => mixedPrecision(model, { compute: "f16" });
 

@@ -1,7 +1,6 @@
 /** Optimisers and schedules as pure init/update pairs: see README.md. */
 export type { Optimizer } from "./optimizer.ts";
 export type * from "./spec.ts";
-export { createOptimizer } from "./createOptimizer.ts";
 export type { DecayOptions } from "./decay.ts";
 export type { MeansOptions } from "./means.ts";
 export { sgd } from "./sgd.ts";
@@ -25,8 +24,6 @@ export { yogi } from "./yogi.ts";
 export type { YogiOptions } from "./yogi.ts";
 export { muon } from "./muon.ts";
 export type { MuonOptions } from "./muon.ts";
-export { lbfgs } from "./lbfgs.ts";
-export type { LbfgsOptions } from "./lbfgs.ts";
 export {
   adjustable,
   constantRate,
@@ -50,8 +47,6 @@ export type { ClipNormOptions } from "./clip.ts";
 export { accumulate } from "./accumulate.ts";
 export { exponentialMovingAverage } from "./exponentialMovingAverage.ts";
 export type { AveragingOptimizer } from "./exponentialMovingAverage.ts";
-export { allFinite, lossScaling } from "./lossScaling.ts";
-export type { LossScalingOptions, ScalingOptimizer } from "./lossScaling.ts";
 export { indicesOf, partition } from "./partition.ts";
 export type { Group } from "./partition.ts";
 export { OptimizerError, OptimizerStateError } from "./errors.ts";

@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "@weft/tensor";
 import { compile, grad, tensor } from "@weft/tensor";
-import { OptimizerError, adam, adjustable, createOptimizer, lossScaling, sgd, withLearningRate } from "@weft/optim";
+import { OptimizerError, adam, adjustable, sgd, withLearningRate } from "@weft/optim";
+import { lossScaling } from "@weft/optim/lossScaling";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 
 const values = (tensors: readonly Tensor[]) => tensors.map((each) => [...each.dataSync()]);
 const plain = sgd({ learningRate: 1 });

@@ -18,12 +18,10 @@ import {
   constantRate,
   cosine,
   cosineRestarts,
-  createOptimizer,
   exponentialDecay,
   exponentialMovingAverage,
   inverseSqrt,
   lamb,
-  lbfgs,
   linearWarmup,
   lion,
   multistepDecay,
@@ -39,6 +37,8 @@ import {
   warmupCosine,
   yogi,
 } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
+import { lbfgs } from "@weft/optim/lbfgs";
 import { runProblem } from "./vectors.ts";
 
 const learningRate = 0.1;

@@ -1,7 +1,8 @@
 /** The optimisers, schedules and clips against PyTorch 1.13.0; see vectors/README.md. */
 import { describe, expect, test } from "vitest";
 import type { Schedule } from "@weft/optim";
-import { clampGradients, createOptimizer, globalNorm, limitNorm, scheduleValue } from "@weft/optim";
+import { clampGradients, globalNorm, limitNorm, scheduleValue } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import { scalar, tensor } from "@weft/tensor";
 import { clips, runTrace, scheduleOf, schedules, specOf, traces } from "./vectors.ts";
 

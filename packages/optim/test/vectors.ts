@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { DType, Tensor } from "@weft/tensor";
 import { realizeSync, tensor } from "@weft/tensor";
 import type { Optimizer } from "@weft/optim";
-import { createOptimizer } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 
 type Numbers = readonly number[];
 

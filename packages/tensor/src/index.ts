@@ -1,7 +1,9 @@
 /** The tensor core: see README.md. */
-export * from "./dtype.ts";
+export { allocate, arrayOf, bytesPerElement, isFloat, isInteger } from "./dtype.ts";
+export type { DataOf, DType, TensorData } from "./dtype.ts";
 export * from "./errors.ts";
-export * from "./primitive.ts";
+export { binaryNames, bitwiseNames, unaryNames } from "./primitive.ts";
+export type * from "./primitive.ts";
 export * from "./program.ts";
 export * from "./backend.ts";
 export { infer } from "./infer.ts";
@@ -14,13 +16,11 @@ export type { Argument, GradOptions, GradientOf } from "./grad.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { customVjp } from "./customVjp.ts";
 export type { Cotangents, ForwardPass } from "./customVjp.ts";
-export { hvp, jvp } from "./jvp.ts";
-export { perExampleGradients } from "./perExample.ts";
-export type { PerExampleGradients, PerExampleOptions } from "./perExample.ts";
 export { vmap } from "./vmap.ts";
 export type { BatchAxis, VmapOptions } from "./vmap.ts";
 import "./methods.ts";
-export * from "./create.ts";
+export { adopt, arange, eye, full, lift, linspace, ones, scalar, tensor, zeros } from "./create.ts";
+export type * from "./create.ts";
 export * from "./operations/activations.ts";
 export * from "./operations/arithmetic.ts";
 export { broadcastTo } from "./operations/broadcast.ts";

@@ -6,15 +6,14 @@ import {
   checkpoint,
   customVjp,
   grad,
-  hvp,
   isFloat,
-  jvp,
   scan,
   simplify,
   tensor,
   trace,
   vmap,
 } from "@weft/tensor";
+import { hvp, jvp } from "@weft/tensor/jvp";
 import { cost } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { applySample, drawn, executableOf, numbers, weighted } from "./transformRun.ts";

@@ -1,12 +1,12 @@
 /** Per-example gradients: their norms and weighted sums without the gradients, and what vmap(grad) makes of each layer. */
-import type { PerExampleGradients, Program, Tensor, TensorType } from "@weft/tensor";
+import type { Program, Tensor, TensorType } from "@weft/tensor";
+import type { PerExampleGradients } from "@weft/tensor/perExample";
 import {
   ShapeError,
   apply,
   conv2d,
   embedding,
   grad,
-  perExampleGradients,
   maxPool2d,
   scan,
   simplify,
@@ -14,6 +14,7 @@ import {
   trace,
   vmap,
 } from "@weft/tensor";
+import { perExampleGradients } from "@weft/tensor/perExample";
 import { cost, describe as textOf } from "@weft/tensor/programs";
 import { describe, expect, it } from "vitest";
 import { executableOf, numbers } from "./transformRun.ts";

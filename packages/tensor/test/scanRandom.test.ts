@@ -1,6 +1,7 @@
 /** Loops over random steps: values, gradients and tangents are those of the steps written out. */
 import type { Tensor, TensorType } from "@weft/tensor";
-import { checkpoint, concat, grad, jvp, scan, stack, valueAndGrad, vmap } from "@weft/tensor";
+import { checkpoint, concat, grad, scan, stack, valueAndGrad, vmap } from "@weft/tensor";
+import { jvp } from "@weft/tensor/jvp";
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { executableOf, numbers } from "./transformRun.ts";

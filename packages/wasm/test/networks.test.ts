@@ -5,7 +5,6 @@ import { createReferenceBackend } from "@weft/tensor/reference";
 import type { State } from "@weft/nn";
 import {
   applyWithState,
-  ctc,
   define,
   embedding,
   gru,
@@ -15,6 +14,7 @@ import {
   positionalEmbedding,
   transformerBlock,
 } from "@weft/nn";
+import { ctc } from "@weft/nn/ctc";
 import { describe, expect, test } from "vitest";
 import { layerOperations } from "../../nn/test/layerVectors.ts";
 import { testTrainingTraces } from "../../nn/test/trainingTraces.ts";

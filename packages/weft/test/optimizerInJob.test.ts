@@ -2,17 +2,8 @@
 import { digits } from "@weft/data";
 import { dense, flatten, sequential, softmaxCrossEntropy } from "@weft/nn";
 import type { Optimizer } from "@weft/optim";
-import {
-  accumulate,
-  adamw,
-  clipByGlobalNorm,
-  cosine,
-  createOptimizer,
-  muon,
-  oneCycle,
-  partition,
-  sgd,
-} from "@weft/optim";
+import { accumulate, adamw, clipByGlobalNorm, cosine, muon, oneCycle, partition, sgd } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import { decodeJob } from "@weft/protocol";
 import { expect, test } from "vitest";
 import { buildJob, defineJob, federated } from "weft";

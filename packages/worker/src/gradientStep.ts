@@ -1,6 +1,6 @@
 /** One gradient of the job's loss, derived here from the loss program. */
 import type { Tensor } from "@weft/tensor";
-import { allFinite } from "@weft/optim";
+import { allFinite } from "@weft/optim/lossScaling";
 import { apply, compile, scalar, valueAuxAndGrad } from "@weft/tensor";
 import { batchTensors, figuresOf, flatten, keyTensor, parameterTensors, readScalars } from "./batches.ts";
 import { JobRefusedError } from "./errors.ts";

@@ -1,6 +1,7 @@
 /** A model being trained here: parameters and optimiser state stay on the backend while steps go over batches. */
 import type { Batch } from "@weft/data";
-import { createOptimizer, withLearningRate } from "@weft/optim";
+import { withLearningRate } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import type { JobRound } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
 import { adopt, compile, scalar, typeText, where } from "@weft/tensor";

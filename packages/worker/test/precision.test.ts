@@ -1,6 +1,6 @@
 /** Jobs whose layers compute in f16: the loss is scaled and unscaled here, and no gradient that is not finite leaves the worker. */
 import { assembleBatch } from "@weft/data";
-import { createOptimizer } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import type { Backend } from "@weft/tensor";
 import { compile, setBackend, tensor } from "@weft/tensor";
 import type { Tensor } from "@weft/tensor";

@@ -2,7 +2,7 @@
  * The server optimiser over one run of elements of the flat vector: an `optim` update traced and compiled like any Program.
  * Every optimiser there works element by element, so run by run gives the bits of the whole at once.
  */
-import { createOptimizer } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import {
   currentBackend,
   placeholder,

@@ -1,17 +1,8 @@
 /** Calls, which are Programs within Programs with gradients that compute them again or are given, and other transformations. */
 import type { Tensor } from "@weft/tensor";
-import {
-  bindAll,
-  checkpoint,
-  conv2d,
-  customVjp,
-  grad,
-  hvp,
-  jvp,
-  perExampleGradients,
-  tensor,
-  trace,
-} from "@weft/tensor";
+import { bindAll, checkpoint, conv2d, customVjp, grad, tensor, trace } from "@weft/tensor";
+import { hvp, jvp } from "@weft/tensor/jvp";
+import { perExampleGradients } from "@weft/tensor/perExample";
 import type { Case } from "./case.ts";
 import { accumulated, sample } from "./case.ts";
 

@@ -1,6 +1,8 @@
 /** Operations of the golden vectors that differentiate inside: gradient norms, Hessian products, per-example gradients. */
 import type { Tensor } from "@weft/tensor";
-import { concat, conv2d, grad, hvp, maximum, minimum, perExampleGradients, softplus, valueAndGrad, vmap } from "@weft/tensor";
+import { concat, conv2d, grad, maximum, minimum, softplus, valueAndGrad, vmap } from "@weft/tensor";
+import { hvp } from "@weft/tensor/jvp";
+import { perExampleGradients } from "@weft/tensor/perExample";
 import type { Operation } from "./cases.ts";
 import { given } from "./cases.ts";
 import { crossEntropy } from "./layers.ts";

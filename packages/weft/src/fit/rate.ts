@@ -1,6 +1,7 @@
 /** The learning rate of a fit, for those who watch or change it. */
 import type { Schedule } from "@weft/optim";
-import { createOptimizer, scheduleValue } from "@weft/optim";
+import { scheduleValue } from "@weft/optim";
+import { createOptimizer } from "@weft/optim/createOptimizer";
 import { tensor } from "@weft/tensor";
 
 /** What the rate of an optimiser is: one number that may be changed, a schedule by steps, or neither to be seen from outside. */

@@ -1,6 +1,7 @@
 /** Traces a definition into the Programs of a job document (their signatures are given in protocol's job.ts). */
 import type { DataContract } from "@weft/data";
-import { apply, applyWithState, initialize, mixedPrecision, statisticsOf } from "@weft/nn";
+import { apply, applyWithState, initialize, statisticsOf } from "@weft/nn";
+import { mixedPrecision } from "@weft/nn/mixedPrecision";
 import type { Program, Tensor, TensorType } from "@weft/tensor";
 import { maximum, trace, vmap } from "@weft/tensor";
 import type { BatchMean, JobDefinition } from "./defineJob.ts";
