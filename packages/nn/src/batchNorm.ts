@@ -5,7 +5,8 @@ import { ones, zeros } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
 import { define } from "./layer.ts";
 import type { NormOptions } from "./norm.ts";
-import { normalised, scaled } from "./norm.ts";
+import { normOptions, normalised, scaled } from "./norm.ts";
+import { checkOptions } from "./settings.ts";
 
 export interface BatchNormOptions extends NormOptions {
   /** Share of each new batch in the running statistics; default 0.1, as PyTorch counts (Keras says 0.9). */
@@ -18,6 +19,7 @@ export interface BatchNormOptions extends NormOptions {
  * unbiased): take them from `applyWithState`. Otherwise by the statistics. Epsilon 1e-5.
  */
 export function batchNorm({ momentum = 0.1, epsilon = 1e-5, ...affine }: BatchNormOptions = {}): Layer {
+  checkOptions("batchNorm", affine, ["momentum", ...normOptions]);
   if (!(momentum >= 0 && momentum <= 1)) {
     throw new ModelError(`batchNorm: momentum must be in 0..1, the share of the new batch, got ${momentum}`);
   }

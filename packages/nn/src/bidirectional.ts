@@ -4,6 +4,7 @@ import { concat } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import type { Layer, LayerLike } from "./layer.ts";
 import { define } from "./layer.ts";
+import { checkOptions } from "./settings.ts";
 
 const merges = {
   concat: (forward: Tensor, backward: Tensor) => concat([forward, backward], -1),
@@ -20,7 +21,9 @@ export interface BidirectionalOptions {
  * Two copies of a layer, one from the first step on, one from the last; outputs of the same step meet. Parameters:
  * `forward.…` and `backward.…`. With `output: "last"` inside, each gives what it has at its own end. Needs whole sequences.
  */
-export function bidirectional(layer: LayerLike, { merge = "concat" }: BidirectionalOptions = {}): Layer {
+export function bidirectional(layer: LayerLike, options: BidirectionalOptions = {}): Layer {
+  const { merge = "concat" } = options;
+  checkOptions("bidirectional", options, ["merge"]);
   if (!Object.hasOwn(merges, merge)) {
     throw new ModelError(
       `bidirectional: merge must be one of ${Object.keys(merges).join(", ")}, got ${JSON.stringify(merge)}`,

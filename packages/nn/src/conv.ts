@@ -6,7 +6,7 @@ import type { Initializer } from "./initializers.ts";
 import { glorotUniform, zeros } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 /** One number for all spatial axes, or one for each. */
 export type PerAxis = number | readonly number[];
@@ -54,8 +54,18 @@ export interface DepthwiseConvOptions extends Omit<ConvOptions, "features" | "gr
  */
 export function depthwiseConv2d({ multiplier = 1, ...options }: DepthwiseConvOptions): Layer {
   checkCount("depthwiseConv2d", "multiplier", multiplier);
-  return convOf("depthwiseConv2d", options, (channels) => ({ features: channels * multiplier, groups: channels }));
+  const sizes = (channels: number) => ({ features: channels * multiplier, groups: channels });
+  return convOf("depthwiseConv2d", options, { own: ["multiplier"], sizesOf: sizes });
 }
+
+/** How sizes come from a layer's own options. */
+interface SizesOf {
+  readonly own: readonly string[];
+  readonly sizesOf: (channels: number) => { readonly features: number; readonly groups: number };
+}
+
+/** What all convolutions know. */
+export const spatialOptions = ["kernel", "stride", "padding", "dilation", "useBias", "kernelInitializer"];
 
 type Kind = "conv1d" | "conv2d" | "depthwiseConv2d";
 
@@ -65,14 +75,11 @@ function conv(kind: Kind, { features, groups = 1, ...options }: ConvOptions): La
   if (features % groups !== 0) {
     throw new ModelError(`${kind}: ${features} features do not divide into ${groups} groups; use a multiple`);
   }
-  return convOf(kind, options, () => ({ features, groups }));
+  return convOf(kind, options, { own: ["features", "groups"], sizesOf: () => ({ features, groups }) });
 }
 
-function convOf(
-  kind: Kind,
-  options: Omit<ConvOptions, "features" | "groups">,
-  sizesOf: (channels: number) => { readonly features: number; readonly groups: number },
-): Layer {
+function convOf(kind: Kind, options: Omit<ConvOptions, "features" | "groups">, { own, sizesOf }: SizesOf): Layer {
+  checkOptions(kind, options, [...own, ...spatialOptions]);
   const { kernel, stride = 1, padding = "valid", dilation = 1 } = options;
   const { useBias = true, kernelInitializer = glorotUniform() } = options;
   const rank = kind === "conv1d" ? 1 : 2;

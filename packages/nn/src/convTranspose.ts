@@ -2,11 +2,11 @@
 import type { Padding } from "@weft/tensor";
 import { convTranspose1d, convTranspose2d } from "@weft/tensor";
 import type { ConvOptions, PerAxis } from "./conv.ts";
-import { expectImage, perAxis } from "./conv.ts";
+import { expectImage, perAxis, spatialOptions } from "./conv.ts";
 import { glorotUniform, zeros } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface ConvTransposeOptions extends Omit<ConvOptions, "padding" | "groups"> {
   /** Cropped from the ends: `valid` (the default: nothing), `same` (output of size input · stride), or given numbers. */
@@ -29,6 +29,7 @@ export function conv1dTranspose(options: ConvTransposeOptions): Layer {
 }
 
 function transposed(kind: "conv1dTranspose" | "conv2dTranspose", options: ConvTransposeOptions): Layer {
+  checkOptions(kind, options, ["features", "outputPadding", ...spatialOptions]);
   const { features, kernel, stride = 1, padding = "valid", outputPadding = 0, dilation = 1 } = options;
   const { useBias = true, kernelInitializer = glorotUniform() } = options;
   const rank = kind === "conv1dTranspose" ? 1 : 2;

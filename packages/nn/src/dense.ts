@@ -4,7 +4,7 @@ import type { Initializer } from "./initializers.ts";
 import { glorotUniform, zeros } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface DenseOptions {
   /** Size of the output. */
@@ -20,6 +20,7 @@ export interface DenseOptions {
 /** x [batch, in] or [batch, time, in] → x·kernel + bias. Parameters: `kernel` [in, features], `bias` [features]. */
 export function dense(options: DenseOptions): Layer {
   const { features, useBias = true, kernelInitializer = glorotUniform(), biasInitializer = zeros() } = options;
+  checkOptions("dense", options, ["features", "useBias", "kernelInitializer", "biasInitializer"]);
   checkCount("dense", "features", features);
   return define(
     ({ parameter }) =>

@@ -3,6 +3,7 @@ import { bernoulli, where } from "@weft/tensor";
 import { ModelError } from "./errors.ts";
 import type { Layer } from "./layer.ts";
 import { define } from "./layer.ts";
+import { checkOptions } from "./settings.ts";
 
 export interface DropoutOptions {
   /** Share of the values that are dropped. */
@@ -10,7 +11,9 @@ export interface DropoutOptions {
 }
 
 /** While training, zeroes each value with probability `rate` and divides the rest by 1 − rate; otherwise lets all pass. */
-export function dropout({ rate }: DropoutOptions): Layer {
+export function dropout(options: DropoutOptions): Layer {
+  const { rate } = options;
+  checkOptions("dropout", options, ["rate"]);
   if (!(rate >= 0 && rate < 1)) {
     throw new ModelError(
       `dropout: rate must be a number of at least 0 and below 1, got ${rate}; it is the share dropped`,

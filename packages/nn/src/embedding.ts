@@ -5,7 +5,7 @@ import type { Initializer } from "./initializers.ts";
 import { normal, uniform } from "./initializers.ts";
 import type { Layer, TensorFunction } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface EmbeddingOptions {
   /** Number of different ids. */
@@ -24,6 +24,7 @@ export interface EmbeddingFunction extends TensorFunction {
 /** ids i32 [...] → [..., features]. Parameter: `table` [vocabulary, features]. Ids out of range meet the nearest in range. */
 export function embedding(options: EmbeddingOptions): Layer<EmbeddingFunction> {
   const { vocabulary, features, initializer = uniform({ min: -0.05, max: 0.05 }) } = options;
+  checkOptions("embedding", options, ["vocabulary", "features", "initializer"]);
   checkCount("embedding", "vocabulary", vocabulary);
   checkCount("embedding", "features", features);
   return define(
@@ -54,6 +55,7 @@ export interface PositionalEmbeddingOptions {
  */
 export function positionalEmbedding(options: PositionalEmbeddingOptions): Layer {
   const { length, initializer = normal({ std: 0.02 }) } = options;
+  checkOptions("positionalEmbedding", options, ["length", "initializer"]);
   checkCount("positionalEmbedding", "length", length);
   return define(
     ({ parameter, state }) =>

@@ -15,10 +15,12 @@ export interface LstmOptions extends RecurrentOptions {
  * order i, f, g, o; c ← f·c + i·g, h ← o·tanh(c). Parameters: `kernel` [in, 4 features], `recurrent` [features, 4 features],
  * `bias` [4 features]. State: `h` and `c`.
  */
-export function lstm({ forgetBias = 1, ...options }: LstmOptions): Layer<RecurrentFunction> {
+export function lstm(options: LstmOptions): Layer<RecurrentFunction> {
+  const { forgetBias = 1 } = options;
   return recurrent(
     {
       kind: "lstm",
+      options: ["forgetBias"],
       blocks: 4,
       state: ["h", "c"],
       biasInitializer: forgetting(forgetBias),

@@ -7,7 +7,7 @@ import type { Initializer } from "./initializers.ts";
 import { glorotUniform, zeros } from "./initializers.ts";
 import type { Layer, Scope } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface MultiHeadAttentionOptions {
   /** The features divide into this many parts that attend apart. */
@@ -31,6 +31,8 @@ export interface AttentionInputs {
 
 export type AttentionFunction = (x: Tensor, inputs?: AttentionInputs) => Tensor;
 
+export const attentionOptions = ["heads", "causal", "dropout", "useBias", "kernelInitializer"];
+
 /**
  * x [batch, time, features] → the same shape. Parameters: `qkv.kernel` [features, 3 features], blocks in the order query, key,
  * value, each of `heads` chunks; `out.kernel` [features, features]; `qkv.bias` and `out.bias`.
@@ -40,6 +42,7 @@ export type AttentionFunction = (x: Tensor, inputs?: AttentionInputs) => Tensor;
  */
 export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer<AttentionFunction> {
   const { heads, causal = false, dropout = 0 } = options;
+  checkOptions("multiHeadAttention", options, attentionOptions);
   checkCount("multiHeadAttention", "heads", heads);
   const dropWeights = dropoutLayer({ rate: dropout });
   return define<AttentionFunction>(

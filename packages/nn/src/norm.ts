@@ -5,7 +5,7 @@ import { ModelError } from "./errors.ts";
 import { ones, zeros } from "./initializers.ts";
 import type { Layer, Scope } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface NormOptions {
   /** Added to the variance, so that a constant input stays finite. */
@@ -21,8 +21,12 @@ export interface LayerNormOptions extends NormOptions {
   readonly axes?: number;
 }
 
+/** What norms know. */
+export const normOptions = ["epsilon", "useScale", "useBias"];
+
 /** To mean 0 and variance 1 over the last axes, then ·gamma + beta, of the shape of those (Ba et al. 2016). Epsilon 1e-5. */
 export function layerNorm({ axes = 1, epsilon = 1e-5, ...affine }: LayerNormOptions = {}): Layer {
+  checkOptions("layerNorm", affine, ["axes", ...normOptions]);
   checkCount("layerNorm", "axes", axes);
   return define(
     (scope) => (x) => {
@@ -45,16 +49,20 @@ export interface GroupNormOptions extends NormOptions {
  */
 export function groupNorm({ groups, ...options }: GroupNormOptions): Layer {
   checkCount("groupNorm", "groups", groups);
+  checkOptions("groupNorm", options, ["groups", ...normOptions]);
   return grouped("groupNorm", () => groups, options);
 }
 
 /** `groupNorm` with a group for each channel. */
 export function instanceNorm(options: NormOptions = {}): Layer {
+  checkOptions("instanceNorm", options, normOptions);
   return grouped("instanceNorm", (channels) => channels, options);
 }
 
 /** x / √(mean square over the last axis + epsilon) · gamma (Zhang and Sennrich 2019). Epsilon 1e-6. */
-export function rmsNorm({ epsilon = 1e-6, useScale = true }: Omit<NormOptions, "useBias"> = {}): Layer {
+export function rmsNorm(options: Omit<NormOptions, "useBias"> = {}): Layer {
+  const { epsilon = 1e-6, useScale = true } = options;
+  checkOptions("rmsNorm", options, ["epsilon", "useScale"]);
   return define(
     (scope) => (x) => {
       const y = inF32(x, (wide) => {

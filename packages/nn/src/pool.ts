@@ -5,7 +5,7 @@ import { expectImage } from "./conv.ts";
 import type { PerAxis } from "./conv.ts";
 import type { Layer } from "./layer.ts";
 import { define } from "./layer.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface PoolOptions {
   /** Size of the window: one number for all spatial axes, or [height, width]. */
@@ -32,13 +32,13 @@ export interface AvgPoolOptions extends PoolOptions {
 }
 
 /** x [batch, height, width, channels] → the mean of each window. */
-export function avgPool2d({ countIncludePad = false, ...options }: AvgPoolOptions): Layer {
-  return pool("avgPool2d", options, (x) => average2d(x, { ...options, countIncludePad }));
+export function avgPool2d(options: AvgPoolOptions): Layer {
+  return pool("avgPool2d", options, (x) => average2d(x, { countIncludePad: false, ...options }));
 }
 
 /** x [batch, time, channels] → the mean of each window. */
-export function avgPool1d({ countIncludePad = false, ...options }: AvgPoolOptions): Layer {
-  return pool("avgPool1d", options, (x) => average1d(x, { ...options, countIncludePad }));
+export function avgPool1d(options: AvgPoolOptions): Layer {
+  return pool("avgPool1d", options, (x) => average1d(x, { countIncludePad: false, ...options }));
 }
 
 /** [batch, …, channels] → [batch, channels]: the mean over time, or height and width. */
@@ -52,16 +52,20 @@ export function globalMaxPool(x: Tensor): Tensor {
 }
 
 /** x [batch, height, width, channels] → rows and columns repeated `scale` times. */
-export function upsample2d({ scale }: { readonly scale: number }): Layer {
+export function upsample2d(options: { readonly scale: number }): Layer {
+  const { scale } = options;
+  checkOptions("upsample2d", options, ["scale"]);
   checkCount("upsample2d", "scale", scale);
   return define(() => (x) => x.upsampleNearest2d(scale), { kind: "upsample2d" });
 }
 
 function pool(
   kind: "maxPool1d" | "maxPool2d" | "avgPool1d" | "avgPool2d",
-  { window, stride }: PoolOptions,
+  options: PoolOptions,
   apply: (x: Tensor) => Tensor,
 ): Layer {
+  const { window, stride } = options;
+  checkOptions(kind, options, ["window", "stride", "padding", ...(kind.startsWith("avg") ? ["countIncludePad"] : [])]);
   checkCount(kind, "window", window);
   checkCount(kind, "stride", stride ?? window);
   const rank = kind.endsWith("1d") ? 1 : 2;

@@ -10,7 +10,7 @@ import { glorotUniform, zeros } from "./initializers.ts";
 import type { Layer, TensorFunction } from "./layer.ts";
 import { define } from "./layer.ts";
 import { orthogonal } from "./orthogonal.ts";
-import { checkCount } from "./settings.ts";
+import { checkCount, checkOptions } from "./settings.ts";
 
 export interface RecurrentOptions {
   /** Size of the state, and of the output at each step. */
@@ -41,6 +41,8 @@ export interface Cell {
   /** Names of its state; all have the shape of the output, which is `h`. */
   readonly state: readonly string[];
   readonly biasInitializer?: Initializer;
+  /** Names of options that it has beside those that all share. */
+  readonly options?: readonly string[];
   /** True when the state's product has a bias of its own. */
   readonly recurrentBias?: boolean;
   readonly step: (blocks: Blocks, before: (name: string) => Tensor) => RecurrentState;
@@ -53,10 +55,13 @@ export interface Blocks {
   readonly sum: (i: number) => Tensor;
 }
 
+const sharedOptions = ["features", "output", "useBias", "kernelInitializer", "recurrentInitializer"];
+
 export function recurrent(cell: Cell, options: RecurrentOptions): Layer<RecurrentFunction> {
   const { kind, blocks } = cell;
   const { features, output = "sequence", useBias = true } = options;
   const { kernelInitializer = glorotUniform(), recurrentInitializer = orthogonal() } = options;
+  checkOptions(kind, options, [...sharedOptions, ...(cell.options ?? [])]);
   checkCount(kind, "features", features);
   const width = blocks * features;
   return define(

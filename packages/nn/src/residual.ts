@@ -2,12 +2,14 @@
 import { ShapeError, typeText } from "@weft/tensor";
 import type { Layer, LayerLike } from "./layer.ts";
 import { define } from "./layer.ts";
+import { checkOptions } from "./settings.ts";
 
 /**
  * x → x + inner(x), or shortcut(x) + inner(x) where the inner layer changes the shape. Parameters: those of `inner` and
  * `shortcut`.
  */
 export function residual(inner: LayerLike, options: { readonly shortcut?: LayerLike } = {}): Layer {
+  checkOptions("residual", options, ["shortcut"]);
   return define(
     ({ layer }) => {
       const main = layer("inner", inner);

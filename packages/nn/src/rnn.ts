@@ -10,10 +10,12 @@ export interface RnnOptions extends RecurrentOptions {
 }
 
 /** h ← tanh(x·kernel + h·recurrent + bias) along the time of x [batch, time, in]. State: `h`. */
-export function rnn({ activation = tanh, ...options }: RnnOptions): Layer<RecurrentFunction> {
+export function rnn(options: RnnOptions): Layer<RecurrentFunction> {
+  const { activation = tanh } = options;
   return recurrent(
     {
       kind: "rnn",
+      options: ["activation"],
       blocks: 1,
       state: ["h"],
       step: ({ sum }) => ({ h: activation(sum(0)) }),

@@ -3,11 +3,13 @@ import type { Tensor } from "@weft/tensor";
 import { gelu } from "./activations.ts";
 import { dense } from "./dense.ts";
 import { dropout } from "./dropout.ts";
+import type { Initializer } from "./initializers.ts";
 import type { Layer, TensorFunction } from "./layer.ts";
 import { define } from "./layer.ts";
 import type { AttentionFunction, MultiHeadAttentionOptions } from "./multiHeadAttention.ts";
-import { multiHeadAttention } from "./multiHeadAttention.ts";
+import { attentionOptions, multiHeadAttention } from "./multiHeadAttention.ts";
 import { layerNorm } from "./norm.ts";
+import { checkOptions } from "./settings.ts";
 
 export interface TransformerBlockOptions extends MultiHeadAttentionOptions {
   /** Size between the two dense layers; default 4 × the features. */
@@ -25,11 +27,16 @@ export interface TransformerBlockOptions extends MultiHeadAttentionOptions {
  * and of `mlp.fc1`, `mlp.fc2`.
  */
 export function transformerBlock(options: TransformerBlockOptions): Layer<AttentionFunction> {
-  const { dropout: rate = 0, norm = layerNorm } = options;
+  const { norm = layerNorm, hidden, activation = gelu, ...ofAttention } = options;
+  const { dropout: rate = 0, useBias = true, kernelInitializer } = options;
+  checkOptions("transformerBlock", options, [...attentionOptions, "hidden", "activation", "norm"]);
   return define<AttentionFunction>(
     ({ layer }) => {
-      const [first, attend] = [layer("ln1", norm()), layer("attn", multiHeadAttention(options))];
-      const [second, transform] = [layer("ln2", norm()), layer("mlp", mlp(options))];
+      const [first, attend] = [layer("ln1", norm()), layer("attn", multiHeadAttention(ofAttention))];
+      const [second, transform] = [
+        layer("ln2", norm()),
+        layer("mlp", mlp({ hidden, activation, useBias, kernelInitializer })),
+      ];
       const drops = [layer("drop1", dropout({ rate })), layer("drop2", dropout({ rate }))] as const;
       const dropped = (i: 0 | 1, x: Tensor) => (rate > 0 ? drops[i](x) : x);
       return (x, inputs) => {
@@ -41,10 +48,15 @@ export function transformerBlock(options: TransformerBlockOptions): Layer<Attent
   );
 }
 
-type MlpOptions = Pick<TransformerBlockOptions, "hidden" | "activation" | "useBias" | "kernelInitializer">;
+interface MlpOptions {
+  readonly hidden: number | undefined;
+  readonly activation: TensorFunction;
+  readonly useBias: boolean;
+  readonly kernelInitializer: Initializer | undefined;
+}
 
 /** Each position by itself: dense, activation, dense back to the size of x. */
-function mlp({ hidden, activation = gelu, useBias = true, kernelInitializer }: MlpOptions): Layer {
+function mlp({ hidden, activation, useBias, kernelInitializer }: MlpOptions): Layer {
   const initializer = kernelInitializer ? { kernelInitializer } : {};
   return define(
     ({ layer }) => {

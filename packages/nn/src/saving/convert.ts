@@ -33,6 +33,11 @@ export interface LayoutOptions {
 export interface KerasOptions extends Omit<LayoutOptions, "flattened" | "unflattened"> {
   /** Heads of the attention layers; needed to write them. */
   readonly heads?: number;
+  /**
+   * Of each `prelu` by its path, over how many axes between batch and channels it shares its slopes; 0 where not given. Keras's
+   * `shared_axes=[1, 2]`, for images, is `{ prelu: 2 }`. Needed to write them; one that shares over no axis of an image has no like here.
+   */
+  readonly sharedAxes?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -165,7 +170,11 @@ function write(
     for (const { ours, theirs, write: convert } of convention.rules[kind]) {
       const sources = ours.flatMap((leaf) => leaves?.[leaf] ?? []);
       if (sources.length !== ours.length) continue;
-      const tensors = convert(sources, { heads: options.heads, unit: name });
+      const tensors = convert(sources, {
+        heads: options.heads,
+        sharedAxes: options.sharedAxes?.[name] ?? 0,
+        unit: name,
+      });
       theirs.forEach((leaf, i) => (result[convention.nameOf(target, leaf, kind)] = present(tensors[i])));
     }
   }

@@ -1,6 +1,7 @@
 /**
  * Keras' convention (paths of Keras 3 and names of Keras 2): our layouts but for the gates of a GRU, in the order z, r, n with both
- * biases in one tensor, transposed and depthwise kernels, and attention, which has an axis for its heads.
+ * biases in one tensor, transposed and depthwise kernels, attention, which has an axis for its heads, and learned rectifiers, whose
+ * slopes have all axes of the input, those of size 1 that share a slope.
  */
 import type { Tensor } from "@weft/tensor";
 import { concat, stack } from "@weft/tensor";
@@ -18,6 +19,7 @@ const leaves = [
   "beta",
   "moving_mean",
   "moving_variance",
+  "alpha",
 ];
 const attentionParts = ["query", "key", "value", "attention_output"];
 
@@ -71,6 +73,15 @@ export const kerasLayout: Convention = {
         theirs: ["bias"],
         read: ([both]) => (both ? [exchanged(both.at(0)), exchanged(both.at(1))] : []),
         write: (biases) => [stack(biases.map(exchanged))],
+      },
+    ],
+    prelu: [
+      {
+        ours: ["slope"],
+        theirs: ["alpha"],
+        read: (alphas, { slope }) => alphas.map((alpha) => (slope ? alpha.reshape(slope.shape) : alpha)),
+        write: (slopes, { sharedAxes }) =>
+          slopes.map((slope) => slope.reshape([...Array<number>(sharedAxes).fill(1), ...slope.shape])),
       },
     ],
     attention: [

@@ -4,7 +4,7 @@ import type { Parameters } from "../model.ts";
 
 /** What a unit is decides how its parameters are laid out elsewhere. */
 export type Kind =
-  "dense" | "conv" | "convTranspose" | "embedding" | "norm" | "recurrent" | "gru" | "attention" | "plain";
+  "dense" | "conv" | "convTranspose" | "embedding" | "norm" | "recurrent" | "gru" | "attention" | "prelu" | "plain";
 
 /** The parameters of one layer, by the last part of their names. */
 export interface Unit {
@@ -29,6 +29,8 @@ export interface Rule {
 export interface WriteOptions {
   /** Heads of the attention layers, where the convention has an axis for them. */
   readonly heads: number | undefined;
+  /** Axes of size 1 before the channels of a learned rectifier's slopes, likewise. */
+  readonly sharedAxes: number;
   /** Path of the unit. */
   readonly unit: string;
 }
@@ -58,7 +60,18 @@ export const one = (
   write: (tensors) => tensors.map((x) => convert.write?.(x) ?? x),
 });
 
-const ownLeaves = ["kernel", "bias", "recurrent", "recurrentBias", "table", "gamma", "beta", "mean", "variance"];
+const ownLeaves = [
+  "kernel",
+  "bias",
+  "recurrent",
+  "recurrentBias",
+  "table",
+  "gamma",
+  "beta",
+  "mean",
+  "variance",
+  "slope",
+];
 const attentionParts = ["qkv", "out"];
 
 /** Our parameters as units, in order; `isTransposed` tells transposed convolutions, whose kernels look like others. */
@@ -80,6 +93,7 @@ function kindOf(leaves: Unit["leaves"], transposed: boolean): Kind {
   if (leaves["qkv.kernel"]) return "attention";
   if (kernel) return kernel.rank === 2 ? "dense" : transposed ? "convTranspose" : "conv";
   if (leaves["table"]) return "embedding";
+  if (leaves["slope"]) return "prelu";
   return ["gamma", "beta", "mean"].some((leaf) => Object.hasOwn(leaves, leaf)) ? "norm" : "plain";
 }
 

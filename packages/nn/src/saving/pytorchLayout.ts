@@ -57,6 +57,7 @@ export const pytorchLayout: Convention = {
     conv: [one("kernel", "weight", convolution), one("bias", "bias")],
     convTranspose: [one("kernel", "weight", transposedConvolution), one("bias", "bias")],
     embedding: [one("table", "weight")],
+    prelu: [one("slope", "weight")],
     norm: [one("gamma", "weight"), one("beta", "bias"), one("mean", "running_mean"), one("variance", "running_var")],
     recurrent: [
       ...products,

@@ -18,6 +18,7 @@ import {
   initialize,
   lstm,
   multiHeadAttention,
+  prelu,
   sequential,
 } from "@weft/nn";
 import { fromKeras, toKeras } from "@weft/nn/saving";
@@ -151,6 +152,45 @@ test("attention, whose heads have an axis", () => {
     );
   });
   expectClose(apply(model, fromKeras(state, shapesOf(model, 1, 3, 4)), x), wanted);
+});
+
+test("a learned rectifier after a dense layer, and one that shares its slopes over an image", () => {
+  const state = {
+    "conv2d/kernel": random(1, 1, 2, 3),
+    "conv2d/bias": random(3),
+    "p_re_lu/alpha": random(1, 1, 3),
+    "dense/kernel": random(12, 4),
+    "dense/bias": random(4),
+    "p_re_lu_1/alpha": random(4),
+  };
+  const layers = [conv2d({ features: 3, kernel: 1 }), prelu(), flatten, dense({ features: 4 }), prelu()] as const;
+  const model = sequential(...layers);
+  const own = shapesOf(model, 1, 2, 2, 2);
+  const x = random(1, 2, 2, 2);
+  const [image, weights, offsets, alpha] = [x, ...Object.values(state).slice(0, 3)].map(reader);
+  const rectified = (value: number, slope: number) => (value > 0 ? value : slope * value);
+  const hidden = range(4).flatMap((pixel) =>
+    range(3).map((o) => {
+      const value =
+        total(range(2).map((c) => image!(0, pixel >> 1, pixel & 1, c) * weights!(0, 0, c, o))) + offsets!(o);
+      return rectified(value, alpha!(0, 0, o));
+    }),
+  );
+  const [kernel, bias, slopes] = Object.values(state).slice(3).map(reader);
+  const wanted = range(4).map((o) =>
+    rectified(total(hidden.map((value, i) => value * kernel!(i, o))) + bias!(o), slopes!(o)),
+  );
+  const parameters = fromKeras(state, own);
+  expectClose(apply(model, parameters, x), wanted);
+
+  const rename = { prelu: "p_re_lu", prelu_1: "p_re_lu_1" };
+  const written = toKeras(parameters, { rename, sharedAxes: { prelu: 2 } });
+  expect(Object.keys(written)).toEqual(Object.keys(state));
+  for (const [name, tensor] of Object.entries(state)) {
+    expect([name, written[name]?.shape, written[name]?.dataSync()]).toEqual([name, tensor.shape, tensor.dataSync()]);
+  }
+  const everyPixel = { ...state, "p_re_lu/alpha": random(2, 2, 3) };
+  expect(() => fromKeras(everyPixel, own)).toThrow(/1 of 4 layers do not fit: prelu .*f64\[2,2,3\]/);
 });
 
 describe("what is written for Keras", () => {
