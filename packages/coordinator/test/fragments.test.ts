@@ -7,6 +7,7 @@ import { plainLayout } from "../src/model/layout.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
 import { encodeBroadcast } from "../src/session/broadcast.ts";
 import { FragmentDeltas } from "../src/session/fragmentDeltas.ts";
+import { makeJob, startRun, until, updateFor } from "./harness.ts";
 
 const blockElements = 65_536;
 const large = 16 * blockElements;
@@ -107,6 +108,27 @@ test("versions differ by the fragments that rounds have brought in since, and wh
   expect((await deltas.deltasTo(versions[2]!, () => false)).size).toBe(0);
   const holdsBoth = (_: string, without?: string) => without === undefined;
   expect([...(await deltas.deltasTo(versions[2]!, holdsBoth)).values()].map(({ from }) => from)).toEqual([1]);
+});
+
+test("an update of another part than the round's is refused, and the right one makes a version that goes out as that part", async () => {
+  const optimizer = { name: "sgd" } as const;
+  const work = { kind: "local", steps: 1, batchSize: 12, optimizer, streaming: { fragments: 2 } } as const;
+  const run = await startRun({ job: makeJob({ size: 100, round: { work }, stop: { rounds: 2 } }) });
+  const worker = run.join({ automatic: false });
+  await until(() => worker.lastWork !== undefined);
+  const first = worker.lastWork!;
+  worker.send(updateFor(first), new Uint8Array(4 * 97));
+  await until(() => worker.of("verdict").length === 1);
+  expect(worker.of("verdict")[0]).toMatchObject({ accepted: false, code: "length" });
+  await until(() => worker.lastWork !== first);
+  worker.send(updateFor(worker.lastWork!), new Uint8Array(4 * 3));
+  await until(() => worker.lastWork?.round === 2);
+  expect(worker.of("verdict")[1]).toMatchObject({ accepted: true });
+  expect(worker.of("weights").map(({ version, delta }) => [version, delta?.from])).toEqual([
+    [0, undefined],
+    [1, 0],
+  ]);
+  await run.coordinator.abort();
 });
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);

@@ -7,7 +7,18 @@ import { createRun } from "../src/store/createRun.ts";
 import { type Disk, nodeDisk } from "../src/store/disk.ts";
 import { loadVersion } from "../src/store/loadVersion.ts";
 import { listRuns, openRun } from "../src/store/runs.ts";
-import { checkpoint, hashOf, job, liveFirst, liveOn, manifest, newModel, resume, rounds } from "./storedLife.ts";
+import {
+  checkpoint,
+  hashOf,
+  job,
+  liveFirst,
+  liveOn,
+  manifest,
+  newModel,
+  resume,
+  rounds,
+  streamedJob,
+} from "./storedLife.ts";
 
 const root = mkdtempSync(join(tmpdir(), "weft-store-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -70,18 +81,21 @@ function dyingDisk(killAt: number, half: boolean, image: { from: string; to: str
   return disk;
 }
 
-describe("a kill at any step of writing", () => {
+describe.each([
+  ["", false],
+  [" of a run that streams", true],
+])("a kill at any step of writing%s", (_, streams) => {
   it("loses no committed round, and the finished run has the same bits as an undisturbed one", async () => {
-    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory() }));
+    const undisturbed = hashOf(await liveFirst({ directory: freshDirectory(), streams }));
     let survived = 0;
     for (let killAt = 1, finished = false; !finished; killAt++) {
-      for (const half of [false, true]) {
+      for (const half of streams ? [true] : [false, true]) {
         const from = freshDirectory();
         const to = freshDirectory();
         const disk = dyingDisk(killAt, half, { from, to });
         let committed = 0;
         try {
-          await liveFirst({ directory: from, disk, onCommitted: (version) => (committed = version) });
+          await liveFirst({ directory: from, disk, streams, onCommitted: (version) => (committed = version) });
           finished = true;
           break;
         } catch (error) {
@@ -92,7 +106,7 @@ describe("a kill at any step of writing", () => {
           expect(committed).toBe(0);
           continue;
         }
-        const { model, resumed } = await resume(to);
+        const { model, resumed } = await resume(to, streams);
         expect(resumed.version).toBeGreaterThanOrEqual(committed);
         expect(resumed.version).toBeLessThanOrEqual(committed + 1);
         expect(resumed.warnings).toEqual([]);
@@ -102,17 +116,21 @@ describe("a kill at any step of writing", () => {
         survived += 1;
       }
     }
-    expect(survived).toBeGreaterThan(80);
+    expect(survived).toBeGreaterThan(streams ? 40 : 80);
   }, 120_000);
 });
 
 describe("stored runs", () => {
-  it("that were killed give the newest committed version, and any between, from the log", async () => {
+  it.each([
+    ["", false],
+    [" of fragments", true],
+  ])("that were killed give the newest committed version, and any between, from the log%s", async (_, streams) => {
     const weights = new Map<number, Float32Array>();
     const directory = freshDirectory();
     const killed = freshDirectory();
-    const model = await newModel();
-    const store = await createRun({ directory, checkpoint }, { run: "abc123", name: "test", job, manifest });
+    const model = await newModel(streams);
+    const about = { run: "abc123", name: "test", job: streams ? streamedJob : job, manifest };
+    const store = await createRun({ directory, checkpoint }, about);
     await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
     await liveOn(store, model, {
       from: 1,
@@ -127,7 +145,7 @@ describe("stored runs", () => {
     const between = await loadVersion(killed, "abc123", 5);
     expect(between).toMatchObject({ version: 5, checkpoint: 3 });
     expect(between.weights).toEqual(weights.get(5));
-    const { resumed } = await resume(killed);
+    const { resumed } = await resume(killed, streams);
     expect(resumed.version).toBe(rounds);
     await resumed.store.close();
   });

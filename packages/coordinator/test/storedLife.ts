@@ -1,6 +1,8 @@
 /** A run of seven rounds on disk, without sessions: written, interrupted, gone on with. */
 import { cpSync } from "node:fs";
+import { fragmentOf } from "@weft/protocol";
 import { createManifest, openCodec } from "@weft/vector";
+import { plainLayout } from "../src/model/layout.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
 import { encodeBroadcast } from "../src/session/broadcast.ts";
 import { createRun } from "../src/store/createRun.ts";
@@ -15,10 +17,19 @@ export const manifest = createManifest([
   { name: "first", shape: [3] },
   { name: "rest", shape: [size - 3] },
 ]);
-export const newModel = () =>
+/** By the parameters, where rounds bring them in by turns. */
+const streamedLayout = {
+  ...plainLayout(size),
+  fragments: [
+    { start: 0, end: 3 },
+    { start: 3, end: size },
+  ],
+};
+export const newModel = (streams = false) =>
   ServerModel.create(
     adam,
     Float32Array.from({ length: size }, (_, i) => Math.sin(i)),
+    streams ? { layout: streamedLayout } : {},
   );
 const codec = openCodec({ kind: "f32" }, manifest);
 export const hashOf = (model: ServerModel) => encodeBroadcast(0, model.weights, codec).hash;
@@ -28,8 +39,9 @@ const updateOf = (version: number, block: number, out: Float32Array) => {
 
 async function runRound(store: RunStore, model: ServerModel, version: number): Promise<void> {
   const update = (block: number, out: Float32Array) => updateOf(version, block, out);
-  store.beginRound(version);
-  await model.step(update, { sink: (part) => store.logUpdate(part) });
+  const fragment = fragmentOf(version, model.ranges.length);
+  store.beginRound(version, { elements: model.elementsOf(fragment) });
+  await model.step(update, { sink: (part) => store.logUpdate(part), fragment });
   const record = {
     round: version,
     version,
@@ -55,14 +67,19 @@ interface Life {
   /** Told after each committed round. */
   readonly onCommitted?: (version: number) => void;
   readonly disk?: Disk;
+  readonly streams?: boolean;
 }
 
 export const checkpoint = { everyRounds: 3, keep: 2 };
 export const job = makeJob({ size });
+const streaming = { fragments: 2 };
+const local = { kind: "local", steps: 1, batchSize: 12, optimizer: { name: "sgd" }, streaming } as const;
+export const streamedJob = makeJob({ size, round: { work: local } });
 
-export async function liveFirst({ directory, disk, onCommitted }: Life): Promise<ServerModel> {
-  const model = await newModel();
-  const store = await createRun({ directory, disk, checkpoint }, { run: "abc123", name: "test", job, manifest });
+export async function liveFirst({ directory, disk, onCommitted, streams = false }: Life): Promise<ServerModel> {
+  const model = await newModel(streams);
+  const about = { run: "abc123", name: "test", job: streams ? streamedJob : job, manifest };
+  const store = await createRun({ directory, disk, checkpoint }, about);
   try {
     await store.checkpoint({ version: 0, weights: model.weights, state: model.state() });
     await liveOn(store, model, { from: 1, onCommitted });
@@ -87,8 +104,8 @@ export async function liveOn(
   await store.close();
 }
 
-export async function resume(directory: string) {
-  const model = await newModel();
+export async function resume(directory: string, streams = false) {
+  const model = await newModel(streams);
   const resumed = await resumeRun(
     { directory, checkpoint },
     { run: "abc123", name: "test", manifest, model, weighting: "examples", hash: () => hashOf(model) },
