@@ -7,6 +7,7 @@ import { int4Shape, int8Shape } from "../src/codec/groupShape.ts";
 import { int2, int2With } from "../src/codec/int2.ts";
 import { int4, int8, integerCodec } from "../src/codec/integers.ts";
 import { sign, signWith } from "../src/codec/sign.ts";
+import { randomK, randomKWith, topK, topKWith } from "../src/codec/sparse.ts";
 import { kernels } from "../src/kernels/kernels.ts";
 import { anyFloats, bitsOf, finiteFloat } from "./bits.ts";
 
@@ -17,6 +18,8 @@ const pairs: readonly [string, BlockCodec, BlockCodec][] = [
   ["int4", int4, integerCodec("int4", int4Shape, none)],
   ["int2", int2, int2With(none)],
   ["sign", sign, signWith(none)],
+  ["topK", topK(0.1), topKWith(0.1, none)],
+  ["randomK", randomK(0.1), randomKWith(0.1, none)],
   ["f16", f16, f16With(none)],
   ["bf16", bf16, bf16With(none)],
 ];
@@ -88,7 +91,7 @@ describe.each(pairs)("the SIMD kernels of %s", (_, simd, plain) => {
           } catch (error) {
             return String(error);
           }
-          const sum = Float32Array.from(values, (value, i) => value + (before?.[i] ?? 0));
+          const sum = Float32Array.from(values, (value, i) => (before === undefined ? value : value + before[i]!));
           expect(out).toEqual(encoded(plain, sum));
           const back = decoded(plain, out, values.length) as Float32Array;
           expect(bitsOf(owed.after)).toEqual(bitsOf(sum.map((value, i) => value - back[i]!)));
@@ -121,7 +124,7 @@ it("any f32 at all becomes the half of the plain loops, NaN a NaN", () => {
   fc.assert(
     fc.property(anyFloats(64), (some) => {
       const values = Float32Array.from({ length: 64 }, (_, i) => some[i % Math.max(1, some.length)] ?? 0);
-      for (const [, simd, plain] of pairs.slice(4)) {
+      for (const [, simd, plain] of pairs.slice(6)) {
         const [a, b] = [decoded(plain, encoded(simd, values), 64), decoded(plain, encoded(plain, values), 64)];
         expect(same(a)).toEqual(same(b));
       }

@@ -2,9 +2,10 @@
  * Codecs of groups of values that share a scale, where what is lost is kept: a run is its groups' scales in bf16, then their
  * codes. Whole groups go through SIMD kernels where there are any; the plain loops define the bits.
  */
-import { codesAt, type Kernels, owedAt, scalesAt, valuesAt } from "../kernels/kernels.ts";
+import { codesAt, type Kernels, scalesAt, valuesAt } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, checkRun, notFinite, type Owed, sumWithOwed } from "./blockCodec.ts";
-import { floatOf, lanes, largestMagnitude, powerBelow } from "./laneSums.ts";
+import { powerBelow } from "./laneSums.ts";
+import { loadRun } from "./loadRun.ts";
 import { readScale } from "./scale.ts";
 
 export interface GroupFormat {
@@ -42,7 +43,7 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
   const encode = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
     checkRun(name, values.length);
     const kernels = simd();
-    const largest = kernels === undefined ? largestOf(values, owed) : load(kernels, values, owed);
+    const largest = loadRun(kernels, values, owed);
     if (!(largest < Infinity)) throw notFinite(name);
     const down = powerBelow(largest);
     const whole = kernels === undefined || largest >= leastTooLarge ? 0 : Math.floor(values.length / group);
@@ -112,21 +113,4 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
     out.set(kernels.values.subarray(0, elements));
     return elements;
   }
-}
-
-/** Brings a run, with what was owed, to the kernels. Returns the largest magnitude. */
-function load(kernels: Kernels, values: Float32Array, owed: Owed | undefined): number {
-  const count = Math.ceil(values.length / lanes) * lanes;
-  kernels.values.set(values);
-  kernels.values.fill(0, values.length, count);
-  if (owed?.before === undefined) return floatOf(kernels.largest(valuesAt, count));
-  kernels.owed.set(owed.before);
-  kernels.owed.fill(0, values.length, count);
-  return floatOf(kernels.addOwed(valuesAt, owedAt, count));
-}
-
-function largestOf(values: Float32Array, owed: Owed | undefined): number {
-  if (owed === undefined) return largestMagnitude(values);
-  sumWithOwed(values, owed, 0);
-  return largestMagnitude(owed.after);
 }

@@ -2,12 +2,12 @@
  * The topK and randomK codecs: of every block a fixed number of values, in int8. topK sends the places of the largest in
  * ascending order; randomK draws one place from each of as many equal stretches by a seed that travels with the block.
  */
-import { blockElements } from "../block.ts";
-import { allFinite } from "../check.ts";
 import { ValueError } from "../errors.ts";
-import { type BlockCodec, checkEncodedLength, notFinite } from "./blockCodec.ts";
+import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { type BlockCodec, checkEncodedLength, checkRun, notFinite } from "./blockCodec.ts";
 import { int8 } from "./integers.ts";
-import { largestPlaces } from "./largestPlaces.ts";
+import { largestPlaces, largestPlacesBy } from "./largestPlaces.ts";
+import { loadRun } from "./loadRun.ts";
 
 /** Values kept of so many: at least one. */
 export const keptOf = (elements: number, fraction: number): number =>
@@ -17,61 +17,113 @@ export const keptOf = (elements: number, fraction: number): number =>
 const placeBytes = 2;
 const seedBytes = 4;
 
-export function topK(fraction: number): BlockCodec {
-  const codec: BlockCodec = {
-    name: "topK",
-    encodedBytes(elements) {
-      const kept = keptOf(elements, fraction);
-      return placeBytes * kept + int8.encodedBytes(kept);
+export const topK = (fraction: number): BlockCodec => topKWith(fraction, kernels);
+
+/** @param simd gives the kernels, where there are any; the plain loops define the bits */
+export function topKWith(fraction: number, simd: () => Kernels | undefined): BlockCodec {
+  return sparseCodec(
+    {
+      name: "topK",
+      fraction,
+      headerBytes: (kept) => placeBytes * kept,
+      choose(values, out, { loaded }) {
+        const kept = keptOf(values.length, fraction);
+        const places = loaded === undefined ? largestPlaces(values, kept) : largestPlacesBy(loaded, values, kept);
+        for (let i = 0; i < kept; i++) {
+          out[2 * i] = places[i]!;
+          out[2 * i + 1] = places[i]! >>> 8;
+        }
+        return places;
+      },
+      chosen(bytes, elements) {
+        const places = new Uint32Array(keptOf(elements, fraction));
+        for (let i = 0; i < places.length; i++) places[i] = bytes[2 * i]! | (bytes[2 * i + 1]! << 8);
+        checkPlaces(places, elements);
+        return places;
+      },
     },
-    encode(values, out) {
-      checkEncodedLength(codec, out, values.length);
-      const kept = keptOf(values.length, fraction);
-      checkMagnitudes("topK", values);
-      const places = largestPlaces(values, kept);
-      const chosen = new Float32Array(kept);
-      for (let i = 0; i < kept; i++) {
-        const place = places[i]!;
-        out[2 * i] = place;
-        out[2 * i + 1] = place >>> 8;
-        chosen[i] = values[place]!;
-      }
-      int8.encode(chosen, out.subarray(placeBytes * kept), 0);
-    },
-    decode(bytes, out) {
-      checkEncodedLength(codec, bytes, out.length);
-      const kept = keptOf(out.length, fraction);
-      const places = new Uint16Array(kept);
-      for (let i = 0; i < kept; i++) places[i] = bytes[2 * i]! | (bytes[2 * i + 1]! << 8);
-      checkPlaces(places, out.length);
-      const chosen = new Float32Array(kept);
-      int8.decode(bytes.subarray(placeBytes * kept), chosen);
-      out.fill(0);
-      for (let i = 0; i < kept; i++) out[places[i]!] = chosen[i]!;
-    },
-  };
-  return codec;
+    simd,
+  );
 }
 
-export function randomK(fraction: number): BlockCodec {
+export const randomK = (fraction: number): BlockCodec => randomKWith(fraction, kernels);
+
+/** @param simd gives the kernels, where there are any; the plain loops define the bits */
+export function randomKWith(fraction: number, simd: () => Kernels | undefined): BlockCodec {
+  return sparseCodec(
+    {
+      name: "randomK",
+      fraction,
+      headerBytes: () => seedBytes,
+      choose(values, out, { seed }) {
+        for (let i = 0; i < seedBytes; i++) out[i] = seed >>> (8 * i);
+        return drawnPlaces(values.length, fraction, seed);
+      },
+      chosen(bytes, elements) {
+        const seed = bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24);
+        return drawnPlaces(elements, fraction, seed);
+      },
+    },
+    simd,
+  );
+}
+
+interface Choice {
+  readonly name: string;
+  readonly fraction: number;
+  headerBytes(kept: number): number;
+  /** The places of the values kept, which the header tells. */
+  choose(values: Float32Array, header: Uint8Array, how: Choosing): Uint32Array;
+  /** The places that a header tells. */
+  chosen(header: Uint8Array, elements: number): Uint32Array;
+}
+
+interface Choosing {
+  readonly seed: number;
+  /** The kernels, if the values lie in their memory too. */
+  readonly loaded: Kernels | undefined;
+}
+
+function sparseCodec(choice: Choice, simd: () => Kernels | undefined): BlockCodec {
+  const { name, fraction } = choice;
+  const headerOf = (elements: number): number => choice.headerBytes(keptOf(elements, fraction));
+  /** Encodes finite values; returns the places kept, and what they decode to. */
+  const put = (values: Float32Array, out: Uint8Array, how: Choosing) => {
+    const header = headerOf(values.length);
+    const places = choice.choose(values, out.subarray(0, header), how);
+    const picked = new Float32Array(places.length);
+    for (let i = 0; i < picked.length; i++) picked[i] = values[places[i]!]!;
+    int8.encode(picked, out.subarray(header), 0);
+    return places;
+  };
   const codec: BlockCodec = {
-    name: "randomK",
-    encodedBytes: (elements) => seedBytes + int8.encodedBytes(keptOf(elements, fraction)),
+    name,
+    encodedBytes: (elements) => headerOf(elements) + int8.encodedBytes(keptOf(elements, fraction)),
     encode(values, out, seed) {
       checkEncodedLength(codec, out, values.length);
-      checkMagnitudes("randomK", values);
-      const places = drawnPlaces(values.length, fraction, seed);
-      const picked = new Float32Array(places.length);
-      for (let i = 0; i < picked.length; i++) picked[i] = values[places[i]!]!;
-      for (let i = 0; i < seedBytes; i++) out[i] = seed >>> (8 * i);
-      int8.encode(picked, out.subarray(seedBytes), 0);
+      checkRun(name, values.length);
+      const loaded = simd();
+      if (!(loadRun(loaded, values) < Infinity)) throw notFinite(name);
+      put(values, out, { seed, loaded });
+    },
+    encodeOwing(values, owed, out, seed) {
+      checkEncodedLength(codec, out, values.length);
+      checkRun(name, values.length);
+      const loaded = simd();
+      if (!(loadRun(loaded, values, owed) < Infinity)) throw notFinite(name);
+      if (loaded !== undefined) owed.after.set(loaded.values.subarray(0, values.length));
+      const places = put(owed.after, out, { seed, loaded });
+      const decoded = new Float32Array(places.length);
+      int8.decode(out.subarray(headerOf(values.length)), decoded);
+      for (let i = 0; i < decoded.length; i++) owed.after[places[i]!]! -= decoded[i]!;
     },
     decode(bytes, out) {
       checkEncodedLength(codec, bytes, out.length);
-      const seed = bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24);
-      const places = drawnPlaces(out.length, fraction, seed);
+      checkRun(name, out.length);
+      const header = headerOf(out.length);
+      const places = choice.chosen(bytes.subarray(0, header), out.length);
       const picked = new Float32Array(places.length);
-      int8.decode(bytes.subarray(seedBytes), picked);
+      int8.decode(bytes.subarray(header), picked);
       out.fill(0);
       for (let i = 0; i < picked.length; i++) out[places[i]!] = picked[i]!;
     },
@@ -79,12 +131,7 @@ export function randomK(fraction: number): BlockCodec {
   return codec;
 }
 
-function checkMagnitudes(name: string, values: Float32Array): void {
-  if (values.length > blockElements) throw new ValueError(`codec ${name}: at most ${blockElements} values at once`);
-  if (!allFinite(values)) throw notFinite(name);
-}
-
-function checkPlaces(places: Uint16Array, elements: number): void {
+function checkPlaces(places: Uint32Array, elements: number): void {
   for (let i = 0; i < places.length; i++) {
     if (places[i]! < elements && (i === 0 || places[i]! > places[i - 1]!)) continue;
     throw new ValueError(

@@ -5,6 +5,7 @@ import { int2Group, int4Shape, int8Shape } from "../codec/groupShape.ts";
 import { addFromSigns, addSigns } from "./sign.ts";
 import { addDequantise2, addQuantise2, statisticsBytes } from "./int2.ts";
 import { addLargest, addOwed } from "./owed.ts";
+import { addCount, addPlaces } from "./places.ts";
 import { addFromBrains, addFromHalves, addToBrains, addToHalves } from "./halves.ts";
 import { addDequantise, addQuantise } from "./quantise.ts";
 
@@ -48,6 +49,10 @@ export interface Kernels {
   readonly addOwed: (values: number, owed: number, count: number) => number;
   /** The bits of the largest magnitude of a multiple of sixteen, NaN's above infinity's. */
   readonly largest: (values: number, count: number) => number;
+  /** How many values of a multiple of sixteen have a magnitude whose bits are at least `least`. */
+  readonly count: (values: number, count: number, least: number) => number;
+  /** Places of values whose magnitude's bits are at least `least`, as u16; gives how many. */
+  readonly places: (values: number, places: number, count: number, least: number) => number;
   readonly toHalves: Convert;
   readonly fromHalves: Convert;
   readonly toBrains: Convert;
@@ -76,6 +81,8 @@ function make(): Kernels | undefined {
   addFromSigns(module, "fromSigns");
   addOwed(module, "addOwed");
   addLargest(module, "largest");
+  addCount(module, "count");
+  addPlaces(module, "places");
   addToHalves(module);
   addFromHalves(module);
   addToBrains(module);

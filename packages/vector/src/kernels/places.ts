@@ -1,0 +1,53 @@
+/** SIMD kernels that count large values and find their places. Runs are multiples of sixteen. */
+import type { ModuleBuilder } from "@weft/emitter";
+import { i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
+import { magnitudeMask, sixteen, zeros } from "./groups.ts";
+
+/** name(values, count, least) → how many of the values have a magnitude whose bits are at least `least`. */
+export function addCount(module: ModuleBuilder, name: string): void {
+  module.function(
+    ["i32", "i32", "i32"],
+    (f, [values, count, least]) => {
+      const below = f.local("v128", i32x4.splat(i32.sub(least, 1)));
+      const sums = zeros(f);
+      f.for({ from: 0, to: i32.shl(count, 2), step: 64 }, (at) => {
+        for (const [q, x] of sixteen(f, f.local("i32", i32.add(values, at))).entries()) {
+          f.set(sums[q]!, i32x4.sub(sums[q]!, i32x4.gtS(v128.and(x, magnitudeMask), below)));
+        }
+      });
+      const [a, b, c, d] = sums;
+      const four = f.local("v128", i32x4.add(i32x4.add(a!, b!), i32x4.add(c!, d!)));
+      const two = f.local("v128", i32x4.add(four, i32x4.shuffle(four, four, [2, 3, 0, 1])));
+      f.return(i32.add(i32x4.extractLane(two, 0), i32x4.extractLane(two, 1)));
+    },
+    { export: name, result: "i32" },
+  );
+}
+
+/** name(values, places, count, least): as `addCount`; their places are written as u16, ascending. */
+export function addPlaces(module: ModuleBuilder, name: string): void {
+  module.function(
+    ["i32", "i32", "i32", "i32"],
+    (f, [values, places, count, least]) => {
+      const to = f.local("i32", places);
+      const below = f.local("v128", i32x4.splat(i32.sub(least, 1)));
+      const left = f.local("i32");
+      f.for({ from: 0, to: count, step: 16 }, (at) => {
+        const four = sixteen(f, f.local("i32", i32.add(values, i32.shl(at, 2))));
+        const [a, b, c, d] = four.map((x) => i32x4.gtS(v128.and(x, magnitudeMask), below));
+        const bytes = i8x16.narrowI16x8S(i16x8.narrowI32x4S(a!, b!), i16x8.narrowI32x4S(c!, d!));
+        f.set(left, i8x16.bitmask(bytes));
+        f.if(left, () => {
+          f.loop((again) => {
+            f.storeI16(to, i32.add(at, i32.ctz(left)));
+            f.increment(to, 2);
+            f.set(left, i32.and(left, i32.sub(left, 1)));
+            f.branchIf(left, again);
+          });
+        });
+      });
+      f.return(i32.shrU(i32.sub(to, places), 1));
+    },
+    { export: name, result: "i32" },
+  );
+}
