@@ -23,7 +23,7 @@ import { Committer } from "./run/committer.ts";
 import type { AttachedCrowd, CrowdEntrance } from "./run/crowd.ts";
 import { Run } from "./run/run.ts";
 import type { RunReport } from "./run/report.ts";
-import { encodeBroadcast } from "./session/broadcast.ts";
+import { encodeBroadcast, encodeBroadcastInTurns } from "./session/broadcast.ts";
 import { serveExamples } from "./session/examples.ts";
 import { createIdentities } from "./session/identities.ts";
 import { Patience } from "./store/patience.ts";
@@ -206,8 +206,9 @@ async function assemble(
       emit({ event: "diskIsBack", waitedMs });
     },
   });
+  const broadcast = await encodeBroadcastInTurns(version, model.weights, codecs.down);
   const committer = new Committer({
-    ...{ document, codec: codecs.down, model, uploads, store, patience, evaluate, version, metrics },
+    ...{ document, codec: codecs.down, model, uploads, store, patience, evaluate, broadcast, metrics },
     onPostponed: (postponed, reason) => {
       emit({ event: "checkpointPostponed", version: postponed, reason });
     },

@@ -65,6 +65,7 @@ async function add(uploads: Uploads, seed: number, discount = 1): Promise<number
 
 async function combined(uploads: Uploads): Promise<Float32Array> {
   const out = new Float32Array(size);
+  await uploads.settled();
   for (let block = 0; block * 65536 < size; block++) {
     await uploads.combine(block, out.subarray(block * 65536, Math.min(size, (block + 1) * 65536)));
   }

@@ -41,6 +41,7 @@ function payloadOf(values: Float32Array, chunkBytes: number, breakAt = Infinity)
 
 async function combined(uploads: Uploads): Promise<Float32Array> {
   const out = new Float32Array(size);
+  await uploads.settled();
   for (let block = 0; block * 65536 < size; block++) {
     await uploads.combine(block, out.subarray(block * 65536, Math.min(size, (block + 1) * 65536)));
   }

@@ -9,10 +9,13 @@ import { threadMs } from "./threadTime.ts";
 export interface SocketTurnLimits {
   readonly turnBytes: number;
   readonly turnMs: number;
+  /** Bytes of all sockets that may wait for the kernel to take them, all of which it may do in one turn. */
+  readonly queueBytes: number;
   readonly nowMs: () => number;
 }
 
-const defaults: SocketTurnLimits = { turnBytes: 2 * 1024 * 1024, turnMs: 4, nowMs: threadMs };
+const mebibyte = 1024 * 1024;
+const defaults: SocketTurnLimits = { turnBytes: 2 * mebibyte, turnMs: 4, queueBytes: 8 * mebibyte, nowMs: threadMs };
 
 /** Sockets that go on in one turn. */
 const togetherAtMost = 8;
@@ -30,6 +33,8 @@ export class SocketTurns {
   #together = 0;
   /** Counts turns in which anything passed. */
   turn = 0;
+  /** Bytes that wait for the kernel to take them. */
+  #queuedBytes = 0;
   #bytes = 0;
   #beganMs = 0;
   #isScheduled = false;
@@ -49,6 +54,16 @@ export class SocketTurns {
     if (!this.#isScheduled) return false;
     const { turnBytes, turnMs, nowMs } = this.#limits;
     return this.#bytes >= turnBytes || nowMs() - this.#beganMs >= turnMs;
+  }
+
+  /** So many bytes more, or less, wait for the kernel. */
+  queue(bytes: number): void {
+    this.#queuedBytes += bytes;
+  }
+
+  /** Whether so much waits that only sockets with nothing of their own in it should add to it. */
+  get isQueueFull(): boolean {
+    return this.#queuedBytes >= this.#limits.queueBytes;
   }
 
   /** What one socket may take of this turn, of so many as there are. */

@@ -34,12 +34,15 @@ export class WebSocketCarrier implements Carrier {
   #sink: CarrierSink | undefined;
   #closeTimer: unknown;
   #isClosing = false;
+  #hasEnded = false;
   /** Bytes read in the turn of that number. */
   #readBytes = 0;
   #readTurn = 0;
   /** Whether a message has ended with what was read last. */
   #messageEnded = false;
   #sendIsHeld = false;
+  /** Bytes that wait for the kernel, as the turns know of them. */
+  #queuedBytes = 0;
   /** At least one chunk goes out then. */
   #isItsTurn = false;
 
@@ -75,7 +78,8 @@ export class WebSocketCarrier implements Carrier {
     });
     this.#socket.on("close", (code: number, reason: Buffer) => {
       this.#clock.clearTimer(this.#closeTimer);
-      this.#isClosing = true;
+      this.#hasEnded = true;
+      this.#noteQueue(0);
       this.#turns.forget(this.#readOn);
       this.#turns.forget(this.#sendOn);
       sink.ended(code, reason.toString());
@@ -87,7 +91,8 @@ export class WebSocketCarrier implements Carrier {
   }
 
   get isHeld(): boolean {
-    if (this.#sendIsHeld) return true;
+    // Where something of its own waits, it goes on when that has left.
+    if (this.#sendIsHeld || (this.#queuedBytes > 0 && this.#turns.isQueueFull)) return true;
     const mayGoOn = this.#isItsTurn || !this.#turns.isOver;
     this.#isItsTurn = false;
     if (mayGoOn) return false;
@@ -105,6 +110,12 @@ export class WebSocketCarrier implements Carrier {
       const fin = index === pieces.length - 1;
       this.#socket.send(piece, { binary: true, fin }, fin ? this.#sent : undefined);
     }
+    this.#noteQueue(this.#socket.bufferedAmount);
+  }
+
+  #noteQueue(bytes: number): void {
+    this.#turns.queue(bytes - this.#queuedBytes);
+    this.#queuedBytes = bytes;
   }
 
   close(code: number, reason: string): void {
@@ -131,7 +142,7 @@ export class WebSocketCarrier implements Carrier {
     this.#readBytes += bytes;
     const hasShare = this.#readBytes >= turns.shareBytes && this.#messageEnded;
     this.#messageEnded = false;
-    if (this.#isClosing || this.#readBytes < bulkBytes || !(hasShare || turns.isOver)) return;
+    if (this.#isClosing || this.#hasEnded || this.#readBytes < bulkBytes || !(hasShare || turns.isOver)) return;
     this.#socket.pause();
     turns.hold(this.#readOn, !hasShare);
   }
@@ -158,6 +169,7 @@ export class WebSocketCarrier implements Carrier {
 
   /** A failed write is followed by the socket's close. */
   readonly #sent = (error?: Error | null): void => {
+    if (!this.#hasEnded) this.#noteQueue(this.#socket.bufferedAmount);
     if (error === undefined || error === null) this.#sink?.drained();
   };
 }

@@ -10,6 +10,7 @@ import type { JobDocument } from "@weft/protocol";
 import { setBackend } from "@weft/tensor";
 import { createWasmBackend } from "@weft/wasm";
 import { plainJob } from "./plainJob.ts";
+import { meterTurns } from "./turnMeter.ts";
 
 export interface CoordinatorSetting {
   readonly size: number;
@@ -41,6 +42,7 @@ const coordinator = await createCoordinator({
 });
 tell({ event: "listening", url: coordinator.url, ...memory() });
 delays.enable();
+const turns = meterTurns();
 coordinator.on((event) => {
   if (event.event !== "round") return;
   const { round, updates, cohort, workers, ms } = event;
@@ -62,5 +64,11 @@ function memory() {
 
 /** What the timers of this process met, beyond the millisecond they are set to. */
 function held() {
-  return { heldP99Ms: delays.percentile(99) / 1e6 - 1, heldMostMs: delays.max / 1e6 - 1 };
+  const { mostMs, mostCpuMs, p99CpuMs } = turns();
+  return {
+    heldP99Ms: delays.percentile(99) / 1e6 - 1,
+    heldMostMs: mostMs,
+    turnCpuP99Ms: p99CpuMs,
+    turnCpuMostMs: mostCpuMs,
+  };
 }

@@ -1,6 +1,6 @@
 /** The model as the coordinator holds it: one flat vector and the server optimiser's state, stepped in runs of blocks. */
-import { setImmediate } from "node:timers/promises";
 import { allocate, isResident, type TensorData, type TensorType } from "@weft/tensor";
+import { loopTurns } from "@weft/transport";
 import { blockElements } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
 import { type ElementRange, isPlain, type ModelLayout, plainLayout } from "./layout.ts";
@@ -200,7 +200,7 @@ export class ServerModel {
     const runs = this.#runs.filter((run) => run.fragment === fragment);
     for (const [index, run] of runs.entries()) {
       const { start, end } = run;
-      if (index > 0) await setImmediate();
+      if (index > 0) await loopTurns.next();
       await kept[index - 2];
       const update = (this.#updates[index % 2] ?? new Float32Array()).subarray(0, end - start);
       for (let at = start; at < end; at += blockElements) {
@@ -235,7 +235,7 @@ export class ServerModel {
       [end, this.size],
     ] as const) {
       for (let at = from; at < to; at += copiedAtOnce) {
-        if (at > from) await setImmediate();
+        if (at > from) await loopTurns.next();
         next.set(this.#weights.subarray(at, Math.min(at + copiedAtOnce, to)), at);
       }
     }

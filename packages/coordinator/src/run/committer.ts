@@ -6,7 +6,7 @@ import type { Evaluate } from "../options.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
 import type { RunEffect } from "../round/runEvent.ts";
-import { type Broadcast, encodeBroadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
+import { type Broadcast, encodeBroadcastInTurns } from "../session/broadcast.ts";
 import { EarlierVersions, type IsHeld, type VersionDeltas } from "../session/deltas.ts";
 import { FragmentDeltas } from "../session/fragmentDeltas.ts";
 import type { RoundRecord, RunMeta } from "../store/database.ts";
@@ -29,8 +29,8 @@ export interface CommitterParts {
   readonly evaluate: Evaluate | undefined;
   /** A checkpoint that was due could not be written, and will be later. */
   readonly onPostponed: (version: number, reason: string) => void;
-  /** Rounds committed before this process took over, and the training means of the last of them. */
-  readonly version: number;
+  /** Of rounds committed before this process took over: the last version, and the training means that it was made from. */
+  readonly broadcast: Broadcast;
   readonly metrics: Readonly<Record<string, number>>;
 }
 
@@ -69,7 +69,7 @@ export class Committer {
   constructor(parts: CommitterParts) {
     this.#parts = parts;
     this.#metrics = parts.metrics;
-    this.#broadcast = encodeBroadcast(parts.version, parts.model.weights, parts.codec);
+    this.#broadcast = parts.broadcast;
     const { ranges } = parts.model;
     this.#earlier = ranges.length > 1 ? new FragmentDeltas(parts.codec, ranges) : new EarlierVersions(parts.codec);
     for (const record of parts.store?.rounds() ?? []) this.#note(record);
@@ -118,6 +118,7 @@ export class Committer {
     const updates = effect.uploads.length;
     if (learningRate !== undefined) model.setLearningRate(learningRate);
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
+    await uploads.settled();
     uploads.close(effect.uploads);
     const fragment = fragmentOf(round, model.ranges.length);
     store?.beginRound(round, {

@@ -1,6 +1,6 @@
 /** The newest version as it goes out: encoded and hashed once, its bytes shared by all who are sent it. */
 import { createHash } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
+import { loopTurns } from "@weft/transport";
 import type { VectorCodec } from "@weft/vector";
 import type { Delta } from "./deltas.ts";
 
@@ -37,7 +37,7 @@ export async function encodeBroadcastInTurns(
   for (;;) {
     const { done, value } = slices.next();
     if (done === true) return value;
-    await setImmediate();
+    await loopTurns.next();
   }
 }
 

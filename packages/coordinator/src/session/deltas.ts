@@ -1,6 +1,6 @@
 /** Versions as differences from those that workers hold: made once for all of them, and only where that saves bytes. */
 import { createHash } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
+import { loopTurns } from "@weft/transport";
 import { encodeDelta, type VectorCodec } from "@weft/vector";
 
 /** A version encoded. */
@@ -58,23 +58,24 @@ export class EarlierVersions implements VersionDeltas {
     const deltas = new Map<string, Delta>();
     for (const from of this.#versions) {
       if (!isHeld(from.hash)) continue;
-      const bytes = await this.#delta(from.bytes, to.bytes);
-      if (bytes === undefined) continue;
-      const hash = createHash("sha256").update(bytes).digest("hex");
-      deltas.set(from.hash, { from: from.version, bytes, hash });
+      const delta = await this.#delta(from.bytes, to.bytes);
+      if (delta === undefined) continue;
+      deltas.set(from.hash, { from: from.version, ...delta });
     }
     return deltas;
   }
 
   /** Undefined when it grows too long to be of use. */
-  async #delta(from: Uint8Array, to: Uint8Array): Promise<Uint8Array | undefined> {
+  async #delta(from: Uint8Array, to: Uint8Array): Promise<Pick<Delta, "bytes" | "hash"> | undefined> {
     const parts: Uint8Array[] = [];
+    const hash = createHash("sha256");
     let bytes = 0;
     for (const part of encodeDelta(this.#codec, from, to)) {
       bytes += part.length;
       if (bytes > largestShare * to.length) return undefined;
-      if (parts.push(part) % segmentsInTurn === 0) await setImmediate();
+      hash.update(part);
+      if (parts.push(part) % segmentsInTurn === 0) await loopTurns.next();
     }
-    return Buffer.concat(parts);
+    return { bytes: Buffer.concat(parts), hash: hash.digest("hex") };
   }
 }

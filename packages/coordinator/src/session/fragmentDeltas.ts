@@ -3,8 +3,8 @@
  * are encoded, lead from one to the other (Douillard et al. 2025, Streaming DiLoCo: what travels of a round is one fragment).
  */
 import { createHash } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
 import { fragmentOf } from "@weft/protocol";
+import { loopTurns } from "@weft/transport";
 import { encodedRange, type VectorCodec } from "@weft/vector";
 import type { ElementRange } from "../model/layout.ts";
 import type { Delta, EncodedVersion, IsHeld, VersionDeltas } from "./deltas.ts";
@@ -53,7 +53,7 @@ export class FragmentDeltas implements VersionDeltas {
 async function hashOf(bytes: Uint8Array): Promise<string> {
   const hash = createHash("sha256");
   for (let at = 0; at < bytes.length; at += hashedAtOnce) {
-    if (at > 0) await setImmediate();
+    if (at > 0) await loopTurns.next();
     hash.update(bytes.subarray(at, at + hashedAtOnce));
   }
   return hash.digest("hex");

@@ -31,6 +31,8 @@ export interface UploadKind {
 export interface Sums {
   readonly combination: Combination;
   readonly weight: number;
+  /** Whether there is room: not while others are to leave, for sums have room for as many updates as are wanted, and no more. */
+  readonly mayBegin: () => boolean;
 }
 
 /** What may lie before a chunk in the memory of its frame. */
@@ -50,6 +52,9 @@ export class Upload {
   readonly #kind: UploadKind;
   readonly #keep: Keep;
   #sums: Sums | undefined;
+  /** Sums that hold blocks of it still, though it should not be in them any more; and segments that were looked at for that. */
+  #leaving: Sums | undefined;
+  #leftSegments = 0;
   /** Encoded bytes of the segment under way, when it does not come in one chunk. */
   #partial: Uint8Array | undefined;
   #partialBytes = 0;
@@ -87,7 +92,7 @@ export class Upload {
 
   /** Whether all that came whole is in the sums. */
   get isFolded(): boolean {
-    return this.#sums !== undefined && this.#decodedSegments === this.#segments;
+    return this.#sums !== undefined && this.#leaving === undefined && this.#decodedSegments === this.#segments;
   }
 
   /** Whether it is there to the last block, in the sums. */
@@ -97,6 +102,11 @@ export class Upload {
 
   get dropped(): boolean {
     return this.#dropped;
+  }
+
+  /** Whether something of it is in sums that it has been taken from: `leave` takes it out. */
+  get isLeaving(): boolean {
+    return this.#leaving !== undefined;
   }
 
   /** Takes in the next bytes, which are the upload's own from now on. Returns what is wrong with them, if anything. */
@@ -172,51 +182,69 @@ export class Upload {
     this.#sums = sums;
   }
 
-  /** Takes out what was folded in, and keeps what came and comes. */
+  /** Keeps what came and comes; what was folded in is to `leave`. */
   hold(): void {
-    if (this.#sums !== undefined) this.#takeOut(this.#sums);
+    if (this.#blocks > 0) this.#leaving ??= this.#sums;
     this.#sums = undefined;
   }
 
-  /** Takes out what was folded in, and lets go of it. */
+  /** Lets go of it, once what was folded in has left. */
   drop(): void {
     if (this.#dropped) return;
     this.hold();
     this.#dropped = true;
-    this.#keep.release();
+    if (!this.isLeaving) this.#keep.release();
   }
 
-  /** Folds in at most so many of the segments that were kept. Returns what is wrong with them, if anything. */
+  /** The sums that it was to leave are empty. */
+  hasLeft(): void {
+    this.#leaving = undefined;
+    this.#leftSegments = 0;
+    this.#blocks = 0;
+    this.#decodedSegments = 0;
+    this.#squaredNorm = 0;
+    if (this.#dropped) this.#keep.release();
+  }
+
+  /** Takes at most so many segments out of the sums that it is to leave. */
+  leave(segments: number): void {
+    for (let i = 0; i < segments && this.#leaving !== undefined; i++) {
+      const { combination, weight } = this.#leaving;
+      const segment = this.#leftSegments++;
+      for (const { block, values } of this.#decoded(segment, this.#keep.at(segment))) {
+        combination.subtract(block, values, weight);
+        this.#blocks -= 1;
+        // What was found wanting lies behind the last block folded in, and is not decoded again.
+        if (this.#blocks === 0) break;
+      }
+      if (this.#blocks === 0) this.hasLeft();
+    }
+  }
+
+  /** Takes at most so many of the segments that were kept to where they belong. Returns what is wrong with them, if anything. */
   catchUp(segments: number): Reason | undefined {
-    for (let i = 0; i < segments && this.#sums !== undefined && !this.isFolded; i++) {
+    if (this.isLeaving) {
+      this.leave(segments);
+      return undefined;
+    }
+    for (let i = 0; i < segments && this.#sums !== undefined && !this.isFolded && this.#mayGoOn(this.#sums); i++) {
       const problem = this.#foldSegment(this.#sums, this.#keep.at(this.#decodedSegments));
       if (problem !== undefined) return problem;
     }
     return undefined;
   }
 
-  #takeOut({ combination, weight }: Sums): void {
-    let left = this.#blocks;
-    // What was found wanting lies behind the last block folded in, and is not decoded again.
-    for (let segment = 0; left > 0; segment++) {
-      for (const { block, values } of this.#decoded(segment, this.#keep.at(segment))) {
-        combination.subtract(block, values, weight);
-        left -= 1;
-        if (left === 0) break;
-      }
-    }
-    this.#blocks = 0;
-    this.#decodedSegments = 0;
-    this.#squaredNorm = 0;
-  }
-
   /** A segment has come whole. */
   #take(bytes: Uint8Array): Reason | undefined {
     // Kept first: the blocks that were folded before one is found wanting have to be taken out again.
     this.#keep.push(bytes);
-    const isNext = this.isFolded;
+    const isNext = this.isFolded && this.#sums !== undefined && this.#mayGoOn(this.#sums);
     this.#segments += 1;
     return this.#sums !== undefined && isNext ? this.#foldSegment(this.#sums, bytes) : undefined;
+  }
+
+  #mayGoOn({ mayBegin }: Sums): boolean {
+    return this.#decodedSegments > 0 || mayBegin();
   }
 
   #foldSegment({ combination, weight }: Sums, bytes: Uint8Array): Reason | undefined {
@@ -234,7 +262,11 @@ export class Upload {
     return undefined;
   }
 
-  #add(block: number, values: Float32Array, { combination, weight }: Sums): Reason | undefined {
+  #add(
+    block: number,
+    values: Float32Array,
+    { combination, weight }: Pick<Sums, "combination" | "weight">,
+  ): Reason | undefined {
     const { normBound } = this.#kind;
     let squares: number;
     try {

@@ -1,8 +1,7 @@
 /** The updates of the open round: which are arriving, what they bring, and their combination. */
-import { setImmediate } from "node:timers/promises";
 import { type BlockRule, type Combination, median, meanRule, openRetained, trimmedMean } from "@weft/aggregate";
 import { fragmentOf, type JobDocument, type JobRound, type MessageOf } from "@weft/protocol";
-import { ConnectionError, type IncomingPayload } from "@weft/transport";
+import { ConnectionError, type IncomingPayload, loopTurns } from "@weft/transport";
 import { blockElements, createSlab, type Slab, slabBytes, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import type { ModelMemory } from "../model/modelMemory.ts";
@@ -36,8 +35,8 @@ const keepBytesOfLarge = 8 * 1024 * 1024;
 const largestWeight = 2 ** 29;
 /** Weights are whole numbers; where updates are discounted they are so many times finer, if the sums have room for that. */
 const finest = 2 ** 10;
-/** Segments folded in between two turns of the event loop, when an upload is moved into other sums. */
-const segmentsAtOnce = 16;
+/** Segments in a slice of an upload that is moved into sums or out of them: a millisecond or two. */
+const segmentsAtOnce = 4;
 
 /** Values of all updates that are sorted between two turns of the event loop: some milliseconds. */
 const valuesAtOnce = 2 ** 18;
@@ -79,6 +78,9 @@ export class Uploads {
   /** Of the round that closes, with room for a block of each. */
   #counted: readonly { readonly upload: Upload; readonly values: Float32Array }[] = [];
   #combination: Combination | undefined;
+  /** Of which something is in the sums that is to be taken out, and what does that. */
+  readonly #leaving = new Set<Upload>();
+  #takingOut: Promise<void> = Promise.resolve();
   /** Memory for the sums of any fragment, where there are several. */
   readonly #slabs: readonly Slab[] | undefined;
   /** Room for which the combination was opened. */
@@ -126,6 +128,8 @@ export class Uploads {
     this.#divisor = undefined;
     this.#scale = 1;
     const { codec, normBound } = this.#kind;
+    for (const upload of this.#leaving) upload.hasLeft();
+    this.#leaving.clear();
     const room = `${codec.size} ${contributions} ${most * this.#unit}`;
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
     else {
@@ -164,17 +168,46 @@ export class Uploads {
     const arrival = this.#arrivals.get(id);
     if (arrival === undefined || this.#combination === undefined) throw new Error(`no upload ${id} to receive`);
     arrival.upload ??= new Upload(this.#kind);
-    arrival.upload.fold({ combination: this.#combination, weight: this.#weightOf(arrival, discount) });
+    const weight = this.#weightOf(arrival, discount);
+    arrival.upload.fold({ combination: this.#combination, weight, mayBegin: () => this.#leaving.size === 0 });
+    this.#takeOut(arrival.upload);
     arrival.onMove();
   }
 
-  /** Keeps it aside as it comes; what was folded in is taken out. */
+  /** Keeps it aside as it comes; what was folded in is taken out by and by. */
   hold(id: number): void {
     const arrival = this.#arrivals.get(id);
     if (arrival === undefined) throw new Error(`no upload ${id} to hold`);
     arrival.upload ??= new Upload(this.#kind);
     arrival.upload.hold();
+    this.#takeOut(arrival.upload);
     arrival.onMove();
+  }
+
+  /** Slice by slice, one upload after another. */
+  #takeOut(upload: Upload): void {
+    if (!upload.isLeaving) return;
+    const isUnderWay = this.#leaving.size > 0;
+    this.#leaving.add(upload);
+    if (isUnderWay) return;
+    this.#takingOut = this.#takeOutAll();
+    // Its failure is met by whoever waits until sums are settled.
+    this.#takingOut.catch(() => undefined);
+  }
+
+  async #takeOutAll(): Promise<void> {
+    for (const upload of this.#leaving) {
+      while (upload.isLeaving) {
+        await loopTurns.next();
+        upload.leave(segmentsAtOnce);
+      }
+      this.#leaving.delete(upload);
+    }
+  }
+
+  /** Resolves when all that was taken out of the sums has left them. */
+  async settled(): Promise<void> {
+    while (this.#leaving.size > 0) await this.#takingOut;
   }
 
   #weightOf({ message }: Arrival, discount: number): number {
@@ -208,11 +241,14 @@ export class Uploads {
     return arrival;
   }
 
-  /** Takes out what was folded in, and lets the rest go by. */
+  /** Takes out what was folded in, by and by, and lets the rest go by. */
   discard(id: number): void {
     const arrival = this.#arrivals.get(id);
-    arrival?.upload?.drop();
     this.#arrivals.delete(id);
+    if (arrival?.upload !== undefined) {
+      arrival.upload.drop();
+      this.#takeOut(arrival.upload);
+    }
     arrival?.onMove();
   }
 
@@ -240,14 +276,19 @@ export class Uploads {
     try {
       for await (const chunk of payload.chunks()) {
         if (upload.dropped || arrival.turn !== turn) return { kind: "ignored" };
-        const reason = upload.push(chunk) ?? upload.catchUp(segmentsAtOnce);
+        let reason = upload.push(chunk);
+        // Of an upload that was moved, more is taken where it belongs than has just come.
+        if (reason === undefined && upload.folding && !upload.isFolded) {
+          await loopTurns.next();
+          reason = upload.catchUp(segmentsAtOnce);
+        }
         if (reason !== undefined) return { kind: "invalid", reason };
       }
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       return { kind: arrival.turn === turn ? "broken" : "ignored" };
     }
-    return this.whole(id);
+    return arrival.turn === turn ? this.whole(id) : { kind: "ignored" };
   }
 
   /** Whether it is there to the last byte, and in the sums. */
@@ -265,7 +306,7 @@ export class Uploads {
       const reason = upload.catchUp(segmentsAtOnce);
       if (reason !== undefined) return { kind: "invalid", reason };
       if (upload.isFolded) return { kind: upload.isWhole ? "arrived" : "broken" };
-      if (upload.folding) await setImmediate();
+      if (upload.folding) await loopTurns.next();
       else await new Promise<void>((resolve) => (arrival.onMove = resolve));
     }
     return { kind: "ignored" };
@@ -321,7 +362,7 @@ export class Uploads {
     for (const { upload, values } of this.#counted) upload.read(block, values.subarray(0, out.length));
     const step = Math.max(1024, Math.floor(valuesAtOnce / this.#counted.length));
     for (let start = 0; start < out.length; start += step) {
-      if (start > 0) await setImmediate();
+      if (start > 0) await loopTurns.next();
       const end = Math.min(start + step, out.length);
       rule(
         this.#counted.map(({ values }) => values.subarray(start, end)),
