@@ -21,6 +21,13 @@ export type WorkerEvent =
       readonly version: number;
       readonly metrics: Readonly<Record<string, number>>;
     }
+  /** A run has ended, and the worker stays for the next. */
+  | {
+      readonly event: "finished";
+      readonly run: string;
+      readonly reason: string;
+      readonly metrics: Readonly<Record<string, number>>;
+    }
   /** What outlives this process could not be read or written; the worker goes on without. */
   | { readonly event: "stateProblem"; readonly reason: string }
   | { readonly event: "disconnected"; readonly reason: string; readonly retryInMs: number }

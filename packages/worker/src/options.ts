@@ -27,8 +27,10 @@ export interface WorkerOptions {
   readonly data?: (contract: DataContract) => Promise<Dataset>;
   /** Loads a test set to measure versions on, where the job asks for that; default: examples held out of `data`. */
   readonly testData?: (contract: DataContract) => Promise<Dataset>;
-  /** Give up after this long without a coordinator; by default never. */
+  /** Give up after this long without a coordinator (or, for one that stays, without a run); by default never. */
   readonly unreachableMs?: number;
+  /** After a run that has ended it waits for its coordinator's next one; by default it is done then. */
+  readonly stays?: boolean;
   readonly onEvent?: (event: WorkerEvent) => void;
   /** The system's by default; the connections are given theirs by `connect`. */
   readonly clock?: Clock;
@@ -43,10 +45,10 @@ export interface WorkerOptions {
 /** What a worker keeps from one session to the next. */
 export interface WorkerIdentity {
   resume?: string;
-  ownData?: Dataset;
-  testData?: Dataset;
-  served?: ExampleStore;
-  partition?: Uint32Array;
+  ownData?: Dataset | undefined;
+  testData?: Dataset | undefined;
+  served?: ExampleStore | undefined;
+  partition?: Uint32Array | undefined;
   /** What updates leave behind for those after them. */
   readonly state: LocalState;
   /** The run and the job of the last session. */

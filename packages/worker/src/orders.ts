@@ -51,6 +51,11 @@ export class Orders {
     this.#trainer = trainer;
   }
 
+  /** The run is another than before: the share of the examples that was kept is none of its. */
+  forgetShare(): void {
+    this.#sharing = Promise.resolve(undefined);
+  }
+
   /** A version is on its way; orders on it wait for it. */
   weights(message: MessageOf<"weights">, payload: IncomingPayload): void {
     if (!this.#trainer) {

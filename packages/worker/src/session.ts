@@ -128,7 +128,7 @@ export class Session {
     const isSameRun = identity.run === run;
     identity.run = run;
     identity.versions.forget(isSameRun ? "awaited" : "all");
-    if (!isSameRun) identity.state.clear();
+    if (!isSameRun) this.forgetRun();
     identity.pending.welcomed(message, isSameRun);
     identity.state.reconcile(message.counted ?? [], identity.pending.name);
     void this.context.stored.save();
@@ -136,6 +136,18 @@ export class Session {
     emit({ event: "connected", url: this.connection.remote, worker, run });
     // The job is not sent to a worker that holds it.
     if (identity.job?.hash === jobHash) await this.prepare(identity.job.trainer);
+  }
+
+  /** What was kept of another run would be taken for this one's. */
+  private forgetRun(): void {
+    const { identity } = this.context;
+    identity.state.clear();
+    identity.served = undefined;
+    identity.partition = undefined;
+    // Its data was checked against the contract of another job.
+    identity.ownData = undefined;
+    identity.testData = undefined;
+    this.orders.forgetShare();
   }
 
   private async collectJob({ hash, offset }: MessageOf<"job">, payload: IncomingPayload): Promise<Uint8Array> {

@@ -148,7 +148,18 @@ class ReconnectingWorker {
     const end = await session.run();
     [this.#connection, this.#session] = [undefined, undefined];
     connection.close(1000, end.kind);
-    return end.kind === "lost" ? end.reason : end;
+    return end.kind === "lost" ? end.reason : (this.#stayingAfter(end) ?? end);
+  }
+
+  /** Why a worker that stays goes on looking for a run; undefined for what ends it all the same. */
+  #stayingAfter(end: WorkerOutcome): string | undefined {
+    if (this.#options.stays !== true || this.#draining !== undefined) return undefined;
+    // Of a run that it is to work for by name or id, the next one may be there later.
+    if (end.kind === "refused") return end.code === "run" ? end.reason : undefined;
+    if (end.kind !== "finished") return undefined;
+    const { reason, metrics } = end;
+    this.#emit({ event: "finished", run: this.#identity.run ?? "", reason, metrics });
+    return "no other run yet";
   }
 
   /** Until the time is over or the worker is stopped. */

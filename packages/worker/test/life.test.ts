@@ -98,6 +98,79 @@ describe("a worker whose coordinator is away", () => {
   });
 });
 
+describe("a worker that stays", () => {
+  const end = { kind: "finished", run: "r", reason: "4 rounds done", metrics: { loss: 1 } } as const;
+  const order = {
+    kind: "gradient",
+    examples: { kind: "slice", seed: 5, epoch: 0, start: 0, count: 4 },
+    seed: 9,
+  } as const;
+
+  /** Serves examples whose values tell from which run they are. */
+  async function serveRound(script: Script, run: string): Promise<Uint8Array> {
+    const { message: hello } = await script.next("hello");
+    if (hello.holds?.job === undefined) await welcome(script, linearJob(), { run });
+    else await script.send(await welcomeMessage(linearJob(), { run }));
+    await script.next("ready");
+    const hash = await sha256(baseBytes);
+    await script.send({ kind: "weights", run, version: 0, codec: "f32", hash }, baseBytes);
+    await script.send(work({ run, versionHash: hash, order }));
+    const { message, payload } = await script.next("fetch");
+    const rows = new Float32Array((payload!.length / 4) * 4).fill(run.length);
+    await script.send({ kind: "examples", request: message.request }, new Uint8Array(rows.buffer));
+    return (await script.next("update")).payload!;
+  }
+
+  test("takes the next run when one has ended, and mistakes nothing of the old one for the new one's", async () => {
+    const clock = handClock();
+    const [first, second, third] = [scripted(), scripted(), scripted()];
+    const { worker, events } = start([first, second, third], { clock, stays: true, unreachableMs: Infinity });
+    const gradient = await serveRound(first, "r");
+    await first.send(end);
+    await clock.advance(0);
+    while (!events.some(({ event }) => event === "disconnected")) await clock.advance(0);
+    expect(events.filter(({ event }) => event === "finished")).toEqual([
+      { event: "finished", run: "r", reason: "4 rounds done", metrics: { loss: 1 } },
+    ]);
+    // Nothing is wanted there for a while.
+    await clock.advance(500);
+    await second.next("hello");
+    await second.send({ kind: "refused", code: "no-run", reason: "no run here wants workers now", retry: true });
+    while (events.filter(({ event }) => event === "disconnected").length < 2) await clock.advance(0);
+    await clock.advance(1000);
+    const other = await serveRound(third, "another");
+    expect(Buffer.compare(other, gradient)).not.toBe(0);
+    worker.drain("SIGTERM");
+    await third.send({ kind: "verdict", round: 1, attempt: 0, accepted: true, code: "accepted", reason: "" });
+    await third.next("leave");
+    expect(await worker.outcome).toEqual({ kind: "stopped", reason: "SIGTERM" });
+  });
+
+  test("goes at once when it is told to while it waits", async () => {
+    const clock = handClock();
+    const script = scripted();
+    const { worker, events } = start([script], { data, clock, stays: true, unreachableMs: Infinity });
+    await ready(script);
+    await script.send(end);
+    while (!events.some(({ event }) => event === "finished")) await clock.advance(0);
+    worker.drain("SIGTERM");
+    expect(await worker.outcome).toEqual({ kind: "stopped", reason: "SIGTERM" });
+  });
+
+  test("waits for the run that it is to work for by name, and leaves where it is not wanted at all", async () => {
+    const clock = handClock();
+    const [first, second] = [scripted(), scripted()];
+    const { worker, events } = start([first, second], { clock, stays: true, run: "mnist", unreachableMs: Infinity });
+    await first.next("hello");
+    await first.send({ kind: "refused", code: "run", reason: "no run mnist is under way here", retry: false });
+    while (!events.some(({ event }) => event === "disconnected")) await clock.advance(0);
+    await clock.advance(500);
+    await second.next("hello");
+    await second.send({ kind: "refused", code: "token", reason: "the token is wrong", retry: false });
+    expect(await worker.outcome).toMatchObject({ kind: "refused", code: "token" });
+  });
+});
+
 describe("a worker that drains", () => {
   test("leaves at once when it has nothing to do", async () => {
     const script = scripted();

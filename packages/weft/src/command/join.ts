@@ -29,6 +29,7 @@ interface JoinFlags {
   readonly job?: readonly string[];
   readonly patience?: number;
   readonly state?: string;
+  readonly stay?: boolean;
   readonly json: boolean;
   readonly child?: boolean;
 }
@@ -49,6 +50,7 @@ export function joinCommand(finish: Finish): Command {
     .option("--job <name or hash>", "work for this job only; may be given several times", collected)
     .option("--patience <seconds>", "give up after so long without a coordinator; default: never", wholeNumber(0, 1e9))
     .option("--state <dir>", "keep who this worker is, and what it keeps between rounds, over restarts of this process")
+    .option("--stay", "after a run has ended wait for the next one, until told to go")
     .addOption(jsonOption())
     .addOption(new Option("--child", "end when the process that started this one ends").hideHelp())
     .addHelpText(
@@ -57,7 +59,8 @@ export function joinCommand(finish: Finish): Command {
 Examples:
   $ weft join ws://192.0.2.7:7700 --token 5ecret
   $ weft join ws://localhost:7700 --data ./scans
-  $ weft join wss://example.org:7700 --ca certificate.pem --run mnist`,
+  $ weft join wss://example.org:7700 --ca certificate.pem --run mnist
+  $ weft join ws://192.0.2.7:7700 --stay    # one run after another`,
     )
     .action(async (url: string, flags: JoinFlags) => {
       const engine = useEngine({ threads: flags.threads ?? "auto" });
@@ -92,12 +95,28 @@ function startOne(url: string, flags: JoinFlags, { index, engine, output }: Host
       ...(flags.job === undefined ? {} : { jobs: flags.job }),
     },
     ...(flags.patience === undefined ? {} : { unreachableMs: flags.patience * 1000 }),
+    stays: flags.stay === true,
     ...(token === undefined ? {} : { token }),
     ...(run === undefined ? {} : { run }),
     ...(flags.state === undefined ? {} : { stateStore: stateFile(flags.state, name) }),
     ...(data === undefined ? {} : { data: (contract) => loadPath(data, contract) }),
-    onEvent: (event) => show(event, flags.workers === 1 ? undefined : name, output),
+    onEvent: shower(flags.workers === 1 ? undefined : name, output),
   });
+}
+
+/** Shows events; the same reason for waiting again and again is said once, and then only in the live line. */
+function shower(name: string | undefined, output: Output): (event: WorkerEvent) => void {
+  let waitingFor: string | undefined;
+  return (event) => {
+    const isNews = event.event !== "disconnected" || event.reason !== waitingFor;
+    if (event.event === "disconnected") waitingFor = event.reason;
+    else if (event.event === "connected") waitingFor = undefined;
+    if (isNews) show(event, name, output);
+    else {
+      output.event({ ...event, ...(name === undefined ? {} : { name }) });
+      output.progress([{ rank: 0, text: `${name === undefined ? "" : `${name}: `}${lineOf(event) ?? ""}` }]);
+    }
+  };
 }
 
 function show(event: WorkerEvent, name: string | undefined, output: Output): void {
@@ -131,8 +150,10 @@ function lineOf(event: Exclude<WorkerEvent, { event: "update" }>): string | unde
       return `version ${event.round} on ${count(event.examples)} held-out examples: loss ${figure(event.loss)}`;
     case "stateProblem":
       return event.reason;
+    case "finished":
+      return `run ${event.run} is finished: ${event.reason}; waiting for the next`;
     case "disconnected":
-      return `no coordinator: ${event.reason}; trying again in ${(event.retryInMs / 1000).toFixed(1)} s`;
+      return `${event.reason}; trying again in ${(event.retryInMs / 1000).toFixed(1)} s`;
     case "ended":
       return endText(event.outcome);
   }
