@@ -120,6 +120,13 @@ const convolutions = fc
   .filter(({ isPossible }) => isPossible);
 
 describe.skipIf(isMissing)(`native BLAS${where}`, () => {
+  it.skipIf(!hasPrebuilt)(
+    "is called through koffi's binary alone, without koffi's JavaScript (needs a prebuilt one)",
+    () => {
+      expect(library!.files.koffi).toMatch(/linux_\w+[\\/]koffi\.node$/);
+    },
+  );
+
   it("multiplies as the WebAssembly kernels do, whatever the layout and batch", () => {
     fc.assert(fc.property(products, expectSame), { numRuns: 150 });
   });
@@ -210,6 +217,12 @@ describe("products for BLAS", () => {
     expect(nativeDot(contraction(4096, 128, 128), {})?.tiles).toBe(16);
   });
 });
+
+/** Where koffi's prebuilt binaries for glibc serve. */
+const hasPrebuilt =
+  process.platform === "linux" &&
+  ["x64", "arm64"].includes(process.arch) &&
+  "glibcVersionRuntime" in (process.report.getReport() as { header: object }).header;
 
 describe("choosing a library", () => {
   afterEach(() => vi.unstubAllEnvs());
