@@ -22,7 +22,7 @@ export {
   type SegmentEncoding,
   type VectorCodec,
 } from "./codec/vectorCodec.ts";
-export { encodedRange, joinCodecs } from "./codec/joinCodecs.ts";
+export { type Elements, encodedRange, joinCodecs, withinRanges } from "./codec/joinCodecs.ts";
 export { applyDelta, encodeDelta } from "./codec/delta.ts";
 export {
   type CodecMemory,

@@ -21,6 +21,10 @@ interface Run {
   readonly isFloat: boolean;
 }
 
+/** What of a codec its deltas depend on. */
+export type DeltaParts = "spec" | "text" | "segments" | "encodedBytes";
+type DeltaCodec = Pick<VectorCodec, DeltaParts>;
+
 interface Codes {
   readonly bits: UnitBits;
   readonly isFloat: boolean;
@@ -43,7 +47,7 @@ const codesOf: { readonly [K in CodecKind]?: Codes } = {
  * @throws {DeltaError} for a codec that has none, and for encodings of another length
  */
 export function* encodeDelta(
-  codec: VectorCodec,
+  codec: DeltaCodec,
   from: Uint8Array,
   to: Uint8Array,
 ): Generator<Uint8Array, void, undefined> {
@@ -64,7 +68,7 @@ export function* encodeDelta(
  * @throws {DeltaError} for bytes that are no delta of this codec
  */
 export function* applyDelta(
-  codec: VectorCodec,
+  codec: DeltaCodec,
   delta: Uint8Array,
   { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
 ): Generator<void, void, undefined> {
@@ -77,7 +81,7 @@ export function* applyDelta(
   if (at !== delta.length) throw new DeltaError(`a delta of ${at} bytes expected, got ${delta.length}`);
 }
 
-function checkLengths(codec: VectorCodec, from: Uint8Array, to: Uint8Array): void {
+function checkLengths(codec: DeltaCodec, from: Uint8Array, to: Uint8Array): void {
   if (codesOf[codec.spec.kind] === undefined) {
     throw new DeltaError(`codec ${codec.text} has no deltas; send the version whole`);
   }
@@ -87,7 +91,7 @@ function checkLengths(codec: VectorCodec, from: Uint8Array, to: Uint8Array): voi
   );
 }
 
-function runsOf(codec: VectorCodec, { start, end, offset, bytes }: Segment): Run[] {
+function runsOf(codec: DeltaCodec, { start, end, offset, bytes }: Segment): Run[] {
   const { bits, isFloat, group } = codesOf[codec.spec.kind]!;
   const codes = {
     from: offset + (group ? 2 * Math.ceil((end - start) / group) : 0),

@@ -1,5 +1,6 @@
 /** One codec over several vectors that lie one after the other, each encoded as if it were alone: no segment crosses where they meet. */
 import { CodecError } from "../errors.ts";
+import type { DeltaParts } from "./delta.ts";
 import type { Segment, VectorCodec } from "./vectorCodec.ts";
 
 /** @throws {CodecError} for no codec at all, and for codecs that differ in more than their layout */
@@ -47,10 +48,23 @@ export function joinCodecs(codecs: readonly VectorCodec[]): VectorCodec {
   }
 }
 
+/** Elements of a vector. */
+export interface Elements {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The codec over what lies within these ranges alone, each at its place in the whole vector and the whole encoding: for deltas of parts. */
+export function withinRanges(codec: VectorCodec, ranges: readonly Elements[]): Pick<VectorCodec, DeltaParts> {
+  const { spec, text, encodedBytes } = codec;
+  const lies = ({ start, end }: Segment) => ranges.some((range) => range.start <= start && end <= range.end);
+  return { spec, text, encodedBytes, segments: codec.segments.filter(lies) };
+}
+
 /** Where elements [start, end) of the vector lie encoded, which begin and end with segments. */
 export function encodedRange(
   { segments }: VectorCodec,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end }: Elements,
 ): { readonly from: number; readonly to: number } {
   const first = segments.find((segment) => segment.start === start);
   const last = segments.find((segment) => segment.end === end);

@@ -3,11 +3,15 @@
  * one left off. P is orthonormal, so P·Pᵀ·M is never farther from M than zeros are, and error feedback converges.
  */
 import { blockElements } from "../block.ts";
+import { allFinite } from "../check.ts";
 import { LengthError, ValueError } from "../errors.ts";
+import { type Kernels, kernels } from "../kernels/kernels.ts";
 import type { Manifest } from "../manifest.ts";
 import { bf16 } from "./bf16.ts";
-import { notFinite } from "./blockCodec.ts";
+import { notFinite, type Owed } from "./blockCodec.ts";
+import { sumRun } from "./loadRun.ts";
 import { mixed } from "./sparse.ts";
+import { thinProducts } from "./thinProducts.ts";
 
 export type LowRankPart =
   | {
@@ -52,9 +56,14 @@ interface MatrixSettings {
 }
 
 /** Encoded: P, rows × rank, then Q, columns × rank, both bf16; the matrix is P·Qᵀ. */
-export function matrixOf({ rows, columns }: Extract<LowRankPart, { kind: "matrix" }>, rank: number) {
+export function matrixOf(
+  { rows, columns }: Extract<LowRankPart, { kind: "matrix" }>,
+  rank: number,
+  simd: () => Kernels | undefined = kernels,
+) {
   const factorElements = rank * (rows + columns);
   const encodedBytes = 2 * factorElements;
+  const products = () => thinProducts({ rows, columns, rank }, simd());
   return {
     encodedBytes,
     basisElements: columns * rank,
@@ -66,91 +75,47 @@ export function matrixOf({ rows, columns }: Extract<LowRankPart, { kind: "matrix
       const factors = new Float32Array(factorElements);
       const left = factors.subarray(0, rows * rank);
       const right = factors.subarray(rows * rank);
-      multiply(values, basis, left, { rows, columns, rank });
+      products().project(values, basis, left);
       orthonormalize(left, rows, rank);
-      multiplyTransposed(values, left, right, { rows, columns, rank });
-      for (let i = 0; i < factors.length; i++) if (factors[i]! - factors[i]! !== 0) throw notFinite("lowRank");
+      products().gather(values, left, right);
+      if (!allFinite(factors)) throw notFinite("lowRank");
       bf16.encode(factors, out, 0);
       basis.set(right);
       // A direction that met nothing has to be drawn anew.
       refillEmpty(basis, { columns, rank, seed });
     },
 
-    /** Takes the decoded matrix off one in memory. */
-    takeOff(bytes: Uint8Array, values: Float32Array): void {
-      const decoded = new Float32Array(values.length);
-      this.decode(bytes, decoded, 0);
-      for (let i = 0; i < values.length; i++) values[i]! -= decoded[i]!;
+    /** As `encode`, of the sum with what was owed before. */
+    encodeOwing(values: Float32Array, owed: Owed, out: Uint8Array, settings: MatrixSettings): void {
+      sumRun(simd(), values, owed);
+      this.encode(owed.after, out, settings);
+      const factors = new Float32Array(factorElements);
+      bf16.decode(out, factors);
+      const [left, right] = [factors.subarray(0, rows * rank), factors.subarray(rows * rank)];
+      products().expand(left, right, { matrix: owed.after, takeOff: true });
     },
 
     /** Elements [from, from + out.length) of the matrix, row by row. */
     decode(bytes: Uint8Array, out: Float32Array, from: number): void {
       if (bytes.length !== encodedBytes) throw wrongLength(bytes.length);
+      const first = Math.floor(from / columns);
+      const count = Math.ceil((from + out.length) / columns) - first;
+      const left = new Float32Array(count * rank);
+      bf16.decode(bytes.subarray(2 * first * rank, 2 * (first + count) * rank), left);
       const right = new Float32Array(columns * rank);
       bf16.decode(bytes.subarray(2 * rows * rank), right);
-      const row = new Float32Array(rank);
-      for (let at = 0; at < out.length;) {
-        const index = Math.floor((from + at) / columns);
-        const first = (from + at) % columns;
-        const count = Math.min(columns - first, out.length - at);
-        bf16.decode(bytes.subarray(2 * index * rank, 2 * (index + 1) * rank), row);
-        for (let j = 0; j < count; j++) {
-          let sum = 0;
-          for (let k = 0; k < rank; k++) sum += row[k]! * right[(first + j) * rank + k]!;
-          out[at + j] = sum;
-        }
-        at += count;
-      }
-      for (let i = 0; i < out.length; i++) {
-        if (out[i]! - out[i]! !== 0) throw new ValueError("codec lowRank: the factors' product is not finite");
-      }
+      // Whole rows, of which the first and last may be wanted in part.
+      const matrix = out.length === count * columns ? out : new Float32Array(count * columns);
+      thinProducts({ rows: count, columns, rank }, simd()).expand(left, right, { matrix, takeOff: false });
+      const skipped = from - first * columns;
+      if (matrix !== out) out.set(matrix.subarray(skipped, skipped + out.length));
+      if (!allFinite(out)) throw new ValueError("codec lowRank: the factors' product is not finite");
     },
   };
 
   function wrongLength(got: number): LengthError {
     return new LengthError(`codec lowRank: a ${rows} × ${columns} matrix takes ${encodedBytes} bytes, got ${got}`);
   }
-}
-
-interface Extents {
-  readonly rows: number;
-  readonly columns: number;
-  readonly rank: number;
-}
-
-/** left = matrix · basis */
-function multiply(
-  matrix: Float32Array,
-  basis: Float32Array,
-  left: Float32Array,
-  { rows, columns, rank }: Extents,
-): void {
-  const sums = new Float64Array(rank);
-  for (let i = 0; i < rows; i++) {
-    sums.fill(0);
-    for (let j = 0; j < columns; j++) {
-      const value = matrix[i * columns + j]!;
-      for (let k = 0; k < rank; k++) sums[k]! += value * basis[j * rank + k]!;
-    }
-    left.set(sums, i * rank);
-  }
-}
-
-/** right = matrixᵀ · left */
-function multiplyTransposed(
-  matrix: Float32Array,
-  left: Float32Array,
-  right: Float32Array,
-  { rows, columns, rank }: Extents,
-): void {
-  const sums = new Float64Array(right.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      const value = matrix[i * columns + j]!;
-      for (let k = 0; k < rank; k++) sums[j * rank + k]! += value * left[i * rank + k]!;
-    }
-  }
-  right.set(sums);
 }
 
 /** Gram-Schmidt over the columns, in f64; a column that depends on those before it becomes zeros. */

@@ -3,7 +3,7 @@ import { blockCount, blockRange } from "../block.ts";
 import { LengthError } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
 import { bf16 } from "./bf16.ts";
-import { type BlockCodec, encodeOwing, type Owed, sumWithOwed } from "./blockCodec.ts";
+import { type BlockCodec, encodeOwing, type Owed } from "./blockCodec.ts";
 import { codecText, type CodecSpec, type PlainCodec, usesFeedback } from "./codecSpec.ts";
 import { f16 } from "./f16.ts";
 import { f32 } from "./f32.ts";
@@ -142,9 +142,7 @@ function lowRankCodec(spec: Extract<CodecSpec, { kind: "lowRank" }>, manifest: M
         encodeOwing(int8, values, owed, { out, seed: 0 });
         return;
       }
-      sumWithOwed(values, owed, 0);
-      matrix.encode(owed.after, out, { seed: mixed(seed, segment), basis: ownBasis(segment, basis) });
-      matrix.takeOff(out, owed.after);
+      matrix.encodeOwing(values, owed, out, { seed: mixed(seed, segment), basis: ownBasis(segment, basis) });
     },
     decodeSegment(segment, bytes, out, from = 0) {
       const matrix = matrices[segment];

@@ -5,6 +5,7 @@ import { int2Group, int4Shape, int8Shape } from "../codec/groupShape.ts";
 import { addFromSigns, addSigns } from "./sign.ts";
 import { addDequantise2, addQuantise2, statisticsBytes } from "./int2.ts";
 import { addLargest, addOwed } from "./owed.ts";
+import { addExpand, addGather, addProject } from "./thin.ts";
 import { addCount, addPlaces } from "./places.ts";
 import { addFromBrains, addFromHalves, addToBrains, addToHalves } from "./halves.ts";
 import { addDequantise, addQuantise } from "./quantise.ts";
@@ -28,6 +29,8 @@ type OwingOperands = readonly [
   down: number,
   keep: 0 | 1,
 ];
+type ThinProduct = (...operands: ThinOperands) => unknown;
+type ThinOperands = readonly [values: number, thin: number, left: number, rows: number, stride: number, rank: number];
 type Convert = (values: number, halves: number, count: number) => unknown;
 
 export interface Kernels {
@@ -53,6 +56,11 @@ export interface Kernels {
   readonly count: (values: number, count: number, least: number) => number;
   /** Places of values whose magnitude's bits are at least `least`, as u16; gives how many. */
   readonly places: (values: number, places: number, count: number, least: number) => number;
+  /** Products of a panel of rows with thin matrices; see `thin.ts`. */
+  readonly project: ThinProduct;
+  readonly gather: ThinProduct;
+  readonly expand: ThinProduct;
+  readonly takeOff: ThinProduct;
   readonly toHalves: Convert;
   readonly fromHalves: Convert;
   readonly toBrains: Convert;
@@ -83,6 +91,10 @@ function make(): Kernels | undefined {
   addLargest(module, "largest");
   addCount(module, "count");
   addPlaces(module, "places");
+  addProject(module, "project");
+  addGather(module, "gather");
+  addExpand(module, "expand", { takeOff: false });
+  addExpand(module, "takeOff", { takeOff: true });
   addToHalves(module);
   addFromHalves(module);
   addToBrains(module);
