@@ -2,9 +2,9 @@
  * Codecs of groups of values that share a scale, where what is lost is kept: a run is its groups' scales in bf16, then their
  * codes. Whole groups go through SIMD kernels where there are any; the plain loops define the bits.
  */
-import { codesAt, type Kernels, scalesAt, valuesAt } from "../kernels/kernels.ts";
+import { codesAt, type Kernels, owedAt, scalesAt, valuesAt } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, checkRun, notFinite, type Owed, sumWithOwed } from "./blockCodec.ts";
-import { powerBelow } from "./laneSums.ts";
+import { floatOf, isModerate, largestMagnitude, powerBelow } from "./laneSums.ts";
 import { loadRun } from "./loadRun.ts";
 import { readScale } from "./scale.ts";
 
@@ -15,7 +15,9 @@ export interface GroupFormat {
   readonly codesPerByte: 4 | 8;
   /** Its product with the scale must be finite. */
   readonly largestCode: number;
-  readonly kernels: readonly ["quantise2", "dequantise2"] | readonly ["signs", "fromSigns"];
+  /** Of values, of values and what is owed, and for decoding. */
+  readonly kernels:
+    readonly ["quantise2", "quantise2Owing", "dequantise2"] | readonly ["signs", "signsOwing", "fromSigns"];
   /** Encodes a group, the last one perhaps shorter, whose codes begin at byte `at`. */
   put(values: Float32Array, out: Uint8Array, where: GroupPlace): void;
   /** Decodes the codes that begin at byte `at`. */
@@ -25,37 +27,44 @@ export interface GroupFormat {
 export interface GroupPlace {
   readonly group: number;
   readonly at: number;
-  /** A power of two that brings all magnitudes of the run below 2. */
+  /** As `powerBelow` gives it for the run. */
   readonly down: number;
 }
 
-/** From 2^126 on a scale may not have finite products; the plain loops see to such values. */
-const leastTooLarge = 2 ** 126;
-
 export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined): BlockCodec {
   const { name, group, codesPerByte, largestCode } = format;
-  const [quantise, dequantise] = format.kernels;
+  const [quantise, quantiseOwing, dequantise] = format.kernels;
   const groupsOf = (elements: number): number => Math.ceil(elements / group);
   const codesFrom = (elements: number, index: number): number =>
     2 * groupsOf(elements) + (index * group) / codesPerByte;
+
+  /** Brings whole groups through the kernels, whose memory they stay in. Returns the largest magnitude of the run. */
+  const quantiseWhole = (kernels: Kernels, values: Float32Array, owed?: Owed): number => {
+    const whole = Math.floor(values.length / group);
+    kernels.values.set(values.subarray(0, whole * group));
+    if (owed?.before !== undefined) kernels.owed.set(owed.before.subarray(0, whole * group));
+    const kernel = kernels[owed?.before === undefined ? quantise : quantiseOwing];
+    const largest = kernel(valuesAt, owedAt, scalesAt, codesAt, whole, owed === undefined ? 0 : 1);
+    if (owed !== undefined) sumWithOwed(values, owed, whole * group);
+    return Math.max(floatOf(largest), largestMagnitude((owed?.after ?? values).subarray(whole * group)));
+  };
 
   /** Encodes a run, with what was owed before if that is kept. Returns how many values the kernels have done. */
   const encode = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
     checkRun(name, values.length);
     const kernels = simd();
-    const largest = loadRun(kernels, values, owed);
+    const largest = kernels === undefined ? loadRun(kernels, values, owed) : quantiseWhole(kernels, values, owed);
     if (!(largest < Infinity)) throw notFinite(name);
-    const down = powerBelow(largest);
-    const whole = kernels === undefined || largest >= leastTooLarge ? 0 : Math.floor(values.length / group);
-    const done = whole * group;
-    if (kernels !== undefined && whole > 0) {
-      kernels[quantise](valuesAt, scalesAt, codesAt, whole, down, owed === undefined ? 0 : 1);
+    const whole = isModerate(largest) ? Math.floor(values.length / group) : 0;
+    const done = kernels === undefined ? 0 : whole * group;
+    if (kernels !== undefined && done > 0) {
       out.set(kernels.bytes.subarray(scalesAt, scalesAt + 2 * whole));
       out.set(kernels.bytes.subarray(codesAt, codesAt + done / codesPerByte), codesFrom(values.length, 0));
       owed?.after.set(kernels.values.subarray(0, done));
     }
     if (owed !== undefined) sumWithOwed(values, owed, done);
     const given = owed?.after ?? values;
+    const down = powerBelow(largest);
     for (let start = done; start < given.length; start += group) {
       const at = codesFrom(given.length, start / group);
       format.put(given.subarray(start, start + group), out, { group: start / group, at, down });

@@ -6,7 +6,7 @@ import { type Kernels, kernels } from "../kernels/kernels.ts";
 import type { BlockCodec } from "./blockCodec.ts";
 import { groupCodec, type GroupPlace } from "./groupCodec.ts";
 import { int2Group, slightlyMore } from "./groupShape.ts";
-import { lanes, sumOfLanes } from "./laneSums.ts";
+import { isNegative, lanes, sumOfLanes } from "./laneSums.ts";
 import { putScale } from "./scale.ts";
 
 export const int2 = int2With(kernels);
@@ -16,7 +16,7 @@ export function int2With(simd: () => Kernels | undefined): BlockCodec {
   return groupCodec(
     {
       ...{ name: "int2", group: int2Group, codesPerByte: 4, largestCode: 1.5 },
-      kernels: ["quantise2", "dequantise2"],
+      kernels: ["quantise2", "quantise2Owing", "dequantise2"],
       put: encodeGroup,
       read: decodeGroup,
     },
@@ -39,7 +39,7 @@ function encodeGroup(values: Float32Array, out: Uint8Array, { group, at, down }:
       outers += 1;
       outerSums[i % lanes]! += Math.fround(magnitude * down);
     }
-    const code = values[i]! < 0 ? (outer ? 0 : 1) : outer ? 3 : 2;
+    const code = isNegative(values[i]!) ? (outer ? 0 : 1) : outer ? 3 : 2;
     out[at + (i % quarter)]! |= code << (2 * Math.floor(i / quarter));
   }
   // Of magnitudes that count 1.5 or 0.5, over the squares of those.

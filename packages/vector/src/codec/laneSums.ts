@@ -2,8 +2,12 @@
 
 export const lanes = 16;
 
-/** A power of two times which the largest of the magnitudes is below 2, so that neither their sum nor their squares overflow. */
+/** Whether values with this largest magnitude can be squared and summed as they are. */
+export const isModerate = (largest: number): boolean => largest === 0 || (largest >= 2 ** -50 && largest < 2 ** 50);
+
+/** What values with this largest magnitude are multiplied by before they are squared and summed: a power of two, mostly 1. */
 export function powerBelow(largest: number): number {
+  if (isModerate(largest)) return 1;
   value[0] = largest;
   const exponent = word[0]! & 0x7f800000;
   word[0] = Math.max(0x00800000, 0x7f000000 - exponent);
@@ -15,6 +19,9 @@ export function floatOf(bits: number): number {
   word[0] = bits;
   return value[0]!;
 }
+
+/** By its sign bit: -0 is. */
+export const isNegative = (x: number): boolean => x < 0 || Object.is(x, -0);
 
 /** Of sixteen sums. */
 export function sumOfLanes(sums: Float32Array): number {

@@ -3,7 +3,7 @@ import { type Kernels, kernels } from "../kernels/kernels.ts";
 import type { BlockCodec } from "./blockCodec.ts";
 import { groupCodec, type GroupPlace } from "./groupCodec.ts";
 import { signGroup } from "./groupShape.ts";
-import { lanes, sumOfLanes } from "./laneSums.ts";
+import { isNegative, lanes, sumOfLanes } from "./laneSums.ts";
 import { putScale } from "./scale.ts";
 
 export const sign = signWith(kernels);
@@ -13,7 +13,7 @@ export function signWith(simd: () => Kernels | undefined): BlockCodec {
   return groupCodec(
     {
       ...{ name: "sign", group: signGroup, codesPerByte: 8, largestCode: 1 },
-      kernels: ["signs", "fromSigns"],
+      kernels: ["signs", "signsOwing", "fromSigns"],
       put: encodeGroup,
       read: decodeGroup,
     },
@@ -26,7 +26,7 @@ function encodeGroup(values: Float32Array, out: Uint8Array, { group, at, down }:
   out.fill(0, at, at + Math.ceil(values.length / 8));
   for (let i = 0; i < values.length; i++) {
     sums[i % lanes]! += Math.fround(Math.abs(values[i]!) * down);
-    if (values[i]! < 0) out[at + (i >> 3)]! |= 1 << (i & 7);
+    if (isNegative(values[i]!)) out[at + (i >> 3)]! |= 1 << (i & 7);
   }
   const mean = Math.fround(sumOfLanes(sums) / values.length);
   putScale(out, group, { wanted: Math.fround(mean * Math.fround(1 / down)), largest: 1 });

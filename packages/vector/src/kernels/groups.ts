@@ -51,3 +51,37 @@ export function zeros(f: FunctionBuilder): Local<"v128">[] {
 /** The four vectors of sixteen values, in locals. */
 export const sixteen = (f: FunctionBuilder, address: I32Expression): Local<"v128">[] =>
   quads.map((offset) => f.local("v128", v128.load(address, offset)));
+
+/** Where a kernel finds what is encoded. */
+export interface Given {
+  readonly values: I32Expression;
+  /** To be added to the values first, in place; undefined where nothing is. */
+  readonly owed: I32Expression | undefined;
+}
+
+/** The magnitudes of sixteen values from byte `at` on, whose sums with what is owed take their place. */
+export function settled(
+  f: FunctionBuilder,
+  { values, owed }: Given,
+  { at, largest }: { readonly at: I32Expression; readonly largest: readonly Local<"v128">[] },
+): { readonly values: readonly V128[]; readonly magnitudes: readonly V128[] } {
+  const address = f.local("i32", i32.add(values, at));
+  const own = sixteen(f, address);
+  if (owed !== undefined) {
+    const more = f.local("i32", i32.add(owed, at));
+    for (const [q, x] of own.entries()) {
+      f.set(x, f32x4.add(x, v128.load(more, quads[q])));
+      f.storeV128(address, x, quads[q]);
+    }
+  }
+  const magnitudes = own.map((x, q) => {
+    const magnitude = f.local("v128", v128.and(x, magnitudeMask));
+    f.set(largest[q]!, i32x4.maxS(largest[q]!, magnitude));
+    return magnitude;
+  });
+  return { values: own, magnitudes };
+}
+
+/** The sign bit in every lane, but no bit where the scale is 0: zeros have no sign. */
+export const signsOf = (f: FunctionBuilder, scale: I32Expression): Local<"v128"> =>
+  f.local("v128", i32x4.splat(select(i32.load16U(scale), i32.const(0x80000000 | 0), i32.const(0))));

@@ -2,7 +2,19 @@
 import type { Expression, FunctionBuilder, Local, ModuleBuilder, V128 } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
 import { int2Group as group, slightlyMore } from "../codec/groupShape.ts";
-import { type I32Expression, magnitudeMask, quads, scaleAt, scaleBits, sixteen, sumOfLanes, zeros } from "./groups.ts";
+import {
+  type I32Expression,
+  largestLane,
+  magnitudeMask,
+  quads,
+  scaleAt,
+  scaleBits,
+  settled,
+  signsOf,
+  sixteen,
+  sumOfLanes,
+  zeros,
+} from "./groups.ts";
 
 const quarter = group / 4;
 
@@ -10,83 +22,88 @@ const quarter = group / 4;
 export const statisticsBytes = 8;
 
 /**
- * name(values, scales, codes, groups, down, keep): magnitudes below 2^126; with `keep`, what is lost takes the place of the values.
- * One step for all groups, then the next: within a step they do not wait for one another.
+ * name(values, owed, scales, codes, groups, keep) → the bits of the largest magnitude; only if it is 0 or `isModerate` is what
+ * was written of use. With `keep`, what is lost takes the place of the values. One step for all groups, then the next: within a
+ * step they do not wait for one another.
  */
-export function addQuantise2(module: ModuleBuilder, name: string, statistics: number): void {
+export function addQuantise2(
+  module: ModuleBuilder,
+  name: string,
+  { statistics, owing }: { readonly statistics: number; readonly owing: boolean },
+): void {
   module.function(
-    ["i32", "i32", "i32", "i32", "f32", "i32"],
-    (f, [values, scales, codes, groups, down, keep]) => {
-      const downs = f.local("v128", f32x4.splat(down));
-      const up = f.local("f32", f32.div(1, down));
-      const each = (step: (of: { index: I32Expression; from: I32Expression; own: I32Expression }) => void): void => {
+    ["i32", "i32", "i32", "i32", "i32", "i32"],
+    (f, [values, owed, scales, codes, groups, keep]) => {
+      const largest = quads.map(() => f.local("v128"));
+      const each = (step: (of: Place) => void): void => {
         f.for({ from: 0, to: groups }, (index) => {
-          const from = f.local("i32", i32.add(values, i32.mul(index, 4 * group)));
-          step({ index, from, own: f.local("i32", i32.add(statistics, i32.mul(index, statisticsBytes))) });
+          const first = f.local("i32", i32.mul(index, 4 * group));
+          const own = f.local("i32", i32.add(statistics, i32.mul(index, statisticsBytes)));
+          step({ index, first, own, scale: f.local("i32", i32.add(scales, i32.shl(index, 1))) });
         });
       };
-      each(({ from, own }) => {
-        const { all, squares } = moments(f, from, downs);
-        const root = f32.sqrt(f32.mul(squares, 1 / group));
-        f.storeF32(own, f32.mul(f32.mul(root, slightlyMore), up));
-        f.storeF32(own, all, 4);
+      each(({ first, own }) => {
+        const [sums, squares] = [zeros(f), zeros(f)];
+        f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
+          const given = { values, owed: owing ? owed : undefined };
+          const { magnitudes } = settled(f, given, { at: f.local("i32", i32.add(first, at)), largest });
+          for (const [q, y] of magnitudes.entries()) {
+            f.set(sums[q]!, f32x4.add(sums[q]!, y));
+            f.set(squares[q]!, f32x4.add(squares[q]!, f32x4.mul(y, y)));
+          }
+        });
+        f.storeF32(own, f32.mul(f32.sqrt(f32.mul(sumOfLanes(f, squares), 1 / group)), slightlyMore));
+        f.storeF32(own, sumOfLanes(f, sums), 4);
       });
-      each(({ index, from, own }) => {
+      each(({ index, first, own, scale }) => {
         const to = f.local("i32", i32.add(codes, i32.mul(index, quarter)));
-        const threshold = f.local("v128", v128.load32Splat(own));
-        const outer = encode(f, { values: from, codes: to, downs, threshold });
+        const from = f.local("i32", i32.add(values, first));
+        const outer = encode(f, { values: from, codes: to, threshold: f.local("v128", v128.load32Splat(own)) });
         const products = f32.add(outer.sum, f32.mul(f32.load(own, 4), 0.5));
         const weights = f32.convertI32S(i32.add(group / 4, i32.shl(outer.count, 1)));
-        const scale = scaleBits(f, f32.mul(f32.div(products, weights), up));
-        f.storeI16(i32.add(scales, i32.shl(index, 1)), scale);
+        f.storeI16(scale, scaleBits(f, f32.div(products, weights)));
       });
-      f.if(keep, () => {
-        each(({ index, from, own }) => {
-          const threshold = f.local("v128", v128.load32Splat(own));
-          const inner = f.local("v128", f32x4.splat(f32.mul(scaleAt(i32.add(scales, i32.shl(index, 1))), 0.5)));
-          const beyond = f.local("v128", f32x4.mul(inner, f32x4.splat(3)));
-          f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-            const address = f.local("i32", i32.add(from, at));
-            for (const [q, x] of sixteen(f, address).entries()) {
-              const level = v128.bitselect(beyond, inner, f32x4.gt(v128.and(x, magnitudeMask), threshold));
-              const lost = f32x4.sub(x, v128.or(level, v128.and(f32x4.lt(x, f32x4.splat(0)), signs)));
-              f.storeV128(address, lost, quads[q]);
-            }
-          });
-        });
-      });
+      f.if(keep, () => each((place) => takeOff(f, values, place)));
+      f.return(largestLane(f, largest));
     },
-    { export: name },
+    { export: name, result: "i32" },
   );
 }
 
-const signs = i32x4.splat(0x80000000 | 0);
+/** Of a group. */
+interface Place {
+  readonly index: I32Expression;
+  /** Byte offset of its values. */
+  readonly first: I32Expression;
+  /** Addresses of its statistics and of its scale. */
+  readonly own: I32Expression;
+  readonly scale: I32Expression;
+}
 
-/** Sums of the magnitudes and of their squares, both brought down first. */
-function moments(f: FunctionBuilder, values: I32Expression, downs: V128) {
-  const [sums, squares] = [zeros(f), zeros(f)];
+/** Leaves what the codes lose of a group's values. */
+function takeOff(f: FunctionBuilder, values: I32Expression, { first, own, scale }: Place): void {
+  const [threshold, flip] = [f.local("v128", v128.load32Splat(own)), signsOf(f, scale)];
+  const inner = f.local("v128", f32x4.splat(f32.mul(scaleAt(scale), 0.5)));
+  const beyond = f.local("v128", f32x4.mul(inner, f32x4.splat(3)));
   f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-    const address = f.local("i32", i32.add(values, at));
+    const address = f.local("i32", i32.add(i32.add(values, first), at));
     for (const [q, x] of sixteen(f, address).entries()) {
-      const y = f.local("v128", f32x4.mul(v128.and(x, magnitudeMask), downs));
-      f.set(sums[q]!, f32x4.add(sums[q]!, y));
-      f.set(squares[q]!, f32x4.add(squares[q]!, f32x4.mul(y, y)));
+      const level = v128.bitselect(beyond, inner, f32x4.gt(v128.and(x, magnitudeMask), threshold));
+      f.storeV128(address, f32x4.sub(x, v128.or(level, v128.and(x, flip))), quads[q]);
     }
   });
-  return { all: f.local("f32", sumOfLanes(f, sums)), squares: f.local("f32", sumOfLanes(f, squares)) };
 }
 
 interface Encoding {
   readonly values: I32Expression;
   readonly codes: I32Expression;
-  readonly downs: V128;
   readonly threshold: V128;
 }
 
-/** Writes the codes; gives the number of values beyond the threshold and the sum of their magnitudes, brought down. */
+/** Writes the codes; gives the number of values beyond the threshold and the sum of their magnitudes. */
 function encode(
   f: FunctionBuilder,
-  { values, codes, downs, threshold }: Encoding,
+  { values, codes, threshold }: Encoding,
 ): { count: Expression<"i32">; sum: Expression<"f32"> } {
   const sums = zeros(f);
   const count = f.local("v128");
@@ -97,18 +114,16 @@ function encode(
       const four = sixteen(f, address).map((x, q) => {
         const magnitude = f.local("v128", v128.and(x, magnitudeMask));
         const outer = f.local("v128", f32x4.gt(magnitude, threshold));
-        f.set(sums[q]!, f32x4.add(sums[q]!, v128.and(f32x4.mul(magnitude, downs), outer)));
+        f.set(sums[q]!, f32x4.add(sums[q]!, v128.and(magnitude, outer)));
         f.set(count, i32x4.sub(count, outer));
-        const isNegative = f32x4.lt(x, f32x4.splat(0));
-        return v128.xor(i32x4.sub(i32x4.splat(2), outer), v128.and(isNegative, i32x4.splat(3)));
+        // 2 or 3, of negative values its complement, of which the lowest two bits are the code.
+        return f.local("v128", v128.xor(i32x4.sub(i32x4.splat(2), outer), i32x4.shrS(x, 31)));
       });
-      return f.local("v128", narrow(four));
+      return f.local("v128", v128.and(narrow(four), i8x16.splat(3)));
     });
     const shifted = quarters.map((code, part) => (part === 0 ? code : i16x8.shl(code, 2 * part)));
-    f.storeV128(
-      i32.add(codes, at),
-      shifted.reduce<V128>((x, y) => v128.or(x, y), i32x4.splat(0)),
-    );
+    const [a, b, c, d] = shifted;
+    f.storeV128(i32.add(codes, at), v128.or(v128.or(a!, b!), v128.or(c!, d!)));
   });
   const two = f.local("v128", i32x4.add(count, i32x4.shuffle(count, count, [2, 3, 0, 1])));
   const sum = f.local("f32", sumOfLanes(f, sums));

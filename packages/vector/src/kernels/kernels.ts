@@ -19,14 +19,14 @@ const statisticsAt = owedAt + 4 * blockElements;
 const memoryBytes = statisticsAt + statisticsBytes * (blockElements / int2Group);
 
 type Quantise = (values: number, scales: number, codes: number, groups: number) => number;
-type QuantiseOwing = (...operands: OwingOperands) => unknown;
-/** `down` brings every magnitude below 2; with `keep`, what is lost takes the place of the values. */
+type QuantiseOwing = (...operands: OwingOperands) => number;
+/** With `keep`, what is lost takes the place of the values. */
 type OwingOperands = readonly [
   values: number,
+  owed: number,
   scales: number,
   codes: number,
   groups: number,
-  down: number,
   keep: 0 | 1,
 ];
 type ThinProduct = (...operands: ThinOperands) => unknown;
@@ -45,8 +45,11 @@ export interface Kernels {
   readonly dequantise8: Quantise;
   readonly dequantise4: Quantise;
   readonly quantise2: QuantiseOwing;
+  /** As the other, of the sums with what is owed. */
+  readonly quantise2Owing: QuantiseOwing;
   readonly dequantise2: Quantise;
   readonly signs: QuantiseOwing;
+  readonly signsOwing: QuantiseOwing;
   readonly fromSigns: Quantise;
   /** values[i] += owed[i], for a multiple of sixteen; gives what `largest` gives for the sums. */
   readonly addOwed: (values: number, owed: number, count: number) => number;
@@ -83,9 +86,11 @@ function make(): Kernels | undefined {
   addQuantise(module, "quantise4", int4Shape);
   addDequantise(module, "dequantise8", int8Shape);
   addDequantise(module, "dequantise4", int4Shape);
-  addQuantise2(module, "quantise2", statisticsAt);
+  addQuantise2(module, "quantise2", { statistics: statisticsAt, owing: false });
+  addQuantise2(module, "quantise2Owing", { statistics: statisticsAt, owing: true });
   addDequantise2(module, "dequantise2");
-  addSigns(module, "signs");
+  addSigns(module, "signs", { owing: false });
+  addSigns(module, "signsOwing", { owing: true });
   addFromSigns(module, "fromSigns");
   addOwed(module, "addOwed");
   addLargest(module, "largest");
