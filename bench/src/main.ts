@@ -23,7 +23,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   "coordinator-memory": async () => (await import("./coordinator/memory.ts")).coordinatorMemory,
   aggregate: async () => (await import("./coordinator/aggregate.ts")).aggregate,
   crowd: async () => (await import("./coordinator/crowd.ts")).crowd,
-  simulator: async () => (await import("./simulator/overhead.ts")).overhead,
+  simulator: async () => (await import("./simulator/benches.ts")).simulator,
 };
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { rounds: { type: "string" } } });

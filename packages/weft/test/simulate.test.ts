@@ -6,6 +6,7 @@ import { sgd } from "@weft/optim";
 import { expect, test } from "vitest";
 import { defineJob, federated } from "weft";
 import { resultPlot, resultTable, type Result } from "../src/simulate/report.ts";
+import { remainingTime } from "../src/simulate/remaining.ts";
 import { numberIn, parseVariation, variants, type Settings } from "../src/simulate/settings.ts";
 import { usualMachines } from "@weft/simulator";
 
@@ -48,6 +49,18 @@ test("a knob that does not exist, or a value out of bounds, says what there is",
   expect(() => numberIn("--spread", "", { least: 0, most: 5 })).toThrow(
     "--spread is a number from 0 to 5, got nothing",
   );
+});
+
+test("the time left is that of the rounds to come, in this run and those after it", () => {
+  let nowMs = 1000;
+  const left = remainingTime([10, 20], () => nowMs);
+  expect(left(0, 1)).toBeUndefined();
+  nowMs += 4000;
+  expect(left(0, 3)).toBe(2 * (7 + 20));
+  expect(left(1, 1)).toBeUndefined();
+  nowMs += 1000;
+  expect(left(1, 2)).toBe(18);
+  expect(remainingTime([undefined])(0, 2)).toBeUndefined();
 });
 
 function result(name: string, accuracies: readonly number[]): Result {

@@ -25,7 +25,7 @@ export default defineJob({
   round: federated({
     partition: iid(),
     cohort: { count: 100 },
-    local: { epochs: 1, batchSize: 2, optimizer: sgd({ learningRate: 0.2 }) },
+    local: { steps: 1, batchSize: 2, optimizer: sgd({ learningRate: 0.2 }) },
     server: sgd({ learningRate: 1 }),
   }),
   stop: { rounds: 20 },

@@ -7,6 +7,7 @@ import { UsageError } from "../errors.ts";
 import type { JobDefinition } from "../job/defineJob.ts";
 import { resultData, resultPlot, resultTable, valueOf } from "../simulate/report.ts";
 import { runSimulations } from "../simulate/runSimulations.ts";
+import { remainingTime } from "../simulate/remaining.ts";
 import { knobs, numberIn, parseVariation, variants, type Named, type Variation } from "../simulate/settings.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
@@ -176,23 +177,27 @@ function metricOf(definitions: readonly JobDefinition[], wanted: string | undefi
   return wanted ?? known[0] ?? "loss";
 }
 
-/** The live line: which run, how far, how good, and how long it would have taken. */
+/** The live line: which run, how far, how good, how long it would have taken, and how long it still takes here. */
 function progress(
   output: Output,
   { runs, metric }: { readonly runs: readonly Named[]; readonly metric: string },
 ): (name: string, round: SimulatedRound) => void {
+  const totals = runs.map(({ settings }) => settings.definition.stop.rounds);
+  const remaining = remainingTime(totals);
   return (name, round) => {
     output.event({ event: round.evaluated === undefined ? "round" : "evaluated", run: name, ...round });
     const place = runs.findIndex((run) => run.name === name);
     const value = valueOf(round, metric);
-    const total = runs[place]?.settings.definition.stop.rounds;
+    const total = totals[place];
+    const left = remaining(place, round.round);
     output.progress([
-      { rank: 5, text: `run ${place + 1}/${runs.length}` },
-      { rank: 2, text: name },
+      ...(runs.length === 1 ? [] : [{ rank: 3, text: `run ${place + 1}/${runs.length}` }]),
+      { rank: 6, text: name },
       { rank: 0, text: `round ${round.round}${total === undefined ? "" : `/${total}`}` },
       ...(value === undefined ? [] : [{ rank: 1, text: metricText(metric, value) }]),
-      { rank: 3, text: `after ${duration(round.timeMs / 1000)}` },
-      { rank: 4, text: `↑ ${bytes(round.bytesUp)} ↓ ${bytes(round.bytesDown)}` },
+      { rank: 4, text: `virtual time ${duration(round.timeMs / 1000)}` },
+      { rank: 5, text: `↑ ${bytes(round.bytesUp)} ↓ ${bytes(round.bytesDown)}` },
+      ...(left === undefined ? [] : [{ rank: 2, text: `${duration(left)} left` }]),
     ]);
   };
 }
