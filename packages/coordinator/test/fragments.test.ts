@@ -1,6 +1,6 @@
 /** A model that is stepped fragment by fragment: each as if it were a model by itself, however large. */
 import { adam, type Optimizer, sgd } from "@weft/optim";
-import { createManifest, encodedRange, joinCodecs, openCodec } from "@weft/vector";
+import { applyDelta, createManifest, encodedRange, joinCodecs, openCodec, withinRanges } from "@weft/vector";
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { plainLayout } from "../src/model/layout.ts";
@@ -108,6 +108,27 @@ test("versions differ by the fragments that rounds have brought in since, and wh
   expect((await deltas.deltasTo(versions[2]!, () => false)).size).toBe(0);
   const holdsBoth = (_: string, without?: string) => without === undefined;
   expect([...(await deltas.deltasTo(versions[2]!, holdsBoth)).values()].map(({ from }) => from)).toEqual([1]);
+});
+
+test("a fragment of small steps goes out as its difference from what it was", async () => {
+  const codec = joinCodecs(
+    [300, 100].map((n, i) => openCodec({ kind: "int8" }, createManifest([{ name: `p${i}`, shape: [n] }]))),
+  );
+  const ranges = [
+    { start: 0, end: 300 },
+    { start: 300, end: 400 },
+  ];
+  const before = values(400, 1);
+  const after = before.map((value, i) => (i < 300 ? 1.01 * value : value));
+  const [from, to] = [encodeBroadcast(0, before, codec), encodeBroadcast(1, after, codec)];
+  const deltas = new FragmentDeltas(codec, ranges);
+  deltas.keep(from);
+  const delta = (await deltas.deltasTo(to, () => true)).get(from.hash)!;
+  expect(delta.bytes.length).toBeLessThan(250);
+  const bytes = from.bytes.slice();
+  const parts = applyDelta(withinRanges(codec, [ranges[0]!]), delta.bytes, { from: from.bytes, to: bytes });
+  while (parts.next().done !== true);
+  expect(bytes).toEqual(to.bytes);
 });
 
 test("an update of another part than the round's is refused, and the right one makes a version that goes out as that part", async () => {

@@ -165,7 +165,7 @@ export const coordinatorMessages = {
   /**
    * Payload: the flat vector of a version in the job's codec for weights; `hash` is the SHA-256 of these bytes. Or, with
    * `delta`, how they differ from those of another version that the worker holds; its `hash` is then of the payload. Where the job streams
-   * that is the encoded parts which rounds since then have brought in, in their order within the vector.
+   * that is the encoded parts which rounds since then have brought in, in their order within the vector, or what is shorter: how they differ.
    */
   weights: z.strictObject({
     kind: z.literal("weights"),

@@ -1,5 +1,5 @@
-/** From the encoded bytes of one version and what was sent of another to that other: code by code, or fragment by fragment. */
-import { applyDelta, DeltaError } from "@weft/vector";
+/** From the encoded bytes of one version and what was sent of another to that other: code by code, fragment by fragment, or both. */
+import { applyDelta, DeltaError, withinRanges } from "@weft/vector";
 import { type Fragmented, fragmentsSince } from "./fragments.ts";
 
 /** Between two versions: `base` is `from` as it was encoded, and `bytes` room for `version`. */
@@ -24,16 +24,22 @@ export function* applyVersionDelta(
     yield* applyDelta(job.codecs.down, delta, { from: base, to: bytes });
     return;
   }
-  const changed = fragmentsSince(job, { from, version }).map(({ encoded }) => encoded);
-  const expected = changed.reduce((sum, range) => sum + range.to - range.from, 0);
-  if (delta.length !== expected) {
-    throw new DeltaError(`fragments of ${expected} bytes lead from version ${from} to ${version}, got ${delta.length}`);
+  const changed = fragmentsSince(job, { from, version });
+  const expected = changed.reduce((sum, { encoded }) => sum + encoded.to - encoded.from, 0);
+  if (delta.length > expected) {
+    throw new DeltaError(
+      `fragments of at most ${expected} bytes lead from version ${from} to ${version}, got ${delta.length}`,
+    );
   }
   bytes.set(base);
+  if (delta.length < expected) {
+    yield* applyDelta(withinRanges(job.codecs.down, changed), delta, { from: base, to: bytes });
+    return;
+  }
   let at = 0;
-  for (const range of changed) {
-    const length = range.to - range.from;
-    bytes.set(delta.subarray(at, at + length), range.from);
+  for (const { encoded } of changed) {
+    const length = encoded.to - encoded.from;
+    bytes.set(delta.subarray(at, at + length), encoded.from);
     at += length;
     yield;
   }

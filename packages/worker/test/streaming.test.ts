@@ -1,5 +1,15 @@
 /** Where a worker that streams begins a round, by what it kept and for how long it was away. */
-import { expect, test } from "vitest";
+import {
+  createManifest,
+  DeltaError,
+  encodeDelta,
+  encodedRange,
+  encodeVector,
+  joinCodecs,
+  openCodec,
+  withinRanges,
+} from "@weft/vector";
+import { describe, expect, test } from "vitest";
 import { fragmentsSince, type JobFragment } from "../src/fragments.ts";
 import { streamedRound } from "../src/streaming.ts";
 import { applyVersionDelta } from "../src/versionDelta.ts";
@@ -49,14 +59,47 @@ test("what is sent is the version's fragment less the worker's, and what is kept
   expect([...kept["streamed.round"]!]).toEqual([5]);
 });
 
-test("fragments that rounds have brought in lead from version to version", () => {
-  const base = Uint8Array.of(1, 2, 3, 4, 5, 6);
-  const bytes = new Uint8Array(6);
-  const streamingJob = { fragments, codecs: { down: undefined as never } };
-  const step = { from: 2, version: 4, base, bytes };
-  expect(fragmentsSince(job, step).map(({ index }) => index)).toEqual([0, 2]);
-  for (const _ of applyVersionDelta(streamingJob, Uint8Array.of(10, 20, 50, 60), step)) expect(_).toBeUndefined();
-  expect([...bytes]).toEqual([10, 20, 3, 4, 50, 60]);
-  const short = applyVersionDelta(streamingJob, Uint8Array.of(10, 20), step);
-  expect(() => [...short]).toThrow(/4 bytes lead from version 2 to 4, got 2/);
+describe("from version to version lead", () => {
+  const sizes = [40, 300, 7];
+  const codecs = sizes.map((elements, i) =>
+    openCodec({ kind: "int8" }, createManifest([{ name: `p${i}`, shape: [elements] }])),
+  );
+  const down = joinCodecs(codecs);
+  const streamed = sizes.map((elements, index): JobFragment => {
+    const start = sizes.slice(0, index).reduce((sum, size) => sum + size, 0);
+    const end = start + elements;
+    return { index, start, end, codec: codecs[index]!, encoded: encodedRange(down, { start, end }) };
+  });
+  const streamingJob = { fragments: streamed, codecs: { down } };
+  const values = Float32Array.from({ length: down.size }, (_, i) => Math.sin(i));
+  const base = encodeVector(down, values, { seed: 0 }).bytes;
+  // Rounds 3 and 4 bring in the third fragment and the first.
+  const changed = [streamed[0]!, streamed[2]!];
+  const next = values.slice();
+  for (const { start, end } of changed) for (let i = start; i < end; i++) next[i]! *= 1.02;
+  const expected = encodeVector(down, next, { seed: 0 }).bytes;
+
+  const applied = (delta: Uint8Array) => {
+    const bytes = new Uint8Array(base.length);
+    const parts = applyVersionDelta(streamingJob, delta, { from: 2, version: 4, base, bytes });
+    while (parts.next().done !== true);
+    return bytes;
+  };
+
+  test("the fragments that rounds have brought in since", () => {
+    expect(fragmentsSince(streamingJob, { from: 2, version: 4 })).toEqual(changed);
+    const sent = changed.map(({ encoded }) => expected.subarray(encoded.from, encoded.to));
+    expect(applied(Buffer.concat(sent))).toEqual(expected);
+  });
+
+  test("or how they differ, where that is shorter", () => {
+    const delta = Buffer.concat([...encodeDelta(withinRanges(down, changed), base, expected)]);
+    expect(delta.length).toBeLessThan(changed.reduce((sum, { encoded }) => sum + encoded.to - encoded.from, 0));
+    expect(applied(delta)).toEqual(expected);
+  });
+
+  test("and no other bytes", () => {
+    expect(() => applied(new Uint8Array(base.length))).toThrow(/at most 51 bytes lead from version 2 to 4/);
+    expect(() => applied(Uint8Array.of(255, 1, 2))).toThrow(DeltaError);
+  });
 });

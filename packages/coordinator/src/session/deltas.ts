@@ -19,7 +19,7 @@ export interface Delta {
 }
 
 /** Earlier versions are kept as far as they fit in this, and no more than so many. */
-const keptBytes = 32 * 1024 * 1024;
+export const keptBytes = 32 * 1024 * 1024;
 export const keptVersions = 4;
 /** A delta that saves less than this share is not worth its arithmetic on both sides. */
 const largestShare = 0.9;
@@ -58,24 +58,33 @@ export class EarlierVersions implements VersionDeltas {
     const deltas = new Map<string, Delta>();
     for (const from of this.#versions) {
       if (!isHeld(from.hash)) continue;
-      const delta = await this.#delta(from.bytes, to.bytes);
+      const delta = await shortDelta(this.#codec, { from: from.bytes, to: to.bytes }, to.bytes.length);
       if (delta === undefined) continue;
       deltas.set(from.hash, { from: from.version, ...delta });
     }
     return deltas;
   }
+}
 
-  /** Undefined when it grows too long to be of use. */
-  async #delta(from: Uint8Array, to: Uint8Array): Promise<Pick<Delta, "bytes" | "hash"> | undefined> {
-    const parts: Uint8Array[] = [];
-    const hash = createHash("sha256");
-    let bytes = 0;
-    for (const part of encodeDelta(this.#codec, from, to)) {
-      bytes += part.length;
-      if (bytes > largestShare * to.length) return undefined;
-      hash.update(part);
-      if (parts.push(part) % segmentsInTurn === 0) await loopTurns.next();
-    }
-    return { bytes: Buffer.concat(parts), hash: hash.digest("hex") };
+/**
+ * Differences of code from code.
+ *
+ * @param instead bytes that are sent otherwise
+ * @returns undefined when it grows too long to be of use
+ */
+export async function shortDelta(
+  codec: Parameters<typeof encodeDelta>[0],
+  { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
+  instead: number,
+): Promise<Pick<Delta, "bytes" | "hash"> | undefined> {
+  const parts: Uint8Array[] = [];
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for (const part of encodeDelta(codec, from, to)) {
+    bytes += part.length;
+    if (bytes > largestShare * instead) return undefined;
+    hash.update(part);
+    if (parts.push(part) % segmentsInTurn === 0) await loopTurns.next();
   }
+  return { bytes: Buffer.concat(parts), hash: hash.digest("hex") };
 }
