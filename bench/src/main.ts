@@ -21,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   algorithms: async () => (await import("./algorithms/benches.ts")).algorithms,
   federated: async () => (await import("./federated.ts")).federated,
   "coordinator-memory": async () => (await import("./coordinator/memory.ts")).coordinatorMemory,
+  "coordinator-turns": async () => (await import("./coordinator/memory.ts")).coordinatorTurns,
   aggregate: async () => (await import("./coordinator/aggregate.ts")).aggregate,
   crowd: async () => (await import("./coordinator/crowd.ts")).crowd,
   simulator: async () => (await import("./simulator/benches.ts")).simulator,

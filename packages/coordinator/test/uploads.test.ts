@@ -92,6 +92,45 @@ it("an upload that is discarded while it arrives is not read to its end", async 
   expect(() => uploads.combine(0, new Float32Array(65536))).toThrow();
 });
 
+it("an upload is taken out of large sums by and by, and one that takes its place waits until there is room", async () => {
+  const elements = 2_000_000;
+  const { document: large } = decodeJob(makeJob({ size: elements }));
+  const wide = openCodec({ kind: "f32" }, createManifest(large.parameters));
+  const values = (seed: number) => Float32Array.from({ length: elements }, (_, i) => Math.sin(seed * 31 + i) / 7);
+  const uploads = new Uploads(large, [wide]);
+  // On a grid for one contribution, two at once would be refused, or one would overwrite the other.
+  uploads.open(1, 10);
+  const broken = uploads.announce(message);
+  uploads.receive(broken);
+  await uploads.read(broken, payloadOf(values(1), 262_144, 6_000_000), 10);
+  uploads.discard(broken);
+  const taken = { isOut: false };
+  void uploads.settled().then(() => (taken.isOut = true));
+  const other = uploads.announce(message);
+  uploads.receive(other);
+  const reading = uploads.read(other, payloadOf(values(2), 262_144), 10);
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  expect(taken.isOut).toBe(false);
+  expect(await reading).toEqual({ kind: "arrived" });
+  expect(taken.isOut).toBe(true);
+  const out = new Float32Array(65_536);
+  await uploads.combine(3, out);
+  expect(out).toEqual(values(2).subarray(3 * 65_536, 4 * 65_536));
+});
+
+it("sums that are opened anew have nothing to wait for", async () => {
+  const uploads = new Uploads(document, [codec]);
+  uploads.open(1, 10);
+  const id = uploads.announce(message);
+  uploads.receive(id);
+  await uploads.read(id, payloadOf(valuesOf(1), 262_144, 262_144), 10);
+  uploads.discard(id);
+  uploads.open(1, 10);
+  await uploads.settled();
+  await add(uploads, 2);
+  expect(await combined(uploads)).toEqual(valuesOf(2));
+});
+
 it("means of what workers report are over examples, and left out when one reports nothing", () => {
   const uploads = new Uploads(document, [codec]);
   const ids = [uploads.announce(message), uploads.announce({ ...message, weight: 1, metrics: { loss: 4, other: 9 } })];

@@ -5,7 +5,7 @@
 import { threadMs } from "./threadTime.ts";
 
 /** Slices are begun in a turn for so long; each is meant to be some milliseconds at most. */
-const sliceMs = 4;
+const sliceMs = 3;
 
 export class LoopTurns {
   readonly #nowMs: () => number;

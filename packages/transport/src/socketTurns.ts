@@ -15,7 +15,7 @@ export interface SocketTurnLimits {
 }
 
 const mebibyte = 1024 * 1024;
-const defaults: SocketTurnLimits = { turnBytes: 2 * mebibyte, turnMs: 4, queueBytes: 8 * mebibyte, nowMs: threadMs };
+const defaults: SocketTurnLimits = { turnBytes: 2 * mebibyte, turnMs: 3, queueBytes: 4 * mebibyte, nowMs: threadMs };
 
 /** Sockets that go on in one turn. */
 const togetherAtMost = 8;

@@ -44,6 +44,9 @@ tell({ event: "listening", url: coordinator.url, ...memory() });
 delays.enable();
 const turns = meterTurns();
 coordinator.on((event) => {
+  if (event.event === "workerJoined" && event.workers === setting.workers) {
+    tell({ event: "joined", turnCpuMostMs: turns().mostCpuMs });
+  }
   if (event.event !== "round") return;
   const { round, updates, cohort, workers, ms } = event;
   tell({ event: "round", round, updates, cohort, workers, ms, ...memory(), ...held() });

@@ -2,6 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import { limitsFor, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
 import { type Connection, connectWebSocket, type IncomingPayload } from "@weft/transport";
+import { connectStalling } from "./stallingConnection.ts";
 
 export interface LightWorkerOptions {
   readonly url: string;
@@ -12,6 +13,8 @@ export interface LightWorkerOptions {
   readonly update: Uint8Array;
   /** How long an update takes to make; default 0. */
   readonly thinkMs?: number | undefined;
+  /** Its payloads stop after so many bytes, while it goes on to live; default never. */
+  readonly stallsAfterBytes?: number | undefined;
   readonly onEvent?: (event: LightWorkerEvent) => void;
 }
 
@@ -22,9 +25,12 @@ export type LightWorkerEvent =
 
 /** Joins, and answers orders until the run is over. Resolves when the connection has ended. */
 export async function runLightWorker(options: LightWorkerOptions): Promise<void> {
-  const { url, name, size } = options;
+  const { url, name, size, stallsAfterBytes } = options;
   const limits = limitsFor({ parameters: size });
-  const connection = await connectWebSocket(url, { accepts: "coordinator", limits: () => limits });
+  const link = { accepts: "coordinator", limits: () => limits } as const;
+  const connection = await (stallsAfterBytes === undefined
+    ? connectWebSocket(url, link)
+    : connectStalling(url, link, stallsAfterBytes));
   const worker = new LightWorker(connection, options);
   worker.send({
     kind: "hello",

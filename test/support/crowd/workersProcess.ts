@@ -8,11 +8,15 @@ export interface WorkersOptions {
   /** Every element of every update. */
   readonly value: number;
   readonly thinkMs?: number;
+  /** Of each worker: its payloads stop after so many bytes, while it goes on to live. */
+  readonly stallsAfterBytes?: number;
   /** Verdicts and uploads are told one by one. */
   readonly talkative?: boolean;
 }
 
-const { url, count, size, value, thinkMs, talkative } = JSON.parse(process.argv[2] ?? "") as WorkersOptions;
+const { url, count, size, value, thinkMs, stallsAfterBytes, talkative } = JSON.parse(
+  process.argv[2] ?? "",
+) as WorkersOptions;
 const update = new Uint8Array(new Float32Array(size).fill(value).buffer);
 const tell = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
 let ready = 0;
@@ -20,7 +24,7 @@ let accepted = 0;
 await Promise.all(
   Array.from({ length: count }, (_, i) =>
     runLightWorker({
-      ...{ url, size, update, thinkMs, name: `${process.pid}.${i}` },
+      ...{ url, size, update, thinkMs, stallsAfterBytes, name: `${process.pid}.${i}` },
       onEvent(event) {
         if (event.event === "verdict" && event.accepted) accepted += 1;
         if (event.event === "ready" && ++ready === count) tell({ event: "ready", count });

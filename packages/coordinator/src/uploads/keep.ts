@@ -2,7 +2,7 @@
  * Keeps the blocks of an upload until it is complete, so that it can be taken out of the sums again: in memory up to a
  * budget, then on disk, and where the disk has no room in memory all the same.
  */
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { close, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -17,7 +17,8 @@ export class KeepBudget {
 }
 
 interface Spill {
-  readonly directory: string;
+  /** What is to be removed in the end, where the system does not remove what is open. */
+  readonly directory: string | undefined;
   readonly file: number;
   bytes: number;
 }
@@ -78,9 +79,12 @@ export class Keep {
     this.#memoryBytes = 0;
     this.#places.length = 0;
     if (this.#spill === undefined) return;
-    closeSync(this.#spill.file);
-    rmSync(this.#spill.directory, { recursive: true, force: true });
+    const { file, directory } = this.#spill;
     this.#spill = undefined;
+    // Giving back the pages of a large file takes ten milliseconds: another thread's.
+    close(file, () => {
+      if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+    });
   }
 }
 
@@ -89,5 +93,16 @@ const hasNoRoom = (error: unknown) =>
 
 function openSpill(): Spill {
   const directory = mkdtempSync(join(tmpdir(), "weft-upload-"));
-  return { directory, file: openSync(join(directory, "blocks"), "w+"), bytes: 0 };
+  const file = openSync(join(directory, "blocks"), "w+");
+  return { directory: isRemoved(directory) ? undefined : directory, file, bytes: 0 };
+}
+
+/** At once, so that nothing is left however the process ends; the file lives on as long as it is open. */
+function isRemoved(directory: string): boolean {
+  try {
+    rmSync(directory, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false; // As on Windows.
+  }
 }

@@ -113,6 +113,8 @@ export class Uploads {
     this.#slabs = streams ? [createSlab(slabBytes(largest, 1))] : undefined;
     this.#round = round;
     this.#memory = room;
+    // Taken before anyone is there: what large memory is taken for sets off a collection of garbage.
+    if (this.#rule === undefined) room?.sums();
     this.#isUniform = isUniform(round);
     this.#isBuffered = pace?.kind === "buffered";
     meanRule.open({ size: 0, contributions: 2, bound: normBound, maxWeight: 1 });
