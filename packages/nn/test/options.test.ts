@@ -68,8 +68,11 @@ const spatial = { kernel: 1, stride: 1, padding: "same", dilation: 1, useBias: f
 const pooling = { window: 2, stride: 2, padding: "same" } as const;
 const affine = { epsilon: 1e-3, useScale: false, useBias: false };
 const sequence = {
-  ...{ features: 2, output: "last", useBias: false },
-  ...{ kernelInitializer, recurrentInitializer: ones() },
+  features: 2,
+  output: "last",
+  useBias: false,
+  kernelInitializer,
+  recurrentInitializer: ones(),
 } as const;
 const heads = { heads: 1, causal: true, dropout: 0.5, useBias: false, kernelInitializer };
 
