@@ -33,27 +33,17 @@ export interface GroupPlace {
 
 export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined): BlockCodec {
   const { name, group, codesPerByte, largestCode } = format;
-  const [quantise, quantiseOwing, dequantise] = format.kernels;
+  const [, , dequantise] = format.kernels;
   const groupsOf = (elements: number): number => Math.ceil(elements / group);
   const codesFrom = (elements: number, index: number): number =>
     2 * groupsOf(elements) + (index * group) / codesPerByte;
-
-  /** Brings whole groups through the kernels, whose memory they stay in. Returns the largest magnitude of the run. */
-  const quantiseWhole = (kernels: Kernels, values: Float32Array, owed?: Owed): number => {
-    const whole = Math.floor(values.length / group);
-    kernels.values.set(values.subarray(0, whole * group));
-    if (owed?.before !== undefined) kernels.owed.set(owed.before.subarray(0, whole * group));
-    const kernel = kernels[owed?.before === undefined ? quantise : quantiseOwing];
-    const largest = kernel(valuesAt, owedAt, scalesAt, codesAt, whole, owed === undefined ? 0 : 1);
-    if (owed !== undefined) sumWithOwed(values, owed, whole * group);
-    return Math.max(floatOf(largest), largestMagnitude((owed?.after ?? values).subarray(whole * group)));
-  };
 
   /** Encodes a run, with what was owed before if that is kept. Returns how many values the kernels have done. */
   const encode = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
     checkRun(name, values.length);
     const kernels = simd();
-    const largest = kernels === undefined ? loadRun(kernels, values, owed) : quantiseWhole(kernels, values, owed);
+    const largest =
+      kernels === undefined ? loadRun(kernels, values, owed) : quantiseWhole(format, kernels, { values, owed });
     if (!(largest < Infinity)) throw notFinite(name);
     const whole = isModerate(largest) ? Math.floor(values.length / group) : 0;
     const done = kernels === undefined ? 0 : whole * group;
@@ -64,10 +54,13 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
     }
     if (owed !== undefined) sumWithOwed(values, owed, done);
     const given = owed?.after ?? values;
-    const down = powerBelow(largest);
     for (let start = done; start < given.length; start += group) {
-      const at = codesFrom(given.length, start / group);
-      format.put(given.subarray(start, start + group), out, { group: start / group, at, down });
+      const index = start / group;
+      format.put(given.subarray(start, start + group), out, {
+        group: index,
+        at: codesFrom(given.length, index),
+        down: powerBelow(largest),
+      });
     }
     return done;
   };
@@ -122,4 +115,21 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
     out.set(kernels.values.subarray(0, elements));
     return elements;
   }
+}
+
+interface Run {
+  readonly values: Float32Array;
+  readonly owed: Owed | undefined;
+}
+
+/** Brings whole groups through the kernels, in whose memory they stay. Returns the largest magnitude of the run. */
+function quantiseWhole({ group, kernels: names }: GroupFormat, kernels: Kernels, { values, owed }: Run): number {
+  const whole = Math.floor(values.length / group);
+  const elements = whole * group;
+  kernels.values.set(values.subarray(0, elements));
+  if (owed?.before !== undefined) kernels.owed.set(owed.before.subarray(0, elements));
+  const kernel = kernels[owed?.before === undefined ? names[0] : names[1]];
+  const largest = kernel(valuesAt, owedAt, scalesAt, codesAt, whole, owed === undefined ? 0 : 1);
+  if (owed !== undefined) sumWithOwed(values, owed, elements);
+  return Math.max(floatOf(largest), largestMagnitude((owed?.after ?? values).subarray(elements)));
 }

@@ -7,8 +7,8 @@ export type I32Expression = Expression<"i32">;
 /** Byte offsets of the four vectors of a turn. */
 export const quads = [0, 16, 32, 48];
 
-/** All bits but the sign. */
-export const magnitudeMask = i32x4.splat(0x7fffffff);
+/** All bits but the sign, in a local: an engine makes a constant anew wherever it stands, in a loop at every turn. */
+export const magnitudeMask = (f: FunctionBuilder): Local<"v128"> => f.initialLocal("v128", i32x4.splat(0x7fffffff));
 
 /** The largest of all lanes, as signed integers; none is below 0. */
 export function largestLane(f: FunctionBuilder, vectors: readonly V128[]): I32Expression {
@@ -57,12 +57,14 @@ export interface Given {
   readonly values: I32Expression;
   /** To be added to the values first, in place; undefined where nothing is. */
   readonly owed: I32Expression | undefined;
+  /** As `magnitudeMask` gives it. */
+  readonly mask: V128;
 }
 
 /** The magnitudes of sixteen values from byte `at` on, whose sums with what is owed take their place. */
 export function settled(
   f: FunctionBuilder,
-  { values, owed }: Given,
+  { values, owed, mask }: Given,
   { at, largest }: { readonly at: I32Expression; readonly largest: readonly Local<"v128">[] },
 ): { readonly values: readonly V128[]; readonly magnitudes: readonly V128[] } {
   const address = f.local("i32", i32.add(values, at));
@@ -75,7 +77,7 @@ export function settled(
     }
   }
   const magnitudes = own.map((x, q) => {
-    const magnitude = f.local("v128", v128.and(x, magnitudeMask));
+    const magnitude = f.local("v128", v128.and(x, mask));
     f.set(largest[q]!, i32x4.maxS(largest[q]!, magnitude));
     return magnitude;
   });

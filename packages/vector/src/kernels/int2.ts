@@ -34,6 +34,7 @@ export function addQuantise2(
   module.function(
     ["i32", "i32", "i32", "i32", "i32", "i32"],
     (f, [values, owed, scales, codes, groups, keep]) => {
+      const mask = magnitudeMask(f);
       const largest = quads.map(() => f.local("v128"));
       const each = (step: (of: Place) => void): void => {
         f.for({ from: 0, to: groups }, (index) => {
@@ -45,7 +46,7 @@ export function addQuantise2(
       each(({ first, own }) => {
         const [sums, squares] = [zeros(f), zeros(f)];
         f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-          const given = { values, owed: owing ? owed : undefined };
+          const given = { values, owed: owing ? owed : undefined, mask };
           const { magnitudes } = settled(f, given, { at: f.local("i32", i32.add(first, at)), largest });
           for (const [q, y] of magnitudes.entries()) {
             f.set(sums[q]!, f32x4.add(sums[q]!, y));
@@ -82,13 +83,14 @@ interface Place {
 
 /** Leaves what the codes lose of a group's values. */
 function takeOff(f: FunctionBuilder, values: I32Expression, { first, own, scale }: Place): void {
+  const mask = magnitudeMask(f);
   const [threshold, flip] = [f.local("v128", v128.load32Splat(own)), signsOf(f, scale)];
   const inner = f.local("v128", f32x4.splat(f32.mul(scaleAt(scale), 0.5)));
   const beyond = f.local("v128", f32x4.mul(inner, f32x4.splat(3)));
   f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
     const address = f.local("i32", i32.add(i32.add(values, first), at));
     for (const [q, x] of sixteen(f, address).entries()) {
-      const level = v128.bitselect(beyond, inner, f32x4.gt(v128.and(x, magnitudeMask), threshold));
+      const level = v128.bitselect(beyond, inner, f32x4.gt(v128.and(x, mask), threshold));
       f.storeV128(address, f32x4.sub(x, v128.or(level, v128.and(x, flip))), quads[q]);
     }
   });
@@ -105,6 +107,9 @@ function encode(
   f: FunctionBuilder,
   { values, codes, threshold }: Encoding,
 ): { count: Expression<"i32">; sum: Expression<"f32"> } {
+  const mask = magnitudeMask(f);
+  const two = f.initialLocal("v128", i32x4.splat(2));
+  const three = f.initialLocal("v128", i8x16.splat(3));
   const sums = zeros(f);
   const count = f.local("v128");
   f.set(count, i32x4.splat(0));
@@ -112,22 +117,22 @@ function encode(
     const quarters = [0, 1, 2, 3].map((part) => {
       const address = f.local("i32", i32.add(values, i32.add(i32.shl(at, 2), 4 * part * quarter)));
       const four = sixteen(f, address).map((x, q) => {
-        const magnitude = f.local("v128", v128.and(x, magnitudeMask));
+        const magnitude = f.local("v128", v128.and(x, mask));
         const outer = f.local("v128", f32x4.gt(magnitude, threshold));
         f.set(sums[q]!, f32x4.add(sums[q]!, v128.and(magnitude, outer)));
         f.set(count, i32x4.sub(count, outer));
         // 2 or 3, of negative values its complement, of which the lowest two bits are the code.
-        return f.local("v128", v128.xor(i32x4.sub(i32x4.splat(2), outer), i32x4.shrS(x, 31)));
+        return f.local("v128", v128.xor(i32x4.sub(two, outer), i32x4.shrS(x, 31)));
       });
-      return f.local("v128", v128.and(narrow(four), i8x16.splat(3)));
+      return f.local("v128", v128.and(narrow(four), three));
     });
     const shifted = quarters.map((code, part) => (part === 0 ? code : i16x8.shl(code, 2 * part)));
     const [a, b, c, d] = shifted;
     f.storeV128(i32.add(codes, at), v128.or(v128.or(a!, b!), v128.or(c!, d!)));
   });
-  const two = f.local("v128", i32x4.add(count, i32x4.shuffle(count, count, [2, 3, 0, 1])));
+  const halves = f.local("v128", i32x4.add(count, i32x4.shuffle(count, count, [2, 3, 0, 1])));
   const sum = f.local("f32", sumOfLanes(f, sums));
-  return { count: i32.add(i32x4.extractLane(two, 0), i32x4.extractLane(two, 1)), sum };
+  return { count: i32.add(i32x4.extractLane(halves, 0), i32x4.extractLane(halves, 1)), sum };
 }
 
 const narrow = ([a, b, c, d]: readonly V128[]): V128 =>
@@ -158,12 +163,13 @@ export function addDequantise2(module: ModuleBuilder, name: string): void {
 }
 
 function storeLevels(f: FunctionBuilder, to: Local<"i32">, { codes, scale }: { codes: V128; scale: V128 }): void {
+  const [offset, zero] = [1.5, 0].map((x) => f.initialLocal("v128", f32x4.splat(x)));
   for (const [half, widened] of [i16x8.extendLowI8x16U(codes), i16x8.extendHighI8x16S(codes)].entries()) {
     const eight = f.local("v128", widened);
     for (const [part, four] of [i32x4.extendLowI16x8U(eight), i32x4.extendHighI16x8U(eight)].entries()) {
-      const level = f32x4.sub(f32x4.convertI32x4S(four), f32x4.splat(1.5));
+      const level = f32x4.sub(f32x4.convertI32x4S(four), offset!);
       // Zeros have no sign here.
-      f.storeV128(to, f32x4.add(f32x4.mul(level, scale), f32x4.splat(0)), 32 * half + 16 * part);
+      f.storeV128(to, f32x4.add(f32x4.mul(level, scale), zero!), 32 * half + 16 * part);
     }
   }
 }

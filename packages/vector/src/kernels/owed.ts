@@ -8,6 +8,7 @@ export function addOwed(module: ModuleBuilder, name: string): void {
   module.function(
     ["i32", "i32", "i32"],
     (f, [values, owed, count]) => {
+      const mask = magnitudeMask(f);
       const largest = quads.map(() => f.local("v128"));
       f.for({ from: 0, to: i32.shl(count, 2), step: 64 }, (at) => {
         const to = f.local("i32", i32.add(values, at));
@@ -15,7 +16,7 @@ export function addOwed(module: ModuleBuilder, name: string): void {
         for (const [q, offset] of quads.entries()) {
           const sum = f.local("v128", f32x4.add(v128.load(to, offset), v128.load(from, offset)));
           f.storeV128(to, sum, offset);
-          raise(f, largest[q]!, sum);
+          raise(f, largest[q]!, v128.and(sum, mask));
         }
       });
       f.return(largestLane(f, largest));
@@ -29,10 +30,11 @@ export function addLargest(module: ModuleBuilder, name: string): void {
   module.function(
     ["i32", "i32"],
     (f, [values, count]) => {
+      const mask = magnitudeMask(f);
       const largest = quads.map(() => f.local("v128"));
       f.for({ from: 0, to: i32.shl(count, 2), step: 64 }, (at) => {
         const from = f.local("i32", i32.add(values, at));
-        for (const [q, offset] of quads.entries()) raise(f, largest[q]!, v128.load(from, offset));
+        for (const [q, offset] of quads.entries()) raise(f, largest[q]!, v128.and(v128.load(from, offset), mask));
       });
       f.return(largestLane(f, largest));
     },
@@ -40,5 +42,5 @@ export function addLargest(module: ModuleBuilder, name: string): void {
   );
 }
 
-const raise = (f: FunctionBuilder, largest: Local<"v128">, x: V128): void =>
-  f.set(largest, i32x4.maxS(largest, v128.and(x, magnitudeMask)));
+const raise = (f: FunctionBuilder, largest: Local<"v128">, magnitude: V128): void =>
+  f.set(largest, i32x4.maxS(largest, magnitude));

@@ -8,11 +8,12 @@ export function addCount(module: ModuleBuilder, name: string): void {
   module.function(
     ["i32", "i32", "i32"],
     (f, [values, count, least]) => {
+      const mask = magnitudeMask(f);
       const below = f.local("v128", i32x4.splat(i32.sub(least, 1)));
       const sums = zeros(f);
       f.for({ from: 0, to: i32.shl(count, 2), step: 64 }, (at) => {
         for (const [q, x] of sixteen(f, f.local("i32", i32.add(values, at))).entries()) {
-          f.set(sums[q]!, i32x4.sub(sums[q]!, i32x4.gtS(v128.and(x, magnitudeMask), below)));
+          f.set(sums[q]!, i32x4.sub(sums[q]!, i32x4.gtS(v128.and(x, mask), below)));
         }
       });
       const [a, b, c, d] = sums;
@@ -30,11 +31,12 @@ export function addPlaces(module: ModuleBuilder, name: string): void {
     ["i32", "i32", "i32", "i32"],
     (f, [values, places, count, least]) => {
       const to = f.local("i32", places);
+      const mask = magnitudeMask(f);
       const below = f.local("v128", i32x4.splat(i32.sub(least, 1)));
       const left = f.local("i32");
       f.for({ from: 0, to: count, step: 16 }, (at) => {
         const four = sixteen(f, f.local("i32", i32.add(values, i32.shl(at, 2))));
-        const [a, b, c, d] = four.map((x) => i32x4.gtS(v128.and(x, magnitudeMask), below));
+        const [a, b, c, d] = four.map((x) => i32x4.gtS(v128.and(x, mask), below));
         const bytes = i8x16.narrowI16x8S(i16x8.narrowI32x4S(a!, b!), i16x8.narrowI32x4S(c!, d!));
         f.set(left, i8x16.bitmask(bytes));
         f.if(left, () => {

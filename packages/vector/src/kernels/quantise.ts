@@ -40,11 +40,12 @@ export function addQuantise(module: ModuleBuilder, name: string, { group, levels
 
 /** The bits of the group's largest magnitude; as integers, NaN is larger than infinity. */
 function groupMagnitude(f: FunctionBuilder, values: I32Expression, group: number): I32Expression {
+  const mask = magnitudeMask(f);
   const magnitudes = zeros(f);
   f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
     const address = f.local("i32", i32.add(values, at));
     for (const [q, offset] of quads.entries()) {
-      f.set(magnitudes[q]!, i32x4.maxS(magnitudes[q]!, v128.and(v128.load(address, offset), magnitudeMask)));
+      f.set(magnitudes[q]!, i32x4.maxS(magnitudes[q]!, v128.and(v128.load(address, offset), mask)));
     }
   });
   return largestLane(f, magnitudes);
@@ -61,24 +62,30 @@ interface Coding {
 function putBytes(f: FunctionBuilder, { values, codes, inverse, group }: Coding): void {
   f.for({ from: 0, to: group, step: 16 }, (at) => {
     const address = f.local("i32", i32.add(values, i32.shl(at, 2)));
-    f.storeV128(i32.add(codes, at), sixteenCodes(address, { inverse, zero: 0 }));
+    f.storeV128(i32.add(codes, at), sixteenCodes(f, address, { inverse, zero: 0 }));
   });
 }
 
 /** Byte j holds values j and j + half of the group, as codes from 1 to 15. */
 function putNibbles(f: FunctionBuilder, { values, codes, inverse, group }: Coding): void {
   for (let at = 0; at < group / 2; at += 16) {
-    const low = sixteenCodes(i32.add(values, 4 * at), { inverse, zero: 8 });
-    const high = sixteenCodes(i32.add(values, 4 * (at + group / 2)), { inverse, zero: 8 });
+    const low = sixteenCodes(f, i32.add(values, 4 * at), { inverse, zero: 8 });
+    const high = sixteenCodes(f, i32.add(values, 4 * (at + group / 2)), { inverse, zero: 8 });
     f.storeV128(codes, v128.or(low, i16x8.shl(high, 4)), at);
   }
 }
 
 /** @param zero the code of zero */
-function sixteenCodes(address: I32Expression, { inverse, zero }: { inverse: V128; zero: number }): V128 {
+function sixteenCodes(
+  f: FunctionBuilder,
+  address: I32Expression,
+  { inverse, zero }: { inverse: V128; zero: number },
+): V128 {
+  const rounding = f.initialLocal("v128", f32x4.splat(rounder));
+  const offsets = f.initialLocal("v128", i32x4.splat(rounderBits - zero));
   const [a, b, c, d] = quads.map((offset) => {
-    const rounded = f32x4.add(f32x4.mul(v128.load(address, offset), inverse), f32x4.splat(rounder));
-    return i32x4.sub(rounded, i32x4.splat(rounderBits - zero));
+    const rounded = f32x4.add(f32x4.mul(v128.load(address, offset), inverse), rounding);
+    return i32x4.sub(rounded, offsets);
   }) as [V128, V128, V128, V128];
   return i8x16.narrowI16x8S(i16x8.narrowI32x4S(a, b), i16x8.narrowI32x4S(c, d));
 }
@@ -109,11 +116,12 @@ function readNibbles(
   f: FunctionBuilder,
   { values, codes, scale, group }: { values: I32Expression; codes: I32Expression; scale: V128; group: number },
 ): void {
-  const nibble = i8x16.splat(15);
+  const nibble = f.initialLocal("v128", i8x16.splat(15));
+  const eight = f.initialLocal("v128", i8x16.splat(8));
   for (let at = 0; at < group / 2; at += 16) {
     const bytes = f.local("v128", v128.load(codes, at));
-    const low = f.local("v128", i8x16.sub(v128.and(bytes, nibble), i8x16.splat(8)));
-    const high = f.local("v128", i8x16.sub(v128.and(i16x8.shrU(bytes, 4), nibble), i8x16.splat(8)));
+    const low = f.local("v128", i8x16.sub(v128.and(bytes, nibble), eight));
+    const high = f.local("v128", i8x16.sub(v128.and(i16x8.shrU(bytes, 4), nibble), eight));
     storeSixteen(f, i32.add(values, 4 * at), { codes: low, scale });
     storeSixteen(f, i32.add(values, 4 * (at + group / 2)), { codes: high, scale });
   }

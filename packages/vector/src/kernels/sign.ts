@@ -2,7 +2,18 @@
 import type { ModuleBuilder } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
 import { signGroup as group } from "../codec/groupShape.ts";
-import { largestLane, quads, scaleAt, scaleBits, settled, signsOf, sixteen, sumOfLanes, zeros } from "./groups.ts";
+import {
+  largestLane,
+  magnitudeMask,
+  quads,
+  scaleAt,
+  scaleBits,
+  settled,
+  signsOf,
+  sixteen,
+  sumOfLanes,
+  zeros,
+} from "./groups.ts";
 
 /**
  * name(values, owed, scales, signs, groups, keep) → the bits of the largest magnitude; only if it is 0 or `isModerate` is what
@@ -12,13 +23,14 @@ export function addSigns(module: ModuleBuilder, name: string, { owing }: { reado
   module.function(
     ["i32", "i32", "i32", "i32", "i32", "i32"],
     (f, [values, owed, scales, signs, groups, keep]) => {
+      const mask = magnitudeMask(f);
       const largest = quads.map(() => f.local("v128"));
       f.for({ from: 0, to: groups }, (index) => {
         const first = f.local("i32", i32.mul(index, 4 * group));
         const to = f.local("i32", i32.add(signs, i32.mul(index, group / 8)));
         const sums = zeros(f);
         f.for({ from: 0, to: 4 * group, step: 64 }, (at) => {
-          const given = { values, owed: owing ? owed : undefined };
+          const given = { values, owed: owing ? owed : undefined, mask };
           const four = settled(f, given, { at: f.local("i32", i32.add(first, at)), largest });
           for (const [q, magnitude] of four.magnitudes.entries()) f.set(sums[q]!, f32x4.add(sums[q]!, magnitude));
           // Narrowing keeps signs.
