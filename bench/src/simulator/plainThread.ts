@@ -14,7 +14,7 @@ const { epochs = 1, batchSize, optimizer } = work;
 
 const room = new Float32Array(trainer.job.manifest.size);
 
-parentPort?.on("message", async ({ weights, rows, sums }: PlainShare) => {
+async function trainShare({ weights, rows, sums }: PlainShare): Promise<PlainSums> {
   sums.fill(0);
   // Memory that is shared is copied at half the speed.
   const base = weights.slice();
@@ -25,5 +25,9 @@ parentPort?.on("message", async ({ weights, rows, sums }: PlainShare) => {
     for (let j = 0; j < sums.length; j++) sums[j]! += weight * change[j]!;
     total += weight;
   }
-  parentPort?.postMessage({ total } satisfies PlainSums);
+  return { total };
+}
+
+parentPort?.on("message", (share: PlainShare) => {
+  void trainShare(share).then((sums) => parentPort?.postMessage(sums));
 });

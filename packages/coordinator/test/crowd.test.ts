@@ -7,7 +7,7 @@ import { Members } from "../src/round/members.ts";
 import { rankingWithout } from "../src/round/ranking.ts";
 import { Roster } from "../src/round/roster.ts";
 import { freshWorkers, type Member, newWorker } from "../src/round/state.ts";
-import { makeJob, startRun, turns, until, updateFor, VirtualClock } from "./harness.ts";
+import { makeJob, startRun, turns, until, updateFor, type VirtualClock } from "./harness.ts";
 
 /** Answers every order with zeros, and notes what it is told. */
 class Crowd implements CrowdEntrance {
@@ -51,7 +51,8 @@ async function runWith(workers: number, rounds: number) {
   run.coordinator.pause();
   const crowd = new Crowd(run.clock, 5);
   const attached = run.coordinator.attachCrowd(crowd, workers);
-  return { ...run, crowd, attached };
+  const of: typeof run.of = (event) => run.of(event);
+  return { coordinator: run.coordinator, clock: run.clock, of, crowd, attached };
 }
 
 test("of thousands that are there, only those invited get a connection", async () => {
