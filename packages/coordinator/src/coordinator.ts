@@ -177,6 +177,8 @@ async function assemble(
   if (document.round.evaluation?.on === "coordinator" && options.evaluate === undefined) {
     throw new CoordinatorOptionsError("the job wants versions evaluated on the coordinator; give `evaluate`");
   }
+  const { changes } = options.run ?? {};
+  if (changes !== undefined) checkChanges(changes, document.round);
   const examples = serveExamples(document, options);
   const layout = layoutOf(document, manifest);
   const weights = await initialWeights(job, manifest, room?.version);
@@ -240,6 +242,7 @@ async function assemble(
     },
     emit,
   });
+  if (changes !== undefined && stored === undefined) live.dispatch({ kind: "change", changes });
   return { opened, prepared, live };
 }
 

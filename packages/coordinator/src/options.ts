@@ -2,7 +2,7 @@
 import type { Clock } from "@weft/transport";
 import type { Logger } from "pino";
 import type { RunEvent } from "./round/runEvent.ts";
-import type { RunState } from "./round/state.ts";
+import type { Changes, RunState } from "./round/state.ts";
 import type { Stepped } from "./round/step.ts";
 import type { Disk } from "./store/disk.ts";
 
@@ -104,6 +104,8 @@ export interface RunOptions {
    * loses its connection keeps its place in the round for as long.
    */
   readonly gatherMs?: number | undefined;
+  /** Rules of the job that a new run begins with otherwise than the job says. */
+  readonly changes?: Changes | undefined;
   /** Tests put in a virtual one. */
   readonly clock?: Clock | undefined;
   /** What follows from each event; default: the round machine's `step`. The simulator listens here, and plants mistakes. */

@@ -5,7 +5,7 @@ import { request as httpsRequest } from "node:https";
 import { connectWebSocket } from "@weft/transport";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { createHost, type Host, type ListenOptions } from "../src/index.ts";
+import { createHost, type Host, type LaunchOptions, type ListenOptions } from "../src/index.ts";
 import { examples, FakeWorker, makeJob, until } from "./harness.ts";
 
 const open: Host[] = [];
@@ -266,5 +266,69 @@ describe("over TLS", () => {
 
   it("a key that is not the certificate's is an error that says so", async () => {
     await expect(host({ tls: { ...tls, key: "none" } })).rejects.toThrow(/certificate and its key cannot be used/);
+  });
+});
+
+describe("runs started through the API", () => {
+  /** A host that knows one job. */
+  async function launching() {
+    const created: Host = await createHost({
+      listen: { port: 0, tokens },
+      launch: {
+        jobs: () => ["test"],
+        start(_, options: LaunchOptions) {
+          const { expectedWorkers = 3, changes } = options;
+          return created.add({ job: job(4), examples, run: { expectedWorkers, changes } });
+        },
+      },
+    });
+    open.push(created);
+    return { host: created, http: created.url.replace(/^ws/, "http") };
+  }
+
+  it("are of jobs that the host knows, by operators alone, with the rules asked for", async () => {
+    const { host: created, http } = await launching();
+    expect(await call(`${http}/api/jobs`, { token: "watching" })).toEqual({ status: 200, body: { jobs: ["test"] } });
+    const body = JSON.stringify({ job: "test", learningRate: 0.5, quorum: { count: 2 } });
+    const refused = await call(`${http}/api/runs`, { method: "POST", token: "watching", body });
+    expect([refused.status, created.runs.length]).toEqual([403, 0]);
+    const { status, body: report } = await call(`${http}/api/runs`, { method: "POST", body });
+    const changes = { learningRate: 0.5, quorum: { count: 2 } };
+    expect([status, report]).toMatchObject([201, { name: "test", phase: "gathering", expectedWorkers: 3, changes }]);
+    expect(created.runs.map(({ run }) => run)).toEqual([report["run"]]);
+    const worker = await join(created.url);
+    await until(() => worker.run === report["run"]);
+    const other = await call(`${http}/api/runs`, { method: "POST", body: '{"job": "test", "expectedWorkers": 1}' });
+    expect(other.body).toMatchObject({ expectedWorkers: 1, changes: {} });
+  });
+
+  it.each([
+    ['{"job": "other"}', 404, "no-job", /no job other here; there are: test/],
+    ['{"job": "test", "code": "1"}', 400, "body", /an object of job, expectedWorkers, learningRate/],
+    ['{"expectedWorkers": 1}', 400, "body", /job: a job's name expected/],
+    ['{"job": "test", "expectedWorkers": 0}', 400, "body", /expectedWorkers: a whole number from 1/],
+    ["test", 400, "json", /such as \{"job": "mnist"\}/],
+    ['{"job": "test", "learningRate": -1}', 422, "coordinator-options", /a number above zero/],
+  ])("that make no sense (%s) are refused with a reason, and nothing begins", async (body, status, code, message) => {
+    const { host: created, http } = await launching();
+    const answer = await call(`${http}/api/runs`, { method: "POST", body });
+    expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
+    expect(answer.body.error?.message).toMatch(message);
+    expect(created.runs).toEqual([]);
+  });
+
+  it("are no more than the machine should hold", async () => {
+    const { http } = await launching();
+    const statuses: number[] = [];
+    for (let i = 0; i < 66; i++) {
+      statuses.push((await call(`${http}/api/runs`, { method: "POST", body: '{"job": "test"}' })).status);
+    }
+    expect(statuses.indexOf(409)).toBe(64);
+  });
+
+  it("are not to be had from a host that was given no jobs", async () => {
+    const { http } = await host();
+    const answer = await call(`${http}/api/runs`, { method: "POST", body: '{"job": "test"}' });
+    expect([answer.status, answer.body.error?.code]).toEqual([409, "no-jobs"]);
   });
 });

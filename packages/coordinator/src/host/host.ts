@@ -9,6 +9,7 @@ import type { CoordinatorOptions, ListenOptions } from "../options.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import type { Enterable } from "./chooseRun.ts";
 import { Entrance } from "./entrance.ts";
+import type { Launch } from "./launch.ts";
 
 export interface HostOptions {
   readonly listen: ListenOptions;
@@ -16,6 +17,8 @@ export interface HostOptions {
   readonly clock?: Clock | undefined;
   /** Default: silent. */
   readonly log?: Logger | undefined;
+  /** Lets operators start runs through the HTTP API. */
+  readonly launch?: Launch | undefined;
   /** Whether the port is let go of once no run is under way any more. */
   readonly closesWithRuns?: boolean | undefined;
 }
@@ -43,7 +46,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const runs = new HostedRuns();
   const entrance = new Entrance({ admission, clock, log: wireLog, runs: () => runs.enterable });
   const metrics = createMetrics(() => runs.coordinators);
-  const api = { admission, listen, runs: () => runs.coordinators, metrics: () => metrics.text() };
+  const { launch } = options;
+  const api = { admission, listen, launch, runs: () => runs.coordinators, metrics: () => metrics.text() };
   const server = await startServer(listen, {
     log: wireLog,
     admission,

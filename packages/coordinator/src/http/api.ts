@@ -2,11 +2,13 @@
 import type { Logger } from "pino";
 import type { Coordinator } from "../coordinator.ts";
 import { CoordinatorOptionsError } from "../errors.ts";
+import type { Launch } from "../host/launch.ts";
 import type { ListenOptions, PageResponse, Role } from "../options.ts";
 import { storedRounds } from "../store/runs.ts";
 import { type Admission, askedForLoopback, bearerOf, isLoopback } from "./admission.ts";
 import { ApiError } from "./apiError.ts";
 import { parseChanges } from "./changesBody.ts";
+import { parseStart } from "./startBody.ts";
 import type { HttpRequest } from "./httpRequest.ts";
 
 export interface ApiContext {
@@ -16,6 +18,8 @@ export interface ApiContext {
   /** In Prometheus' text format. */
   readonly metrics: () => string;
   readonly log: Logger;
+  /** Undefined where runs cannot be started from outside. */
+  readonly launch: Launch | undefined;
 }
 
 interface Call {
@@ -36,7 +40,9 @@ const routes: readonly Route[] = [
   { method: "GET", path: /^\/healthz$/, role: "anyone", answer: health },
   { method: "GET", path: /^\/readyz$/, role: "anyone", answer: readiness },
   { method: "GET", path: /^\/metrics$/, role: "metrics", answer: metrics },
+  { method: "GET", path: /^\/api\/jobs$/, role: "viewer", answer: listJobs },
   { method: "GET", path: /^\/api\/runs$/, role: "viewer", answer: listRuns },
+  { method: "POST", path: /^\/api\/runs$/, role: "operator", answer: startRun },
   { method: "GET", path: /^\/api\/runs\/([^/]+)$/, role: "viewer", answer: showRun },
   { method: "GET", path: /^\/api\/runs\/([^/]+)\/rounds$/, role: "viewer", answer: showRounds },
   { method: "PATCH", path: /^\/api\/runs\/([^/]+)$/, role: "operator", answer: changeRun },
@@ -148,6 +154,35 @@ function metrics({ context }: Call): PageResponse {
 
 function listRuns({ context }: Call): PageResponse {
   return json(200, { runs: context.runs().map((run) => run.report()) });
+}
+
+function listJobs({ context }: Call): PageResponse {
+  return json(200, { jobs: context.launch?.jobs() ?? [] });
+}
+
+/** So that nobody fills the machine by asking in a loop. */
+const mostRunsUnderWay = 64;
+
+async function startRun({ request, context }: Call): Promise<PageResponse> {
+  const { launch, runs, log } = context;
+  const { job, expectedWorkers, changes } = parseStart(await request.body());
+  if (launch === undefined) {
+    throw new ApiError(
+      409,
+      "no-jobs",
+      "this coordinator was not given jobs to start runs of; `weft serve` gives it its own",
+    );
+  }
+  const known = launch.jobs();
+  if (!known.includes(job)) throw new ApiError(404, "no-job", `no job ${job} here; there are: ${known.join(", ")}`);
+  const underWay = runs().filter((run) => run.report().phase !== "ended").length;
+  if (underWay >= mostRunsUnderWay) {
+    throw new ApiError(409, "too-many", `${underWay} runs are under way here, which is the most; abort one first`);
+  }
+  const run = await launch.start(job, { expectedWorkers, changes });
+  log.info({ run: run.run, job, changes }, "started by an operator");
+  const page = json(201, run.report());
+  return { ...page, headers: { ...page.headers, location: `/api/runs/${run.run}` } };
 }
 
 function showRun(call: Call): PageResponse {

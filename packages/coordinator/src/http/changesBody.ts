@@ -5,39 +5,47 @@ import { ApiError } from "./apiError.ts";
 
 const number = z.number();
 
-const changesSchema = z.strictObject({
+export const changeFields = {
   learningRate: number.optional(),
   quorum: z.union([z.strictObject({ fraction: number }), z.strictObject({ count: number })]).optional(),
   deadlineMs: z.union([number, z.literal("adaptive"), z.strictObject({ deviations: number })]).optional(),
-});
+};
 
-const forms: Readonly<Record<string, string>> = {
+export const changeForms = {
   learningRate: "a number",
   quorum: '{"fraction": number} or {"count": number}',
   deadlineMs: 'milliseconds, "adaptive" or {"deviations": number}',
 };
 
+const changesSchema = z.strictObject(changeFields);
+
 /** Only the form; what makes sense for a run is the run's to say. @throws {ApiError} */
 export function parseChanges(body: string): Changes {
+  const changes = parseBody(body, changesSchema, { forms: changeForms, example: '{"learningRate": 0.01}' });
+  if (Object.values(changes).every((change) => change === undefined)) {
+    throw new ApiError(400, "body", `nothing to change; give one of ${Object.keys(changeForms).join(", ")}`);
+  }
+  return changes;
+}
+
+interface BodyForms {
+  /** What is expected of each field, in words. */
+  readonly forms: Readonly<Record<string, string>>;
+  readonly example: string;
+}
+
+/** A JSON object of a known form. @throws {ApiError} */
+export function parseBody<T>(body: string, schema: z.ZodType<T>, { forms, example }: BodyForms): T {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
-    throw new ApiError(400, "json", 'a JSON object expected, such as {"learningRate": 0.01}');
+    throw new ApiError(400, "json", `a JSON object expected, such as ${example}`);
   }
-  const { success, data, error } = changesSchema.safeParse(value);
-  if (!success) {
-    const field = String(error.issues[0]?.path[0] ?? "");
-    const form = forms[field];
-    const names = Object.keys(forms).join(", ");
-    throw new ApiError(
-      400,
-      "body",
-      form === undefined ? `an object of ${names} expected` : `${field}: ${form} expected`,
-    );
-  }
-  if (Object.values(data).every((change) => change === undefined)) {
-    throw new ApiError(400, "body", `nothing to change; give one of ${Object.keys(forms).join(", ")}`);
-  }
-  return data;
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const field = String(error.issues[0]?.path[0] ?? "");
+  const form = forms[field];
+  const names = Object.keys(forms).join(", ");
+  throw new ApiError(400, "body", form === undefined ? `an object of ${names} expected` : `${field}: ${form} expected`);
 }

@@ -1,7 +1,8 @@
 /** What `train`, `serve` and `resume` have in common: host runs, show them, end them cleanly. */
 import { mkdir } from "node:fs/promises";
-import type { Host, Outcome } from "@weft/coordinator";
+import type { Changes, Coordinator, Host, Launch, Outcome } from "@weft/coordinator";
 import { createHost } from "@weft/coordinator";
+import type { Logger } from "pino";
 import type { Job } from "../job/defineJob.ts";
 import type { JoinPageFacts } from "../page/joinHtml.ts";
 import { joinPages } from "../page/joinPages.ts";
@@ -30,12 +31,10 @@ export interface HostSettings {
   readonly listening: Listening;
   readonly watching: Watching;
   readonly jobs: readonly RunSettings[];
-}
-
-/** A run that is hosted, and what it was started with. */
-interface Started extends HostedRun {
-  readonly job: Job;
-  readonly settings: RunSettings;
+  /** Given, operators may start further runs of the jobs; so many workers are expected unless they say otherwise. */
+  readonly launching?: { readonly expectedWorkers: number };
+  /** Whether the process stays when all runs have ended. */
+  readonly stays?: boolean;
 }
 
 /** Runs to the end; the result is the exit code. */
@@ -45,30 +44,48 @@ export async function hostCommand(settings: HostSettings, output: Output): Promi
   const facts: JoinPageFacts[] = [];
   const { options } = settings.listening;
   const log = createLog();
-  const host = await createHost({ listen: { ...options, pages: joinPages(() => facts) }, log });
-  const started: Started[] = [];
+  const launch = launcher(jobs, settings, (start) => runs.start(start));
+  const host = await createHost({ listen: { ...options, pages: joinPages(() => facts) }, log, launch });
   const watch = watchRuns(settings.watching);
+  const runs = new RunsHere({ host, settings, output, log, watch, facts });
   try {
-    for (const { run, job } of jobs) {
-      const { resume, expectedWorkers } = run;
-      const track = watch.track();
-      const hosted = await hostRun(job, {
-        ...{ host, expectedWorkers, log, runs: settings.runs, durability: settings.durability, decide: track?.decide },
-        ...(resume === undefined ? {} : { resume }),
-      });
-      started.push({ ...hosted, job, settings: run });
-      facts.push(pageFacts(hosted.trainer.job));
-      watch.add(hosted.coordinator, track);
-      await announce(started.at(-1), { host, settings, output });
-    }
-    return await untilEnded(started, { host, settings, output });
+    for (const start of jobs) await runs.start(start);
+    return await untilEnded(runs, { host, settings, output });
   } finally {
     await host.close();
     watch.close();
-    for (const { coordinator } of started) {
-      if (coordinator.directory !== undefined) await removeControl(coordinator.directory);
-    }
+    await runs.removeControls();
   }
+}
+
+interface Start {
+  readonly run: RunSettings;
+  readonly job: Job;
+  readonly changes?: Changes;
+}
+
+/** What the HTTP API starts runs with: the jobs that this process loaded when it began. */
+function launcher(
+  jobs: readonly Start[],
+  { launching }: HostSettings,
+  start: (start: Start) => Promise<Coordinator>,
+): Launch | undefined {
+  if (launching === undefined) return undefined;
+  const byName = new Map(jobs.map((known) => [known.job.definition.name, known]));
+  return {
+    jobs: () => [...byName.keys()],
+    start(name, { expectedWorkers = launching.expectedWorkers, changes }) {
+      const known = byName.get(name);
+      if (known === undefined) throw new Error(`job ${name} was asked for, which is not one of those listed`);
+      const { job, run } = known;
+      return start({ job, changes, run: { jobPath: run.jobPath, expectedWorkers, ownWorkers: 0 } });
+    },
+  };
+}
+
+/** A run that is hosted, and what it was started with. */
+interface Started extends HostedRun {
+  readonly settings: RunSettings;
 }
 
 interface Hosting {
@@ -77,16 +94,50 @@ interface Hosting {
   readonly output: Output;
 }
 
-/** Shows the run, and leaves beside it what later commands need. */
-async function announce(started: Started | undefined, { host, settings, output }: Hosting): Promise<void> {
-  if (started === undefined) return;
-  const { coordinator, trainer, job, settings: run } = started;
-  const { name } = job.definition;
-  output.line(`${name}  ${count(trainer.job.manifest.size)} parameters · run ${coordinator.run}`);
-  const several = settings.jobs.length > 1;
-  coordinator.on(runProgress(output, { run: coordinator.run, prefix: several ? `${name} ${coordinator.run} · ` : "" }));
-  const { directory } = coordinator;
-  if (directory !== undefined) {
+interface Surroundings extends Hosting {
+  readonly log: Logger;
+  readonly watch: ReturnType<typeof watchRuns>;
+  /** Of the jobs, for the volunteers' page. */
+  readonly facts: JoinPageFacts[];
+}
+
+/** The runs of this process, those that were started later included. */
+class RunsHere {
+  readonly all: Started[] = [];
+  readonly #around: Surroundings;
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+  }
+
+  async start({ run, job, changes }: Start): Promise<Coordinator> {
+    const { host, settings, log, watch, facts } = this.#around;
+    const { resume, expectedWorkers } = run;
+    const { runs, durability } = settings;
+    const track = watch.track();
+    const hosted = await hostRun(job, {
+      ...{ host, expectedWorkers, log, runs, durability, decide: track?.decide },
+      ...(changes === undefined ? {} : { changes }),
+      ...(resume === undefined ? {} : { resume }),
+    });
+    this.all.push({ ...hosted, settings: run });
+    const page = pageFacts(hosted.trainer.job);
+    if (!facts.some((known) => known.job === page.job)) facts.push(page);
+    watch.add(hosted.coordinator, track);
+    await this.#announce(hosted, run);
+    return hosted.coordinator;
+  }
+
+  /** Shows the run, and leaves beside it what later commands need. */
+  async #announce({ coordinator, trainer }: HostedRun, run: RunSettings): Promise<void> {
+    const { host, settings, output } = this.#around;
+    const { name, directory } = coordinator;
+    output.line(`${name}  ${count(trainer.job.manifest.size)} parameters · run ${coordinator.run}`);
+    const several = settings.jobs.length > 1 || this.all.length > 1;
+    coordinator.on(
+      runProgress(output, { run: coordinator.run, prefix: several ? `${name} ${coordinator.run} · ` : "" }),
+    );
+    if (directory === undefined) return;
     const { operatorToken, ca } = settings.listening;
     await rememberSource(directory, run);
     await leaveControl(directory, {
@@ -95,22 +146,42 @@ async function announce(started: Started | undefined, { host, settings, output }
       ...(ca === undefined ? {} : { ca }),
     });
   }
+
+  /** Resolves when no run is under way any more, however each of them ended. */
+  async ended(): Promise<PromiseSettledResult<Outcome>[]> {
+    for (;;) {
+      const { length } = this.all;
+      const ends = await Promise.allSettled(this.all.map(({ coordinator }) => coordinator.finished));
+      if (this.all.length === length) return ends;
+    }
+  }
+
+  async removeControls(): Promise<void> {
+    for (const { coordinator } of this.all) {
+      if (coordinator.directory !== undefined) await removeControl(coordinator.directory);
+    }
+  }
 }
 
-async function untilEnded(started: readonly Started[], hosting: Hosting): Promise<number> {
+async function untilEnded(runs: RunsHere, hosting: Hosting): Promise<number> {
   const { host, settings, output } = hosting;
-  const interrupted = stopOnSignals(started, output);
-  const children = started.map((run) => startOwnWorkers(run, hosting));
+  const signals = stopOnSignals(runs.all, output);
+  const children = runs.all.map((run) => startOwnWorkers(run, hosting));
   if (settings.jobs.every(({ ownWorkers }) => ownWorkers === 0)) printInvitation(settings, host.url, output);
   try {
     // One run's end, be it a bad one, is not that of the others.
-    const ends = await Promise.allSettled(started.map(({ coordinator }) => coordinator.finished));
+    if (settings.stays === true) await signals.came;
+    const ends = await runs.ended();
     const codes = ends.map((end) => {
       if (end.status === "rejected") throw end.reason;
-      return exitCodeOfOutcome(end.value, interrupted());
+      return exitCodeOfOutcome(end.value);
     });
-    return codes.find((code) => code !== exitCodes.success) ?? exitCodes.success;
+    const worst = codes.find((code) => code !== exitCodes.success) ?? exitCodes.success;
+    // One that stays ends by a signal, which is as it should be when it cut nothing short.
+    const isCutShort = signals.isStopping() && (settings.stays !== true || worst !== exitCodes.success);
+    return isCutShort ? exitCodes.interrupted : worst;
   } finally {
+    signals.ignore();
     for (const child of children) child?.stop();
     for (const child of children) await child?.exited;
   }
@@ -151,27 +222,31 @@ function startOwnWorkers(
 }
 
 /** First signal: give up the round under way and store what is there. Second: leave at once. */
-function stopOnSignals(started: readonly Started[], output: Output): () => boolean {
+function stopOnSignals(started: readonly Started[], output: Output) {
   let signalled = false;
+  const { promise: came, resolve } = Promise.withResolvers<undefined>();
   const onSignal = (signal: NodeJS.Signals) => {
     if (signalled) process.exit(exitCodes.interrupted);
     signalled = true;
     output.line(`${signal}: stopping after the round under way; once more to leave at once`);
     for (const { coordinator } of started) coordinator.stop(signal).catch(() => undefined);
+    resolve(undefined);
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  void Promise.allSettled(started.map(({ coordinator }) => coordinator.finished)).then(() => {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
-  });
-  return () => signalled;
+  return {
+    came,
+    isStopping: () => signalled,
+    ignore: () => {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    },
+  };
 }
 
 /** Reasons that the job's own stop rule gives. */
 const planned: ReadonlySet<Outcome["reason"]> = new Set(["rounds", "epochs", "target", "patience"]);
 
-function exitCodeOfOutcome({ reason }: Outcome, interrupted: boolean): number {
-  if (interrupted) return exitCodes.interrupted;
+function exitCodeOfOutcome({ reason }: Outcome): number {
   return planned.has(reason) ? exitCodes.success : exitCodes.refused;
 }

@@ -1,5 +1,6 @@
 /** Starts a coordinator for a job in this process: its data is served, its versions are evaluated, its rounds are stored. */
 import type {
+  Changes,
   Coordinator,
   ExampleParts,
   ExampleStore,
@@ -36,6 +37,8 @@ export interface HostOptions {
   readonly resume?: string;
   /** What a committed round survives; default: as before, else "process". */
   readonly durability?: StoreOptions["durability"];
+  /** Rules of the job that a new run begins with otherwise. */
+  readonly changes?: Changes;
   readonly log?: Logger;
 }
 
@@ -61,7 +64,7 @@ export async function hostRun(job: Job, options: HostOptions): Promise<HostedRun
     examples: exampleStore(data.train),
     partition: partitionRule(job, data.train),
     evaluate: evaluator(trainer, data.test),
-    run: { expectedWorkers: options.expectedWorkers, decide: options.decide },
+    run: { expectedWorkers: options.expectedWorkers, decide: options.decide, changes: options.changes },
     store: runs === undefined ? undefined : { directory: runs, resume, durability },
     log: options.log,
   };
