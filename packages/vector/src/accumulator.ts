@@ -8,6 +8,7 @@ import { GridError, LengthError, WeightError } from "./errors.ts";
 import { FoldQueue } from "./foldQueue.ts";
 import { checkValues, checkWeight, createGrid, type Grid, type GridOptions, raiseOf, sameGrid } from "./grid.ts";
 import { foldStep } from "./kernels/fold.ts";
+import { readRaised, writeRaised } from "./raisedSums.ts";
 import { createSlab, type Slab, sumBytes } from "./slab.ts";
 
 /**
@@ -35,7 +36,7 @@ export class Accumulator {
   /** Contributions in each block, those that wait included, and their total weight; weights are integers below 2^53 in sum, so exact. */
   readonly #counts: Uint32Array;
   readonly #weights: Float64Array;
-  /** Blocks whose raised sums lie in the slabs; those of others count as 0. */
+  /** Blocks whose sums lie in the slabs; those of others count as 0. */
   readonly #begun: Uint8Array;
   /** What is still to be folded, by slab; none where plain loops fold at once. */
   readonly #queues: readonly (FoldQueue | undefined)[];
@@ -138,9 +139,14 @@ export class Accumulator {
     }
     for (let block = 0; block < this.#counts.length; block++) {
       if (other.#counts[block] === 0) continue;
-      const [sums, others, raise] = [this.#sumsOf(block), other.#sumsOf(block), raiseOf(this.grid)];
-      if (this.#counts[block] === 0) sums.set(others);
-      else for (let i = 0; i < sums.length; i++) sums[i]! += others[i]! - raise;
+      const values = other.#valuesOf(block);
+      if (this.#counts[block]! > 0) {
+        const own = this.#valuesOf(block);
+        for (let i = 0; i < values.length; i++) values[i]! += own[i]!;
+      }
+      const sums = this.#sumsOf(block);
+      if (this.#queueOf(block) === undefined) sums.set(values);
+      else writeRaised(values, this.grid, sums);
       this.#begun[block] = 1;
       this.#counts[block]! += other.#counts[block]!;
       this.#weights[block]! += other.#weights[block]!;
@@ -169,8 +175,8 @@ export class Accumulator {
       return;
     }
     const sums = this.#sumsOf(block);
-    const raise = raiseOf(this.grid);
-    for (let i = 0; i < out.length; i++) out[i] = (sums[i]! - raise) / totalWeight;
+    if (this.#queueOf(block) !== undefined) readRaised(sums, this.grid, { out, divisor: totalWeight });
+    else for (let i = 0; i < out.length; i++) out[i] = sums[i]! / totalWeight;
   }
 
   /** Back to nothing added, in the same memory. */
@@ -199,12 +205,21 @@ export class Accumulator {
     return this.#queues[Math.floor(block / this.#blocksPerSlab)];
   }
 
-  /** The block's raised sums, all that waited added; as they were found if it has no contributions. */
+  /** The block's sums, all that waited added, raised where there are kernels; as they were found if it has no contributions. */
   #sumsOf(block: number): Float64Array {
     this.#queueOf(block)?.settle(block);
     const { start, end } = blockRange(this.size, block);
     const { slab, at } = this.#placeOf(block);
     return new Float64Array(slab.buffer, at, end - start);
+  }
+
+  /** A copy of the sums of a block that has contributions. */
+  #valuesOf(block: number): Float64Array {
+    const sums = this.#sumsOf(block);
+    if (this.#queueOf(block) === undefined) return sums.slice();
+    const out = new Float64Array(sums.length);
+    readRaised(sums, this.grid, { out, divisor: 1 });
+    return out;
   }
 
   /** Adds weighted values, once they are found in order. Returns the sum of their squares. */
@@ -224,7 +239,7 @@ export class Accumulator {
     const sums = this.#sumsOf(block);
     const raise = raiseOf(this.grid);
     if (quantum === 0) keepWeighted(sums, values, weight);
-    else addWeighted(this.#begun[block] === 1 ? sums : sums.fill(raise), values, { weight, raise });
+    else addWeighted(this.#begun[block] === 1 ? sums : sums.fill(0), values, { weight, raise });
     this.#begun[block] = 1;
     return squaredNorm(values);
   }

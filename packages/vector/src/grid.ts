@@ -1,7 +1,6 @@
 /**
- * The grid of exact sums: the multiples of a power of two `quantum`, so coarse that no sum of a round's contributions is ever
- * beyond 2^51 of them, whatever the order they are added in. Sums are held raised by 1.5 · 2^52 quanta (`raiseOf`): an f64 there
- * counts quanta, in its value as in the integer of its bits.
+ * The grid of exact sums: the multiples of a power of two `quantum`, so coarse that no sum of a round's contributions ever
+ * needs more than the 53 bits of an f64, whatever the order they are added in.
  */
 import { GridError, ValueError, WeightError } from "./errors.ts";
 
@@ -24,16 +23,16 @@ export interface Grid extends GridOptions {
 /**
  * The finest grid on which `contributions` weighted values add without rounding.
  *
- * With N, W, B the contributions, maxWeight and bound, each rounded up to a power of two :
- * `quantum = N·W·B / 2^51`. A weighted value moves by at most half a quantum, so the mean by at most
+ * With N, W, B the contributions, maxWeight and bound, each rounded up to a power of two (N at least to 4):
+ * `quantum = N·W·B / 2^53`. A weighted value moves by at most half a quantum, so the mean by at most
  * `contributions · quantum / 2 / totalWeight`. Per element and relative to B that is
  *
  * | contributions | every weight = maxWeight | every weight = maxWeight/1000 |
  * |---|---|---|
  * | 1 | 0 | 0 |
- * | 2 to 4 | 8.9e-16 | 8.9e-13 |
- * | 100 | 2.8e-14 | 2.8e-11 |
- * | 10,000 | 3.6e-12 | 3.6e-9 |
+ * | 2 to 4 | 2.2e-16 | 2.2e-13 |
+ * | 100 | 7.1e-15 | 7.1e-12 |
+ * | 10,000 | 9.1e-13 | 9.1e-10 |
  *
  * An f32 resolves 6e-8 of its own magnitude, so with 100 contributions the grid is finer than f32 for values down to a
  * ten-millionth of the bound. The bound is therefore to be near the values: with the largest f32 as bound, everything
@@ -53,14 +52,15 @@ export function createGrid({ contributions, bound, maxWeight }: GridOptions): Gr
   if (!Number.isInteger(maxWeight) || maxWeight < 1 || maxWeight > 2 ** 29) {
     throw new GridError(`maxWeight is an integer in 1..2^29, got ${maxWeight}`);
   }
-  const most = powerOfTwoFrom(contributions) * powerOfTwoFrom(maxWeight) * powerOfTwoFrom(bound);
-  const quantum = contributions === 1 ? 0 : most / 2 ** 51;
+  // At least 4, so that one weighted value stays within 2^51 quanta, where adding 1.5·2^52 of them rounds to the grid.
+  const summands = powerOfTwoFrom(Math.max(contributions, 4));
+  const quantum = contributions === 1 ? 0 : (summands * powerOfTwoFrom(maxWeight) * powerOfTwoFrom(bound)) / 2 ** 53;
   return { contributions, bound, maxWeight, quantum };
 }
 
 /**
  * |weight · value| ≤ 2^51 quanta, so its sum with 1.5·2^52 quanta lies where f64s are one quantum apart: it rounds to nearest
- * even there, symmetrically in sign, and taking the constant off again is exact. So do whole sums; 0 for a single contribution.
+ * even there, symmetrically in sign, and taking the constant off again is exact. 0 for a single contribution.
  */
 export const raiseOf = ({ quantum }: Grid): number => 1.5 * 2 ** 52 * quantum;
 

@@ -197,7 +197,7 @@ test("the mean is off by no more than the documented half quantum a contribution
         const out = new Float32Array(size);
         accumulator.meanBlock(0, totalWeight, out);
         const power = (x: number) => 2 ** Math.ceil(Math.log2(x));
-        const quantum = all.length === 1 ? 0 : (power(all.length) * 1024 * power(limit)) / 2 ** 51;
+        const quantum = all.length === 1 ? 0 : (power(Math.max(4, all.length)) * 1024 * power(limit)) / 2 ** 53;
         expect(accumulator.grid.quantum).toBe(quantum);
         for (let i = 0; i < size; i++) {
           const sum = all.reduce((total, { values, weight }) => total + BigInt(weight) * units(values[i]!), 0n);

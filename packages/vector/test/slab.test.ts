@@ -120,6 +120,25 @@ test("what waits is merged as what does not", () => {
   expect(someOf(sums[0]!, 0).every((bits) => bits === 0)).toBe(true);
 });
 
+test("sums at the ends of the grid are exact, by kernels as by plain loops, added, merged and taken out", () => {
+  const ends: GridOptions = { contributions: 4, bound: 8, maxWeight: 1024 };
+  const values = Float32Array.from({ length: blockElements }, (_, i) => (i % 3 === 0 ? 8 : i % 3 === 1 ? -8 : 2 ** -9));
+  const both = [createSlab(slabBytes(blockElements, 1)), plainSlab(slabBytes(blockElements, 1))].map((slab) => {
+    const sums = createAccumulator(blockElements, ends, [slab]);
+    const others = createAccumulator(blockElements, ends, [createSlab(slabBytes(blockElements, 1))]);
+    for (let i = 0; i < 2; i++) sums.addBlock(0, values, 1024);
+    for (let i = 0; i < 2; i++) others.addBlock(0, values, 1024);
+    sums.merge(others);
+    const out = new Float32Array(blockElements);
+    sums.meanBlock(0, 4096, out);
+    expect(out.every((value, i) => value === values[i])).toBe(true);
+    for (let i = 0; i < 3; i++) sums.subtractBlock(0, values, 1024);
+    sums.meanBlock(0, 1024, out);
+    return out.every((value, i) => value === values[i]);
+  });
+  expect(both).toEqual([true, true]);
+});
+
 test("the norm that adding gives is that of the values, and within some 1e-6 of it", () => {
   const sums = createAccumulator(size, { ...options, bound: 1e4 }, [createSlab(slabBytes(size, 1))]);
   const values = contribution(3).subarray(0, blockElements);

@@ -45,7 +45,7 @@ export function addSquaredNorm(module: ModuleBuilder, name: string): void {
 export const foldName = (contributions: number, fresh: boolean): string => `${fresh ? "put" : "add"}${contributions}`;
 
 /**
- * name(sums, count, magic, …values, …weights): raised sums (see `grid.ts`) of so many contributions.
+ * name(sums, count, magic, …values, …weights): raised sums (see `raisedSums.ts`) of so many contributions.
  *
  * What weight · value + magic rounds to is, as an integer of its bits, the magic's plus so many quanta: integers are added,
  * and the magics taken off together.
