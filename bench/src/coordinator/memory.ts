@@ -70,7 +70,8 @@ const turnFigure = (name: string, turnMs: number): Figure => ({
 
 /** The most memory, as the kernel counted it, and the most that was computed in a turn. */
 async function measure({ size, workers, rounds, server }: Setting): Promise<{ peakMB: number; turnMs: number }> {
-  const crowd = await startCrowd({ size, workers, rounds, round: { server, deadlineMs: 1_800_000 } });
+  const round = { server, deadlineMs: 1_800_000 };
+  const crowd = await startCrowd({ size, workers, rounds, round, gatherMs: 60_000 });
   const processes = await Promise.all([0, 1].map(() => crowd.join(workers / 2)));
   const finished = await crowd.coordinator.until("finished");
   const lines = crowd.coordinator.of("round");

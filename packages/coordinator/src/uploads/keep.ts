@@ -10,9 +10,16 @@ import { join } from "node:path";
 export class KeepBudget {
   readonly limitBytes: number;
   usedBytes = 0;
+  #read = new Uint8Array();
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes;
+  }
+
+  /** To read into, until the next call: uploads that are moved leave no garbage of their size. */
+  room(bytes: number): Uint8Array {
+    if (this.#read.length < bytes) this.#read = new Uint8Array(bytes);
+    return this.#read.subarray(0, bytes);
   }
 }
 
@@ -64,12 +71,12 @@ export class Keep {
     }
   }
 
-  /** The block that came at this place. */
+  /** The block that came at this place; it may be overwritten by the next that is asked for. */
   at(index: number): Uint8Array {
     const place = this.#places[index];
     if (place instanceof Uint8Array) return place;
     if (place === undefined || this.#spill === undefined) throw new Error(`no block ${index} was kept`);
-    const bytes = new Uint8Array(place.length);
+    const bytes = this.#budget.room(place.length);
     readSync(this.#spill.file, bytes, 0, place.length, place.start);
     return bytes;
   }

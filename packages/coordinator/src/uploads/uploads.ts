@@ -29,9 +29,8 @@ interface Arrival {
   onMove: () => void;
 }
 
-/** Memory for blocks that may have to be taken out again, over all uploads; of large models few would fit anyhow. */
+/** Memory for blocks that may have to be taken out again, over all uploads; none for those of large models, of which few would fit. */
 const keepBytes = 32 * 1024 * 1024;
-const keepBytesOfLarge = 8 * 1024 * 1024;
 const largestWeight = 2 ** 29;
 /** Weights are whole numbers; where updates are discounted they are so many times finer, if the sums have room for that. */
 const finest = 2 ** 10;
@@ -102,7 +101,7 @@ export class Uploads {
     const { normBound, pace } = round;
     const largest = codecs.reduce((most, { size }) => Math.max(most, size), 0);
     const scratch = new Float32Array(Math.min(largest, blockElements));
-    const budget = new KeepBudget(budgetBytes ?? (room === undefined ? keepBytes : keepBytesOfLarge));
+    const budget = new KeepBudget(budgetBytes ?? (room === undefined ? keepBytes : 0));
     this.#rule = blockRuleOf(round.combine);
     const shared = { normBound, scratch, budget, retains: this.#rule !== undefined };
     const [first, ...others] = codecs.map((codec): UploadKind => ({ codec, ...shared }));
