@@ -24,6 +24,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   "coordinator-turns": async () => (await import("./coordinator/memory.ts")).coordinatorTurns,
   aggregate: async () => (await import("./coordinator/aggregate.ts")).aggregate,
   crowd: async () => (await import("./coordinator/crowd.ts")).crowd,
+  idle: async () => (await import("./coordinator/idle.ts")).idle,
   simulator: async () => (await import("./simulator/benches.ts")).simulator,
 };
 
