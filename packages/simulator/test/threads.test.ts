@@ -72,6 +72,12 @@ test("a simulation that is interrupted ends after the round under way", async ()
   expect(outcome).toMatchObject({ reason: "stopped", detail: "interrupted" });
 });
 
+test("a failure long before its update is due is told all the same", async () => {
+  const here = computeHere(createTrainer(checkJob(encoded)), { train: data, test: data });
+  const broken: Compute = { ...here, atOnce: 4, train: () => Promise.reject(new Error("broken")) };
+  await expect(run(encoded, broken)).rejects.toThrow("broken");
+});
+
 test("a thread that fails ends the simulation with a message that says so", async () => {
   const pool = startTrainerThreads(1);
   const sets = { train: data, test: data };

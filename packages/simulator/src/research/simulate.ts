@@ -122,11 +122,14 @@ const hasEnded = (isOver: boolean) => isOver;
 class Pending {
   readonly whenQuiet: (() => void)[] = [];
   readonly #busy = new Set<Promise<void>>();
+  readonly #failures: unknown[] = [];
 
   during(work: Promise<void>): void {
-    const noted = work.finally(() => this.#busy.delete(noted));
-    // Looked at in its turn; until then its failure is nobody's.
-    noted.catch(() => undefined);
+    const noted = work
+      .catch((cause: unknown) => {
+        this.#failures.push(cause);
+      })
+      .finally(() => this.#busy.delete(noted));
     this.#busy.add(noted);
   }
 
@@ -139,13 +142,14 @@ class Pending {
     };
   }
 
-  /** Waits until nothing is left to happen at this moment of virtual time. */
+  /** Waits until nothing is left to happen at this moment of virtual time. Throws what work has failed with. */
   async settle(): Promise<void> {
     await untilQuiet();
     while (this.#busy.size > 0) {
       await Promise.all(this.#busy);
       await untilQuiet();
     }
+    if (this.#failures.length > 0) throw this.#failures[0];
     for (const callback of this.whenQuiet.splice(0)) callback();
   }
 }
