@@ -1,11 +1,12 @@
 /** Runs of the digits job by real processes: undisturbed, and with a coordinator that is killed and started again. */
 import { readFile } from "node:fs/promises";
 import { decodeSafetensors } from "@weft/vector";
+import { expect } from "vitest";
 import { WeftProcess } from "./weftProcess.ts";
 
 const job = "test/jobs/digits.ts";
 
-export interface FinishedRun {
+interface FinishedRun {
   /** The bits of every parameter, by name. */
   readonly weights: readonly (readonly [string, Uint32Array])[];
   /** Exit codes of coordinator and workers. */
@@ -18,7 +19,7 @@ export interface FinishedRun {
  * @param directory of the stored runs
  * @param kills rounds after which the coordinator is killed, in the midst of a later one
  */
-export async function killedRun(directory: string, kills: readonly number[]): Promise<FinishedRun> {
+async function killedRun(directory: string, kills: readonly number[]): Promise<FinishedRun> {
   const flags = ["--runs", directory, "--json"];
   let coordinator = new WeftProcess(["serve", job, "--port", "0", "--workers", "2", ...flags]);
   const { url, run } = await coordinator.untilEvent("listening");
@@ -39,4 +40,14 @@ export async function killedRun(directory: string, kills: readonly number[]): Pr
     exits,
     disconnections: workers.flatMap(({ events }) => events.filter(({ event }) => event === "disconnected")).length,
   };
+}
+
+/** Runs undisturbed and with kills, and holds every promise about them; how often workers lost their coordinator. */
+export async function expectSameBits(directory: string, kills: readonly number[]): Promise<number> {
+  const undisturbed = await killedRun(directory, []);
+  const killed = await killedRun(directory, kills);
+  for (const { exits } of [undisturbed, killed]) expect(exits).toEqual([0, 0, 0]);
+  expect(undisturbed.weights.length).toBe(4);
+  expect(killed.weights).toEqual(undisturbed.weights);
+  return killed.disconnections;
 }

@@ -1,24 +1,13 @@
 /** What bad input gets: one clear line that names what was expected, what came and what to do, and nothing lost. */
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Message } from "@weft/protocol";
 import { connectWebSocket } from "@weft/transport";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { WeftProcess, killAll } from "../support/weftProcess.ts";
+import { describe, expect, test } from "vitest";
+import { useDirectory } from "../support/useDirectory.ts";
+import { WeftProcess } from "../support/weftProcess.ts";
 
-let directory: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "weft-"));
-});
-
-afterEach(async () => {
-  await killAll();
-  await rm(directory, { recursive: true });
-});
+const directory = useDirectory();
 
 async function failure(...args: string[]): Promise<{ code: number | null; text: string }> {
   const process = new WeftProcess(args);
@@ -48,7 +37,7 @@ describe("the command line", () => {
   });
 
   test("a job whose shapes do not fit says which", async () => {
-    const { code, text } = await failure("train", "test/jobs/mismatched.ts", "--runs", directory);
+    const { code, text } = await failure("train", "test/jobs/mismatched.ts", "--runs", directory());
     expect(text).toMatch(/conv2d.*expected.*got/);
     expect(code).toBe(3);
   });
@@ -57,14 +46,14 @@ describe("the command line", () => {
     const blocker = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => blocker.once("listening", resolve));
     const { port } = blocker.address() as AddressInfo;
-    const { code, text } = await failure("serve", "test/jobs/digits.ts", "--port", String(port), "--runs", directory);
+    const { code, text } = await failure("serve", "test/jobs/digits.ts", "--port", String(port), "--runs", directory());
     expect(text).toMatch(new RegExp(`${port}.*in use`));
     expect(code).toBe(5);
     blocker.close();
   });
 
   test("an unknown run is named", async () => {
-    const { code, text } = await failure("resume", "abc123", "--runs", directory);
+    const { code, text } = await failure("resume", "abc123", "--runs", directory());
     expect(text).toMatch(/abc123/);
     expect(code).toBe(7);
   });
@@ -90,7 +79,7 @@ describe("the command line", () => {
       "--port",
       "0",
       "--runs",
-      directory,
+      directory(),
     );
     expect(text).toMatch(/--?token|allowOpen|--open/);
     expect(code).not.toBe(0);
@@ -110,7 +99,7 @@ describe("a coordinator under bad workers", () => {
 
   async function serving() {
     const coordinator = new WeftProcess(
-      ["serve", "test/jobs/digits.ts", "--port", "0", "--runs", directory, "--json", "--workers", "1"],
+      ["serve", "test/jobs/digits.ts", "--port", "0", "--runs", directory(), "--json", "--workers", "1"],
       { env: { WEFT_TOKEN: token } },
     );
     const { url } = await coordinator.untilEvent("listening");

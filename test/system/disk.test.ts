@@ -1,21 +1,12 @@
 /** Coordinators on disks that are full or turn read-only, as real processes on real file systems. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { useDirectory } from "../support/useDirectory.ts";
 import { WeftProcess, killAll } from "../support/weftProcess.ts";
 
-let directory: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "weft-"));
-});
-
-afterEach(async () => {
-  await killAll();
-  await rm(directory, { recursive: true });
-});
+const directory = useDirectory();
 
 const job = "test/jobs/digits.ts";
 const joining = (url: unknown) => new WeftProcess(["join", String(url), "--json"]);
@@ -36,7 +27,7 @@ function mountSmall(at: string): boolean {
 }
 
 test("on a disk that is full a run waits, shows it, and ends well once there is room", async ({ skip }) => {
-  const small = join(directory, "small");
+  const small = join(directory(), "small");
   await mkdir(small);
   if (!mountSmall(small)) skip("mounting a small file system needs leave that this user does not have");
   try {
@@ -73,7 +64,7 @@ function freeze(at: string): boolean {
 test("on a directory that turns read-only versions wait, and so does the end, until it is writable again", async ({
   skip,
 }) => {
-  const runs = join(directory, "runs");
+  const runs = join(directory(), "runs");
   const coordinator = new WeftProcess(["serve", job, "--port", "0", "--runs", runs, "--json"]);
   const { url, run } = await coordinator.untilEvent("listening");
   const worker = joining(url);
@@ -97,7 +88,7 @@ test("on a directory that turns read-only versions wait, and so does the end, un
 test("on a directory that is read-only from the start a run does not begin, and says why in one line", async ({
   skip,
 }) => {
-  const runs = join(directory, "runs");
+  const runs = join(directory(), "runs");
   await mkdir(runs);
   if (!freeze(runs)) skip(withoutMounts);
   try {

@@ -1,26 +1,16 @@
 /** A coordinator killed with SIGKILL at an instant drawn from a seed, a hundred times: every run ends in the same bits. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeSafetensors } from "@weft/vector";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { WeftProcess, killAll } from "../support/weftProcess.ts";
+import { expect, test } from "vitest";
+import { useDirectory } from "../support/useDirectory.ts";
+import { WeftProcess } from "../support/weftProcess.ts";
 
-let directory: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "weft-"));
-});
-
-afterEach(async () => {
-  await killAll();
-  await rm(directory, { recursive: true });
-});
+const directory = useDirectory();
 
 const trials = 100;
 const job = "test/jobs/digits.ts";
-const flags = () => ["--runs", directory, "--json"];
+const flags = () => ["--runs", directory(), "--json"];
 
 /** Uniform in [0, 1), by seed and draw (a linear congruence after Park and Miller, warmed up). */
 function draws(seed: number): () => number {

@@ -1,26 +1,17 @@
 /** Operating coordinators by the command line, as real processes: several runs, roles and TLS, and kills. */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { WeftProcess, killAll } from "../support/weftProcess.ts";
+import { describe, expect, test } from "vitest";
+import { useDirectory } from "../support/useDirectory.ts";
+import { WeftProcess } from "../support/weftProcess.ts";
 
-let directory: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "weft-"));
-});
-
-afterEach(async () => {
-  await killAll();
-  await rm(directory, { recursive: true });
-});
+const directory = useDirectory();
 
 const job = "test/jobs/digits.ts";
 const pem = (name: string) => fileURLToPath(new URL(`../support/localhost.${name}.pem`, import.meta.url));
-const serve = (...more: string[]) => new WeftProcess(["serve", "--port", "0", "--runs", directory, "--json", ...more]);
+const serve = (...more: string[]) =>
+  new WeftProcess(["serve", "--port", "0", "--runs", directory(), "--json", ...more]);
 const joining = (url: unknown, ...more: string[]) => new WeftProcess(["join", String(url), "--json", ...more]);
 
 /** A command that ends by itself: its exit code and what it printed. */
@@ -32,32 +23,32 @@ async function weft(...args: string[]) {
 
 describe("several runs behind one port", () => {
   test("are paused, changed, shown, unpaused and aborted by commands, each for itself", async () => {
-    const coordinator = serve(job, "test/jobs/digits.ts", "--tensorboard", join(directory, "board"));
+    const coordinator = serve(job, "test/jobs/digits.ts", "--tensorboard", join(directory(), "board"));
     await coordinator.until(({ event, run }) => event === "listening" && run !== coordinator.events[0]?.["run"]);
     const [first, second] = coordinator.events
       .filter(({ event }) => event === "listening")
       .map(({ run }) => String(run));
     const { url } = await coordinator.untilEvent("listening");
-    expect(statSync(join(directory, first!, "control.json")).mode & 0o077).toBe(0);
-    const paused = await weft("pause", first!, "--runs", directory);
+    expect(statSync(join(directory(), first!, "control.json")).mode & 0o077).toBe(0);
+    const paused = await weft("pause", first!, "--runs", directory());
     expect([paused.code, paused.text]).toEqual([0, `${first}  digits  paused  round 0  0 workers\n`]);
     const workers = [joining(url, "--run", first!), joining(url, "--run", second!)];
     await coordinator.until(({ event, run, round }) => event === "round" && run === second && Number(round) > 3);
     expect(coordinator.events.some(({ event, run }) => event === "round" && run === first)).toBe(false);
 
-    const set = await weft("set", first!, "learningRate=0.001", "quorum=80%", "--runs", directory, "--json");
+    const set = await weft("set", first!, "learningRate=0.001", "quorum=80%", "--runs", directory(), "--json");
     expect(set.events).toMatchObject([
       { event: "report", changes: { learningRate: 0.001, quorum: { fraction: 0.8 } } },
     ]);
-    const wrong = await weft("set", first!, "learningRate=-1", "--runs", directory);
+    const wrong = await weft("set", first!, "learningRate=-1", "--runs", directory());
     expect([wrong.code, wrong.text]).toEqual([2, "weft: learningRate: a number above zero expected, got -1\n"]);
-    const listed = await weft("runs", "--runs", directory);
+    const listed = await weft("runs", "--runs", directory());
     expect(listed.text).toMatch(new RegExp(`^${first} .* paused {7}digits  0 rounds`, "m"));
     for (const line of listed.text.trimEnd().split("\n")) expect(line.length).toBeLessThanOrEqual(80);
 
-    expect((await weft("resume", first!.slice(0, 4), "--runs", directory)).text).toMatch(/gathering|running/);
+    expect((await weft("resume", first!.slice(0, 4), "--runs", directory())).text).toMatch(/gathering|running/);
     await coordinator.until(({ event, run, round }) => event === "round" && run === first && Number(round) > 3);
-    const aborted = await weft("abort", first!, "--runs", directory);
+    const aborted = await weft("abort", first!, "--runs", directory());
     expect(aborted.code).toBe(0);
     await coordinator.until(({ event, run }) => event === "finished" && run === first);
     expect(await coordinator.exited).toBe(6);
@@ -68,11 +59,11 @@ describe("several runs behind one port", () => {
     });
     expect(ends.find(({ run }) => run === second)).toMatchObject({ reason: "rounds", rounds: 400 });
     await workers[1]!.exited;
-    expect(existsSync(join(directory, first!, "control.json"))).toBe(false);
-    const late = await weft("pause", first!, "--runs", directory);
+    expect(existsSync(join(directory(), first!, "control.json"))).toBe(false);
+    const late = await weft("pause", first!, "--runs", directory());
     expect(late.code).toBe(7);
     expect(late.text).toMatch(/is stopped: no coordinator holds it; go on with: weft resume/);
-    expect(existsSync(join(directory, "board", second!))).toBe(true);
+    expect(existsSync(join(directory(), "board", second!))).toBe(true);
   });
 });
 
@@ -110,7 +101,7 @@ test("beyond this machine, weft serve says that without TLS what travels can be 
     "--port",
     "0",
     "--runs",
-    directory,
+    directory(),
     "--host",
     "0.0.0.0",
     "--token",
@@ -130,22 +121,22 @@ test("beyond this machine, weft serve says that without TLS what travels can be 
 });
 
 test("a run that was killed is evaluated and exported at its newest committed round; its lines of rounds go on", async () => {
-  const lines = join(directory, "all.jsonl");
-  const trace = join(directory, "trace.json");
+  const lines = join(directory(), "all.jsonl");
+  const trace = join(directory(), "trace.json");
   const coordinator = serve(job, "--rounds", lines, "--trace", trace);
   const { url, run } = await coordinator.untilEvent("listening");
   const worker = joining(url);
   await coordinator.until(({ event, round }) => event === "round" && Number(round) === 47);
   await coordinator.kill("SIGKILL");
   await worker.kill("SIGKILL");
-  const { events } = await weft("runs", "--runs", directory, "--json");
+  const { events } = await weft("runs", "--runs", directory(), "--json");
   const rounds = Number(events[0]!["rounds"]);
   expect(rounds).toBeGreaterThanOrEqual(47);
   expect(rounds % 20).not.toBe(0);
-  const evaluated = await weft("eval", String(run), "--runs", directory, "--json");
+  const evaluated = await weft("eval", String(run), "--runs", directory(), "--json");
   expect(evaluated.events).toMatchObject([{ event: "evaluated", version: rounds }]);
-  const out = join(directory, "out.safetensors");
-  const exported = await weft("export", String(run), "--runs", directory, "--json", "--out", out);
+  const out = join(directory(), "out.safetensors");
+  const exported = await weft("export", String(run), "--runs", directory(), "--json", "--out", out);
   expect(exported.events).toMatchObject([{ version: rounds }]);
   expect(readFileSync(lines, "utf8").trimEnd().split("\n").length).toBeGreaterThanOrEqual(47);
   // Cut off as it is, it is opened with its bracket left open.
@@ -157,11 +148,11 @@ test("a run that was killed is evaluated and exported at its newest committed ro
   expect(timeline.filter(({ name }) => name === "upload 40")).toHaveLength(1);
 
   const port = new URL(String(url)).port;
-  const resumed = new WeftProcess(["resume", String(run), "--runs", directory, "--port", port, "--json"]);
+  const resumed = new WeftProcess(["resume", String(run), "--runs", directory(), "--port", port, "--json"]);
   const again = joining(url);
   expect(await resumed.exited).toBe(0);
   expect(await again.exited).toBe(0);
-  const own = readFileSync(join(directory, String(run), "rounds.jsonl"), "utf8")
+  const own = readFileSync(join(directory(), String(run), "rounds.jsonl"), "utf8")
     .trimEnd()
     .split("\n");
   expect(own.map((line) => (JSON.parse(line) as { round: number }).round)).toEqual(

@@ -1,24 +1,16 @@
 /** Real processes over real sockets: serve and join, a worker that comes late, one that is killed, data of one's own. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { digits } from "@weft/data";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { WeftProcess, killAll } from "../support/weftProcess.ts";
+import { expect, test } from "vitest";
+import { useDirectory } from "../support/useDirectory.ts";
+import { WeftProcess } from "../support/weftProcess.ts";
 
-let directory: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "weft-"));
-});
-
-afterEach(async () => {
-  await killAll();
-  await rm(directory, { recursive: true });
-});
+const directory = useDirectory();
 
 const serve = (job: string, ...more: string[]) =>
-  new WeftProcess(["serve", job, "--port", "0", "--runs", directory, "--json", ...more]);
+  new WeftProcess(["serve", job, "--port", "0", "--runs", directory(), "--json", ...more]);
 const joining = (url: unknown, ...more: string[]) => new WeftProcess(["join", String(url), "--json", ...more]);
 
 test("a run of two workers completes although a third joins and one is killed with SIGKILL", async () => {
@@ -48,7 +40,7 @@ test("weft train starts its own workers, several to a process, and prints finish
     "--processes",
     "2",
     "--runs",
-    directory,
+    directory(),
     "--json",
   ]);
   expect(await run.exited).toBe(0);
@@ -60,12 +52,12 @@ test("weft train starts its own workers, several to a process, and prints finish
 });
 
 test("a worker trains on data of its own, and data that does not fit is refused with a reason", async () => {
-  const csv = join(directory, "mine.csv");
+  const csv = join(directory(), "mine.csv");
   const { train } = await digits().load();
   const [images, labels] = train.columns;
   const rows = Array.from({ length: 300 }, (_, i) => [...images!.subarray(64 * i, 64 * i + 64), labels![i]].join());
   await writeFile(csv, rows.join("\n"));
-  const broken = join(directory, "broken.csv");
+  const broken = join(directory(), "broken.csv");
   await writeFile(broken, rows.map((row) => row.replace(/,\d+$/, ",11")).join("\n"));
 
   const coordinator = serve("test/jobs/digits.ts");
@@ -92,7 +84,7 @@ test("SIGTERM stops a coordinator cleanly after its round, and the run can be re
 
   await worker.kill("SIGTERM");
   const port = new URL(String(url)).port;
-  const resumed = new WeftProcess(["resume", String(run), "--runs", directory, "--port", port, "--json"]);
+  const resumed = new WeftProcess(["resume", String(run), "--runs", directory(), "--port", port, "--json"]);
   const again = joining(url);
   expect(await resumed.exited).toBe(0);
   expect(await again.exited).toBe(0);

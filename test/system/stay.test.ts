@@ -1,20 +1,9 @@
 /** Processes that stay: a coordinator for further runs, a worker for the next of them; and workers that are told to go. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { WeftProcess, killAll } from "../support/weftProcess.ts";
+import { expect, test } from "vitest";
+import { useDirectory } from "../support/useDirectory.ts";
+import { WeftProcess } from "../support/weftProcess.ts";
 
-let directory: string;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "weft-"));
-});
-
-afterEach(async () => {
-  await killAll();
-  await rm(directory, { recursive: true });
-});
+const directory = useDirectory();
 
 const job = "test/jobs/digits.ts";
 const serving = (...more: string[]) =>
@@ -24,7 +13,7 @@ const serving = (...more: string[]) =>
     "--port",
     "0",
     "--runs",
-    directory,
+    directory(),
     "--json",
     "--operator-token",
     "steering",

@@ -7,7 +7,8 @@ import { Members } from "../src/round/members.ts";
 import { rankingWithout } from "../src/round/ranking.ts";
 import { Roster } from "../src/round/roster.ts";
 import { freshWorkers, type Member, newWorker } from "../src/round/state.ts";
-import { makeJob, startRun, turns, until, updateFor, type VirtualClock } from "./harness.ts";
+import type { VirtualClock } from "../../../test/support/virtualClock.ts";
+import { makeJob, startRun, turns, until, updateFor } from "./harness.ts";
 
 /** Answers every order with zeros, and notes what it is told. */
 class Crowd implements CrowdEntrance {

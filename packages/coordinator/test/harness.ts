@@ -1,6 +1,6 @@
 /** A small job, scripted workers and a virtual clock for tests of the shell. */
 import type { Connection, IncomingPayload } from "@weft/transport";
-import { memoryPair, type Clock, type MemoryPair } from "@weft/transport";
+import { memoryPair, type MemoryPair } from "@weft/transport";
 import {
   decodeJob,
   encodeJob,
@@ -21,6 +21,7 @@ import {
   parseCodecSpec,
   type VectorCodec,
 } from "@weft/vector";
+import { type VirtualClock, virtualClock } from "../../../test/support/virtualClock.ts";
 import { createCoordinator, type Coordinator, type CoordinatorEvent, type CoordinatorOptions } from "../src/index.ts";
 
 export interface JobOptions {
@@ -78,44 +79,6 @@ export const examples = {
   size: 100,
   rows: (indices: Uint32Array) => [Uint8Array.from([...indices].flatMap((index) => [index, 255 - index]))],
 };
-
-export class VirtualClock implements Clock {
-  #nowMs = 0;
-  #last = 0;
-  readonly #timers = new Map<number, { readonly atMs: number; readonly callback: () => void }>();
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  setTimer(callback: () => void, ms: number): unknown {
-    this.#timers.set(++this.#last, { atMs: this.#nowMs + ms, callback });
-    return this.#last;
-  }
-
-  clearTimer(timer: unknown): void {
-    this.#timers.delete(timer as number);
-  }
-
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  async advance(ms: number): Promise<void> {
-    const untilMs = this.#nowMs + ms;
-    for (;;) {
-      const due = [...this.#timers].filter(([, { atMs }]) => atMs <= untilMs).sort((a, b) => a[1].atMs - b[1].atMs)[0];
-      if (due === undefined) break;
-      const [id, { atMs, callback }] = due;
-      this.#timers.delete(id);
-      this.#nowMs = atMs;
-      callback();
-      await turns(2);
-    }
-    this.#nowMs = untilMs;
-    await turns(2);
-  }
-}
 
 export async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -311,7 +274,7 @@ export interface TestRun {
 }
 
 export async function startRun(options: CoordinatorOptions = {}): Promise<TestRun> {
-  const clock = new VirtualClock();
+  const clock = virtualClock(() => turns(2));
   const coordinator = await createCoordinator({
     job: makeJob(),
     examples,

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { memoryPair } from "@weft/transport";
 import { connectionSuite } from "./connectionSuite.ts";
 import { committed, inbox, leave, update } from "./samples.ts";
-import { settle, virtualClock } from "./virtualClock.ts";
+import { settle, virtualClock } from "../../../test/support/virtualClock.ts";
 
 connectionSuite("in memory", (options) => {
   const { onFault, maxMessagesPerSecond, ...shared } = options ?? {};

@@ -5,7 +5,7 @@ import { type Connection, connectWebSocket, SocketTurns } from "@weft/transport"
 import { WebSocket } from "ws";
 import { loopback, type Loopback } from "./loopback.ts";
 import { inbox, pattern, update, weights } from "./samples.ts";
-import { virtualClock } from "./virtualClock.ts";
+import { virtualClock } from "../../../test/support/virtualClock.ts";
 
 const mebibyte = 2 ** 20;
 const servers: Loopback[] = [];

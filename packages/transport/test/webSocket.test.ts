@@ -7,7 +7,7 @@ import { ConnectionError, connectWebSocket } from "@weft/transport";
 import { connectionSuite } from "./connectionSuite.ts";
 import { listen, loopback, type Loopback } from "./loopback.ts";
 import { inbox, update, weights } from "./samples.ts";
-import { virtualClock } from "./virtualClock.ts";
+import { virtualClock } from "../../../test/support/virtualClock.ts";
 
 connectionSuite("over WebSockets", async (options) => {
   const { onFault, maxMessagesPerSecond, ...shared } = options ?? {};

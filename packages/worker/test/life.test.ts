@@ -1,39 +1,16 @@
 /** How a worker comes, stays away and goes: back-off, draining, what its policy lets it do, and bases asked for ahead. */
 import { setBackend } from "@weft/tensor";
 import { createReferenceBackend } from "@weft/tensor/reference";
-import type { Clock } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
 import { defaultPolicy, startWorker, type WorkerEvent, type WorkerPolicy } from "@weft/worker";
 import { beforeAll, describe, expect, test } from "vitest";
+import { virtualClock } from "../../../test/support/virtualClock.ts";
 import { sha256 } from "../src/hash.ts";
 import { largeTrainer } from "./largeTrainer.ts";
 import { type Script, scripted, start, welcome, welcomeMessage, work } from "./script.ts";
 import { hashOf, linearData, linearJob } from "./testJob.ts";
 
 beforeAll(() => setBackend(createReferenceBackend()));
-
-/** Time moves only by `advance`, which calls what is due and lets what follows from it happen. */
-function handClock(): Clock & { advance(ms: number): Promise<void> } {
-  let nowMs = 0;
-  const timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
-  return {
-    now: () => nowMs,
-    setTimer(callback, ms) {
-      const timer = { atMs: nowMs + ms, callback };
-      timers.add(timer);
-      return timer;
-    },
-    clearTimer: (timer) => void timers.delete(timer as never),
-    async advance(ms) {
-      nowMs += ms;
-      for (const timer of [...timers]) {
-        if (timer.atMs > nowMs || !timers.delete(timer)) continue;
-        timer.callback();
-      }
-      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-    },
-  };
-}
 
 const base = Float32Array.of(0.5, -0.25, 1, 0.125);
 const baseBytes = new Uint8Array(base.buffer);
@@ -51,7 +28,7 @@ async function ready(script: Script, job = linearJob()): Promise<string> {
 
 describe("a worker whose coordinator is away", () => {
   test("tries for ever unless told otherwise, at growing distances with a cap and jitter", async () => {
-    const clock = handClock();
+    const clock = virtualClock();
     const waits: number[] = [];
     const worker = startWorker({
       connect: () => Promise.reject(new ConnectionError("unreachable", "nothing listens there")),
@@ -74,7 +51,7 @@ describe("a worker whose coordinator is away", () => {
   });
 
   test("backs off from one that takes connections and drops them before its welcome", async () => {
-    const clock = handClock();
+    const clock = virtualClock();
     const waits: number[] = [];
     const worker = startWorker({
       connect() {
@@ -122,7 +99,7 @@ describe("a worker that stays", () => {
   }
 
   test("takes the next run when one has ended, and mistakes nothing of the old one for the new one's", async () => {
-    const clock = handClock();
+    const clock = virtualClock();
     const [first, second, third] = [scripted(), scripted(), scripted()];
     const { worker, events } = start([first, second, third], { clock, stays: true, unreachableMs: Infinity });
     const gradient = await serveRound(first, "r");
@@ -147,7 +124,7 @@ describe("a worker that stays", () => {
   });
 
   test("goes at once when it is told to while it waits", async () => {
-    const clock = handClock();
+    const clock = virtualClock();
     const script = scripted();
     const { worker, events } = start([script], { data, clock, stays: true, unreachableMs: Infinity });
     await ready(script);
@@ -158,7 +135,7 @@ describe("a worker that stays", () => {
   });
 
   test("waits for the run that it is to work for by name, and leaves where it is not wanted at all", async () => {
-    const clock = handClock();
+    const clock = virtualClock();
     const [first, second] = [scripted(), scripted()];
     const { worker, events } = start([first, second], { clock, stays: true, run: "mnist", unreachableMs: Infinity });
     await first.next("hello");
@@ -201,7 +178,7 @@ describe("a worker that drains", () => {
   });
 
   test("hands its work back when it does not get done in time", async () => {
-    const clock = handClock();
+    const clock = virtualClock();
     const script = scripted();
     const never = Promise.withResolvers<undefined>();
     const trainer = largeTrainer({ elements: 4, during: () => never.promise });
@@ -300,7 +277,7 @@ const localRound = {
 } as const;
 
 test("a worker asks for a newer base when what is left to compute takes no longer than the last download", async () => {
-  const clock = handClock();
+  const clock = virtualClock();
   // Every delivery takes 30 ms, and so does credit: a payload beyond the first credit needs 60 ms more than its header.
   const script = scripted({ clock, schedule: (task) => void clock.setTimer(task, 30) });
   const elements = 500_000;

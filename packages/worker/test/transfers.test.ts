@@ -23,6 +23,28 @@ async function sendBase(script: Script): Promise<string> {
   return hash;
 }
 
+/** Lets a worker in that holds nothing, and sends it the version's bytes. */
+async function begin(script: Script): Promise<string> {
+  await script.next("hello");
+  await welcome(script);
+  await script.next("ready");
+  return sendBase(script);
+}
+
+/** The same, and the first order. */
+async function beginWork(script: Script): Promise<string> {
+  const hash = await begin(script);
+  void script.send(work({ versionHash: hash, order: own }));
+  return hash;
+}
+
+/** Lets a worker in again that holds the job. */
+async function beginAgain(script: Script, changes: Parameters<typeof welcomeMessage>[1] = {}): Promise<void> {
+  await script.next("hello");
+  await script.send(await welcomeMessage(linearJob(), changes));
+  await script.next("ready");
+}
+
 /** Until the coordinator's end has sent so many bytes. */
 async function sent({ pair }: Script, bytes: number): Promise<void> {
   while (pair.coordinator.stats.sentBytes < bytes) await Promise.resolve();
@@ -36,11 +58,7 @@ function prepared(connections: readonly Script[], options = {}) {
 
 /** A first connection that breaks after the update's first chunk was read; the name of the transfer. */
 async function breakUpload(first: Script): Promise<{ readonly id: string; readonly hash: string }> {
-  await first.next("hello");
-  await welcome(first);
-  await first.next("ready");
-  const hash = await sendBase(first);
-  void first.send(work({ versionHash: hash, order: own }));
+  const hash = await beginWork(first);
   const { message, incoming } = await first.next("update");
   expect(message.transfer?.offset).toBe(0);
   await incoming!.chunks()[Symbol.asyncIterator]().next();
@@ -53,9 +71,7 @@ describe("an update that breaks off", () => {
     const [first, second] = [scripted({ reads: false }), scripted()];
     const { worker, trainer } = prepared([first, second]);
     const { hash } = await breakUpload(first);
-    await second.next("hello");
-    await second.send(await welcomeMessage(linearJob()));
-    await second.next("ready");
+    await beginAgain(second);
     void second.send(work({ versionHash: hash, order: { ...own, seed: 10 } }));
     const { message } = await second.next("update");
     expect(message.transfer?.offset).toBe(0);
@@ -84,9 +100,7 @@ describe("an update that breaks off", () => {
       const [first, second] = [scripted({ reads: false }), scripted()];
       const { worker, trainer } = prepared([first, second]);
       const { id, hash } = await breakUpload(first);
-      await second.next("hello");
-      await second.send(await welcomeMessage(linearJob(), transfer && { transfer }));
-      await second.next("ready");
+      await beginAgain(second, transfer && { transfer });
       void second.send(work({ versionHash: hash, order: own }));
       const { message, payload } = await second.next("update");
       expect(message.transfer).toEqual({ id, offset: 0 });
@@ -99,11 +113,7 @@ describe("an update that breaks off", () => {
   test("is forgotten once it was answered: the same order again is computed again", async () => {
     const script = scripted();
     const { worker, trainer } = prepared([script]);
-    await script.next("hello");
-    await welcome(script);
-    await script.next("ready");
-    const hash = await sendBase(script);
-    void script.send(work({ versionHash: hash, order: own }));
+    const hash = await beginWork(script);
     await script.next("update");
     const verdict = { round: 1, attempt: 0, accepted: true, code: "accepted", reason: "" };
     await script.send({ kind: "verdict", ...verdict });
@@ -117,11 +127,7 @@ describe("an update that breaks off", () => {
   test("is given up when its verdict comes first, and the session goes on", async () => {
     const script = scripted({ reads: false });
     const { worker } = prepared([script]);
-    await script.next("hello");
-    await welcome(script);
-    await script.next("ready");
-    const hash = await sendBase(script);
-    void script.send(work({ versionHash: hash, order: own }));
+    const hash = await beginWork(script);
     const { incoming } = await script.next("update");
     const verdict = { round: 1, attempt: 0, accepted: false, code: "late", reason: "the round has closed" };
     await script.send({ kind: "verdict", ...verdict });
@@ -156,10 +162,7 @@ describe("what comes from the coordinator", () => {
   test("goes on where it broke, and counts by the hash of all of it", async () => {
     const [first, second] = [scripted(), scripted()];
     const { worker } = prepared([first, second]);
-    await first.next("hello");
-    await welcome(first);
-    await first.next("ready");
-    const hash = await sendBase(first);
+    const hash = await begin(first);
     await sent(first, 2e6);
     first.pair.sever();
     const [part] = (await second.next("hello")).message.holds!.parts;
@@ -178,10 +181,7 @@ describe("what comes from the coordinator", () => {
   test("is declined when the rest is not the rest of it", async () => {
     const [first, second] = [scripted(), scripted()];
     const { worker } = prepared([first, second]);
-    await first.next("hello");
-    await welcome(first);
-    await first.next("ready");
-    const hash = await sendBase(first);
+    const hash = await begin(first);
     await sent(first, 2e6);
     first.pair.sever();
     const [part] = (await second.next("hello")).message.holds!.parts;
@@ -206,16 +206,10 @@ describe("what comes from the coordinator", () => {
   test("of one run is not mistaken for that of another", async () => {
     const [first, second] = [scripted(), scripted()];
     const { worker } = prepared([first, second]);
-    await first.next("hello");
-    await welcome(first);
-    await first.next("ready");
-    const hash = await sendBase(first);
-    void first.send(work({ versionHash: hash, order: own }));
+    const hash = await beginWork(first);
     await first.next("update");
     first.pair.sever();
-    await second.next("hello");
-    await second.send(await welcomeMessage(linearJob(), { run: "other" }));
-    await second.next("ready");
+    await beginAgain(second, { run: "other" });
     void second.send(work({ run: "other", versionHash: hash, order: own }));
     expect((await second.next("decline")).message.code).toBe("no-base");
     worker.stop("done");

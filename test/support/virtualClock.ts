@@ -2,15 +2,21 @@
 import type { Clock } from "@weft/transport";
 
 export interface VirtualClock extends Clock {
-  /** Moves time on, calling what falls due in order, and lets microtasks run after each call. */
+  /** Timers that are set. */
+  readonly pending: number;
+  /** Moves time on, calling what falls due in order, and pauses after each call. */
   advance(ms: number): Promise<void>;
 }
 
-export function virtualClock(): VirtualClock {
+/** @param pause lets what follows from a call happen; by default microtasks run */
+export function virtualClock(pause: () => Promise<void> = settle): VirtualClock {
   let nowMs = 0;
   const timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
   return {
     now: () => nowMs,
+    get pending() {
+      return timers.size;
+    },
     setTimer(callback, ms) {
       const timer = { atMs: nowMs + ms, callback };
       timers.add(timer);
@@ -27,10 +33,10 @@ export function virtualClock(): VirtualClock {
         timers.delete(due);
         nowMs = due.atMs;
         due.callback();
-        await settle();
+        await pause();
       }
       nowMs = untilMs;
-      await settle();
+      await pause();
     },
   };
 }
