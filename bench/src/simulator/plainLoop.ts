@@ -13,6 +13,8 @@ export interface PlainShare {
   /** Of each worker that it trains. */
   readonly rows: readonly Uint32Array[];
   readonly sums: Float64Array;
+  /** Whether what is trained goes into the sums; without, nothing is left but the training. */
+  readonly adds: boolean;
 }
 
 export interface PlainSums {
@@ -21,7 +23,7 @@ export interface PlainSums {
 
 export interface PlainLoop {
   /** So many rounds, from where the ones before have left off. */
-  run(rounds: number): Promise<void>;
+  run(rounds: number, adds: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,13 +45,13 @@ export function startPlainLoop({ job, train, weights: initial, parts, cohort, th
     sums: shared(new Float64Array(new SharedArrayBuffer(8 * initial.length))),
   }));
   let round = 0;
-  const step = async (): Promise<void> => {
+  const step = async (adds: boolean): Promise<void> => {
     const chosen = Array.from({ length: cohort }, (_, i) => parts[(round * cohort + i) % parts.length]!.slice());
     round += 1;
     const totals = await Promise.all(
       helpers.map(({ worker, sums }, thread) => {
         const rows = chosen.filter((_, i) => i % threads === thread);
-        worker.postMessage({ weights, rows, sums } satisfies PlainShare);
+        worker.postMessage({ weights, rows, sums, adds } satisfies PlainShare);
         return once(worker, "message").then(([answer]) => answer as PlainSums);
       }),
     );
@@ -61,8 +63,8 @@ export function startPlainLoop({ job, train, weights: initial, parts, cohort, th
     }
   };
   return {
-    async run(rounds) {
-      for (let i = 0; i < rounds; i++) await step();
+    async run(rounds, adds) {
+      for (let i = 0; i < rounds; i++) await step(adds);
     },
     async close() {
       await Promise.all(helpers.map(({ worker }) => worker.terminate()));

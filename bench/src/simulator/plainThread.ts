@@ -14,7 +14,7 @@ const { epochs = 1, batchSize, optimizer } = work;
 
 const room = new Float32Array(trainer.job.manifest.size);
 
-async function trainShare({ weights, rows, sums }: PlainShare): Promise<PlainSums> {
+async function trainShare({ weights, rows, sums, adds }: PlainShare): Promise<PlainSums> {
   sums.fill(0);
   // Memory that is shared is copied at half the speed.
   const base = weights.slice();
@@ -22,7 +22,7 @@ async function trainShare({ weights, rows, sums }: PlainShare): Promise<PlainSum
   for (const [i, own] of rows.entries()) {
     const how = { epochs, batchSize, optimizer, seed: i, room };
     const { change, weight } = await trainer.train(base, { dataset, rows: own }, how);
-    for (let j = 0; j < sums.length; j++) sums[j]! += weight * change[j]!;
+    if (adds) for (let j = 0; j < sums.length; j++) sums[j]! += weight * change[j]!;
     total += weight;
   }
   return { total };
