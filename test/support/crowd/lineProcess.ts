@@ -23,6 +23,8 @@ export class LineProcess {
     const path = fileURLToPath(new URL(script, import.meta.url));
     const args = [
       "--expose-gc",
+      // As the coordinator's README advises where memory counts.
+      "--max-semi-space-size=4",
       "--conditions=weft-source",
       "--import",
       import.meta.resolve("tsx"),

@@ -22,7 +22,7 @@ const residentElements = 16 * blockElements;
 /** Elements copied between two turns of the event loop. */
 const copiedAtOnce = 16 * blockElements;
 /** Elements of larger ones stepped at once, so that their size is not held twice: some milliseconds' work. */
-const runElements = 4 * blockElements;
+const runElements = 2 * blockElements;
 
 export interface StepOptions {
   readonly sink?: UpdateSink | undefined;
