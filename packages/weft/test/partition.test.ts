@@ -35,9 +35,7 @@ test("every rule gives each example to one worker", () => {
     const parts = partitionOf(parsePartition(text), labelled, { workers: 5, seed: 1 });
     expect(parts.length).toBe(5);
     const all = Array.from({ length: parts.length }, (_, part) => [...(parts.at(part) ?? [])]).flat();
-    expect(all.toSorted((a, b) => a - b)).toEqual(
-      Array.from({ length: 60 }, (_, i) => i),
-    );
+    expect(all.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, i) => i));
   }
 });
 
