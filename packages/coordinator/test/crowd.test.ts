@@ -47,8 +47,9 @@ class Crowd implements CrowdEntrance {
 
 const round = { cohort: { count: 3 }, quorum: { fraction: 1 } };
 
-async function runWith(workers: number, rounds: number) {
-  const run = await startRun({ job: makeJob({ size: 5, round, stop: { rounds } }) });
+/** @param down codec of versions: what is held of those in full precision shortens no later one */
+async function runWith(workers: number, rounds: number, down = "f32") {
+  const run = await startRun({ job: makeJob({ size: 5, round, stop: { rounds }, codec: { down } }) });
   run.coordinator.pause();
   const crowd = new Crowd(run.clock, 5);
   const attached = run.coordinator.attachCrowd(crowd, workers);
@@ -68,11 +69,19 @@ test("of thousands that are there, only those invited get a connection", async (
   expect(crowd.called.length).toBe(12);
   const committed = crowd.told.filter(({ message }) => message.kind === "committed");
   // The news went to those without a connection once for all of them; the others heard it on theirs.
-  expect(committed.map(({ workers }) => workers)).toEqual([4997, 4994, 4991, 4988]);
+  expect(committed.map(({ workers }) => workers)).toEqual([4997, 4997, 4997, 4997]);
+});
+
+test("who holds nothing that shortens the next version is let go at once", async () => {
+  const { coordinator, crowd } = await runWith(5, 10);
+  coordinator.unpause();
+  await coordinator.finished;
+  expect(crowd.called.length).toBe(30);
+  expect(crowd.open.size).toBe(0);
 });
 
 test("who has had nothing to do for some versions is let go, is still there, and is called again", async () => {
-  const { coordinator, crowd, of } = await runWith(24, 30);
+  const { coordinator, crowd, of } = await runWith(24, 30, "f16");
   coordinator.unpause();
   await coordinator.finished;
   expect(of("round").every(({ workers, updates }) => workers === 24 && updates === 3)).toBe(true);

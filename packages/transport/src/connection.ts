@@ -27,7 +27,7 @@ export type MessageListener = (message: Message, payload: IncomingPayload | unde
 export interface ConnectionStats {
   readonly sentBytes: number;
   readonly receivedBytes: number;
-  /** The same by what they were for. */
+  /** The same by what they were for: an object for each, which stays the same. */
   readonly tally: Iterable<TallyEntry>;
   /** Of the last heartbeat. */
   readonly roundTripMs: number | undefined;

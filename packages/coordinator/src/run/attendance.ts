@@ -1,7 +1,6 @@
 /** Who is there: sessions by worker, and crowds, whose workers have a session while there is something to say to them. */
 import type { Message } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
-import { keptVersions } from "../session/deltas.ts";
 import { Session, type SessionContext } from "../session/session.ts";
 import { Crowd, type CrowdEntrance } from "./crowd.ts";
 import { Traffic } from "./traffic.ts";
@@ -98,12 +97,12 @@ export class Attendance {
    * Ends sessions of crowds that have had nothing to do for so long that what they hold of the model is of no use any more: those
    * workers are still there, and get another when they are called.
    *
-   * @param version the newest
+   * @param oldest version that is of use to whoever holds it
    */
-  letGoOfIdle(version: number, isBusy: (worker: string) => boolean): void {
+  letGoOfIdle(oldest: number, isBusy: (worker: string) => boolean): void {
     for (const crowd of this.#crowds.values()) {
       for (const session of crowd.called) {
-        if ((session.heldVersion ?? -Infinity) + keptVersions >= version || isBusy(session.worker)) continue;
+        if ((session.heldVersion ?? -Infinity) >= oldest || isBusy(session.worker)) continue;
         this.#letGo(crowd, session, "nothing to do");
       }
     }

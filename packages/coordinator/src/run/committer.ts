@@ -75,6 +75,11 @@ export class Committer {
     for (const record of parts.store?.rounds() ?? []) this.#note(record);
   }
 
+  /** How many versions back one may lie whose holders need not be sent the newest whole. */
+  get reach(): number {
+    return this.#earlier.reach;
+  }
+
   #note({ version, counted, traffic }: RoundRecord): void {
     this.#counted.add(version, counted);
     this.#traffic = trafficByKind([...this.#traffic, ...traffic]);

@@ -334,7 +334,7 @@ export class Run implements SessionHost {
     });
     const { round, version } = record;
     this.#attendance.tell({ kind: "committed", round, version, metrics: record.metrics });
-    this.#attendance.letGoOfIdle(version, (worker) => isBusy(this.#state, worker));
+    this.#attendance.letGoOfIdle(version - committer.reach, (worker) => isBusy(this.#state, worker));
     const checkpointed = await committer.checkpoint("due");
     if (checkpointed !== undefined) emit({ event: "checkpoint", version: record.version, ...checkpointed });
     const metrics = effect.evaluate && !this.#isOver() ? await this.#evaluate() : undefined;

@@ -1,5 +1,5 @@
 /** Bytes moved between rounds, by worker, kind of message and codec, over connections that come and go. */
-import type { Connection } from "@weft/transport";
+import type { Connection, TallyEntry } from "@weft/transport";
 import type { KindTraffic } from "../events.ts";
 
 export interface TrafficEntry extends KindTraffic {
@@ -17,8 +17,8 @@ export interface RoundTrafficEntries {
 interface Watched {
   readonly connection: Pick<Connection, "stats" | "closed">;
   readonly worker: () => string;
-  /** Bytes told of so far: received and sent by account, and all of them. */
-  readonly told: Map<string, readonly [number, number]>;
+  /** Bytes told of so far, by account, and all of them. */
+  readonly told: Map<TallyEntry, { up: number; down: number }>;
   toldBytes: number;
 }
 
@@ -66,12 +66,12 @@ function news(watched: Watched): TrafficEntry[] {
   if (sentBytes + receivedBytes === watched.toldBytes) return [];
   watched.toldBytes = sentBytes + receivedBytes;
   const entries: TrafficEntry[] = [];
-  for (const { kind, codec, receivedBytes: up, sentBytes: down } of tally) {
-    const account = `${kind} ${codec}`;
-    const [toldUp, toldDown] = told.get(account) ?? [0, 0];
-    if (up === toldUp && down === toldDown) continue;
-    told.set(account, [up, down]);
-    entries.push({ worker: worker(), kind, codec, bytesUp: up - toldUp, bytesDown: down - toldDown });
+  for (const account of tally) {
+    const { kind, codec, receivedBytes: up, sentBytes: down } = account;
+    const before = told.get(account) ?? { up: 0, down: 0 };
+    if (up === before.up && down === before.down) continue;
+    told.set(account, { up, down });
+    entries.push({ worker: worker(), kind, codec, bytesUp: up - before.up, bytesDown: down - before.down });
   }
   return entries;
 }

@@ -20,7 +20,7 @@ export interface Delta {
 
 /** Earlier versions are kept as far as they fit in this, and no more than so many. */
 export const keptBytes = 32 * 1024 * 1024;
-export const keptVersions = 4;
+const keptVersions = 4;
 /** A delta that saves less than this share is not worth its arithmetic on both sides. */
 const largestShare = 0.9;
 /** Some milliseconds' worth. */
@@ -31,6 +31,8 @@ export type IsHeld = (hash: string, without?: string) => boolean;
 
 /** What is known of earlier versions, so that whoever holds one of them need not be sent the newest whole. */
 export interface VersionDeltas {
+  /** How many versions back one may lie that is led on from: what is held of older ones is of no use. */
+  readonly reach: number;
   /** Keeps a version that is about to be followed by another. */
   keep(version: EncodedVersion): void;
   /** Deltas to a version from the earlier ones that somebody holds, by the hash of the earlier one; others have their turn meanwhile. */
@@ -39,19 +41,20 @@ export interface VersionDeltas {
 
 /** Differences of code from code, wherever in the vector. */
 export class EarlierVersions implements VersionDeltas {
+  readonly reach: number;
   readonly #codec: VectorCodec;
   #versions: EncodedVersion[] = [];
 
   constructor(codec: VectorCodec) {
     this.#codec = codec;
+    const fitting = Math.floor(keptBytes / Math.max(1, codec.encodedBytes));
+    // Full precision is for where bytes do not matter.
+    this.reach = codec.spec.kind === "f32" ? 0 : Math.min(keptVersions, fitting);
   }
 
-  /** Full precision is for where bytes do not matter. */
   keep({ version, bytes, hash }: EncodedVersion): void {
-    if (this.#codec.spec.kind === "f32") return;
-    this.#versions.unshift({ version, bytes, hash });
-    const fitting = Math.floor(keptBytes / Math.max(1, bytes.length));
-    this.#versions.length = Math.min(this.#versions.length, keptVersions, fitting);
+    if (this.reach === 0) return;
+    this.#versions = [{ version, bytes, hash }, ...this.#versions].slice(0, this.reach);
   }
 
   async deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>> {

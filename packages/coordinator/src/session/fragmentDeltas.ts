@@ -23,6 +23,7 @@ interface Earlier {
 }
 
 export class FragmentDeltas implements VersionDeltas {
+  readonly reach = keptVersions;
   readonly #codec: VectorCodec;
   readonly #fragments: readonly ElementRange[];
   #versions: readonly Earlier[] = [];

@@ -59,6 +59,9 @@ function show(event: WorkerEvent): void {
     case "disconnected":
       status.textContent = `the coordinator is away, trying again in ${(event.retryInMs / 1000).toFixed(0)} s`;
       return;
+    case "finished":
+      status.textContent = "the run has ended, waiting for the next …";
+      return;
     case "ended":
       button.disabled = true;
       button.textContent = "Done";
