@@ -53,6 +53,11 @@ export function encodeHeader(header: unknown, limits: FrameLimits = frameLimits)
   return head;
 }
 
+/** Bytes that `encodeHeader` gives, for counting what is not sent. */
+export function headerBytes(header: unknown): number {
+  return bodyOffset((packer.pack(plainData(header)) as Uint8Array).length);
+}
+
 /**
  * Takes a frame apart without copying its body. The header is scanned before it is unpacked, so hostile bytes are cheap.
  *

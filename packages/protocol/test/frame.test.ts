@@ -1,7 +1,7 @@
 /** Frames: what goes in comes out, and what must not go in does not. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeFrame, decodeFrameParts, encodeFrame, encodeHeader, ProtocolError } from "@weft/protocol";
+import { decodeFrame, decodeFrameParts, encodeFrame, encodeHeader, headerBytes, ProtocolError } from "@weft/protocol";
 
 const plain = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -40,6 +40,7 @@ test("a frame in two parts is the same frame, wherever it is cut, and is not cop
       expect(frame.header).toEqual(header);
       expect(frame.body).toEqual(body);
       expect(decodeFrameParts(encodeHeader(header), body).body).toBe(body);
+      expect(headerBytes(header)).toBe(encodeHeader(header).length);
     }),
   );
 });

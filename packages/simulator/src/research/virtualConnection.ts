@@ -1,5 +1,5 @@
 /** A worker's connection without anything that carries it: messages are handed over as they are, and their bytes counted. */
-import { encodeHeader, type Message } from "@weft/protocol";
+import { headerBytes, type Message } from "@weft/protocol";
 import {
   accountOf,
   ConnectionError,
@@ -81,16 +81,16 @@ export class VirtualConnection implements Connection {
 /** Bytes of a message and its payload as frames. */
 export function wireBytes(message: Message, payload: readonly Uint8Array[]): number {
   const bytes = payload.reduce((sum, part) => sum + part.length, 0);
-  return headerBytes(message) + bytes + Math.ceil(bytes / chunkBytes) * chunkHeaderBytes;
+  return messageBytes(message) + bytes + Math.ceil(bytes / chunkBytes) * chunkHeaderBytes;
 }
 
 /** News that everyone gets is as long for one as for the other. */
 let news: { readonly version: number; readonly bytes: number } | undefined;
 
-function headerBytes(message: Message): number {
-  if (message.kind !== "committed") return encodeHeader({ frame: "message", message }).length;
+function messageBytes(message: Message): number {
+  if (message.kind !== "committed") return headerBytes({ frame: "message", message });
   if (news?.version !== message.version) {
-    news = { version: message.version, bytes: encodeHeader({ frame: "message", message }).length };
+    news = { version: message.version, bytes: headerBytes({ frame: "message", message }) };
   }
   return news.bytes;
 }
