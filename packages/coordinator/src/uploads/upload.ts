@@ -20,8 +20,6 @@ import { Keep, type KeepBudget } from "./keep.ts";
 export interface UploadKind {
   readonly codec: VectorCodec;
   readonly normBound: number;
-  /** Room for the values of one block: blocks that come whole are only looked at while they are folded. */
-  readonly scratch: Float32Array;
   readonly budget: KeepBudget;
   /** Whether blocks stay at hand when the update is whole, for a rule that sees all updates side by side. */
   readonly retains: boolean;
@@ -34,6 +32,9 @@ export interface Sums {
   /** Whether there is room: not while others are to leave, for sums have room for as many updates as are wanted, and no more. */
   readonly mayBegin: () => boolean;
 }
+
+/** For the values of any one block. */
+export const roomForBlock = ({ size }: VectorCodec): Float32Array => new Float32Array(Math.min(size, blockElements));
 
 /** What may lie before a chunk in the memory of its frame. */
 const mostHeaderBytes = 1024;
@@ -211,7 +212,7 @@ export class Upload {
     for (let i = 0; i < segments && this.#leaving !== undefined; i++) {
       const { combination, weight } = this.#leaving;
       const segment = this.#leftSegments++;
-      for (const { block, values } of this.#decoded(segment, this.#keep.at(segment))) {
+      for (const { block, values } of this.#decoded(segment, this.#keep.at(segment), combination)) {
         combination.subtract(block, values, weight);
         this.#blocks -= 1;
         // What was found wanting lies behind the last block folded in, and is not decoded again.
@@ -250,7 +251,7 @@ export class Upload {
   #foldSegment({ combination, weight }: Sums, bytes: Uint8Array): Reason | undefined {
     const segment = this.#decodedSegments++;
     try {
-      for (const { block, values } of this.#decoded(segment, bytes)) {
+      for (const { block, values } of this.#decoded(segment, bytes, combination)) {
         const refused = this.#add(block, values, { combination, weight });
         if (refused !== undefined) return refused;
       }
@@ -292,9 +293,16 @@ export class Upload {
     };
   }
 
-  /** The blocks that a segment completes, which it may begin or end within; their values are overwritten by the next. */
-  *#decoded(segment: number, bytes: Uint8Array): Generator<{ readonly block: number; readonly values: Float32Array }> {
-    const { codec, scratch } = this.#kind;
+  /**
+   * The blocks that a segment completes, which it may begin or end within; their values are overwritten by the next. Those that
+   * come whole are decoded where the combination takes them without a copy.
+   */
+  *#decoded(
+    segment: number,
+    bytes: Uint8Array,
+    combination: Combination,
+  ): Generator<{ readonly block: number; readonly values: Float32Array }> {
+    const { codec } = this.#kind;
     const { start, end } = codec.segments[segment] ?? { start: 0, end: 0 };
     for (let at = start; at < end;) {
       const block = Math.floor(at / blockElements);
@@ -302,7 +310,7 @@ export class Upload {
       const blockEnd = Math.min(blockStart + blockElements, codec.size);
       const until = Math.min(end, blockEnd);
       const isWhole = at === blockStart && until === blockEnd;
-      const room = isWhole ? scratch : (this.#assembled ??= new Float32Array(scratch.length));
+      const room = isWhole ? combination.room(block) : (this.#assembled ??= roomForBlock(codec));
       codec.decodeSegment(segment, bytes, room.subarray(at - blockStart, until - blockStart), at - start);
       if (until === blockEnd) yield { block, values: room.subarray(0, blockEnd - blockStart) };
       at = until;

@@ -2,11 +2,11 @@
 import { type BlockRule, type Combination, median, meanRule, openRetained, trimmedMean } from "@weft/aggregate";
 import { fragmentOf, type JobDocument, type JobRound, type MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload, loopTurns } from "@weft/transport";
-import { blockElements, createSlab, type Slab, slabBytes, type VectorCodec } from "@weft/vector";
+import { createSlab, type Slab, slabBytes, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import type { ModelMemory } from "../model/modelMemory.ts";
 import { KeepBudget } from "./keep.ts";
-import { Upload, type UploadKind } from "./upload.ts";
+import { roomForBlock, Upload, type UploadKind } from "./upload.ts";
 import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
 
 export type UpdateMessage = MessageOf<"update">;
@@ -100,10 +100,9 @@ export class Uploads {
   constructor({ round }: JobDocument, codecs: readonly VectorCodec[], { budgetBytes, room }: UploadsOptions = {}) {
     const { normBound, pace } = round;
     const largest = codecs.reduce((most, { size }) => Math.max(most, size), 0);
-    const scratch = new Float32Array(Math.min(largest, blockElements));
     const budget = new KeepBudget(budgetBytes ?? (room === undefined ? keepBytes : 0));
     this.#rule = blockRuleOf(round.combine);
-    const shared = { normBound, scratch, budget, retains: this.#rule !== undefined };
+    const shared = { normBound, budget, retains: this.#rule !== undefined };
     const [first, ...others] = codecs.map((codec): UploadKind => ({ codec, ...shared }));
     if (first === undefined) throw new Error("updates have at least one codec");
     this.#kind = first;
@@ -342,8 +341,8 @@ export class Uploads {
     const messages = arrivals.map(({ message }) => message);
     this.#scale = scaleOf(this.#round, messages);
     if (this.#rule !== undefined) {
-      const { length } = this.#kind.scratch;
-      this.#counted = arrivals.flatMap(({ upload }) => (upload ? [{ upload, values: new Float32Array(length) }] : []));
+      const { codec } = this.#kind;
+      this.#counted = arrivals.flatMap(({ upload }) => (upload ? [{ upload, values: roomForBlock(codec) }] : []));
     }
     if (!this.#isBuffered) return;
     // FedBuff divides by the updates' number (here: examples), so that a buffer of old updates makes a smaller step.
