@@ -1,7 +1,8 @@
 /**
  * Updates folded into exact sums, checks and norm included, beside copies of the same bytes, on one core. What is folded comes
  * from memory, as from the network; so do the sums of a large model, of which each takes twice the bytes of its value. Updates
- * come one after the other, or side by side as those of a cohort do, a block of each in turn.
+ * come one after the other, or side by side as those of a cohort do, a block of each in turn. One after the other, each value moves
+ * 20 bytes where a copy moves 8: at the copy's speed that would be 0.4.
  */
 import { meanRule } from "@weft/aggregate";
 import { blockCount, blockElements, blockRange } from "@weft/vector";
