@@ -13,6 +13,7 @@ export class ReceivedMemory {
   readonly #shared = new Set<ArrayBufferLike>();
   #messageEnded = false;
   #isLeft = false;
+  #isOver = false;
 
   /** A message has ended; returns a part of it as it may be kept. */
   keep(part: Uint8Array): Uint8Array {
@@ -27,8 +28,15 @@ export class ReceivedMemory {
     this.#isLeft = true;
   }
 
+  /** Nothing is cut into messages any more, so nothing would ever be given back. */
+  end(): void {
+    this.#isOver = true;
+    this.#chunks = [];
+  }
+
   /** What cuts messages out of chunks has been given this one. If a message ended within it, all before it has been used up. */
   passed(chunk: Uint8Array): void {
+    if (this.#isOver) return;
     const { buffer } = chunk;
     if (this.#isLeft) this.#chunks = [];
     if (this.#messageEnded) {
@@ -36,7 +44,8 @@ export class ReceivedMemory {
       this.#chunks = [];
     }
     const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length;
-    if (isOwn && !this.#isLeft && !this.#shared.has(buffer)) this.#chunks.push(buffer);
+    // Of what comes in small pieces there is little, and it would be many.
+    if (isOwn && chunk.length > smallBytes && !this.#isLeft && !this.#shared.has(buffer)) this.#chunks.push(buffer);
     this.#shared.clear();
     this.#messageEnded = false;
     this.#isLeft = false;

@@ -73,6 +73,7 @@ export class WebSocketCarrier implements Carrier {
       this.#hasRead(chunk.length);
     });
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.#memory.end();
       // Network failures are reported by the close that follows; what the peer did wrong has a code of the library's own.
       if (error.code?.startsWith("WS_ERR_") === true) sink.fault(faultCode(error.code), error.message, error);
     });

@@ -55,3 +55,15 @@ test("memory that the socket shares with others is left alone, and so is what a 
   memory.passed(last);
   expect([part, pinged, next, last].map(isGone)).toEqual([false, false, true, false]);
 });
+
+test("small pieces are left to the garbage collector, and so is all that comes once nothing is read any more", () => {
+  const memory = new ReceivedMemory();
+  const [small, before, after, last] = [new Uint8Array(10), chunk(), chunk(), chunk()];
+  memory.passed(small);
+  memory.passed(before);
+  memory.end();
+  memory.passed(after);
+  memory.keep(new Uint8Array(10_000));
+  memory.passed(last);
+  expect([small, before, after, last].map(isGone)).toEqual([false, false, false, false]);
+});
