@@ -39,7 +39,7 @@ export function fitCommand(finish: Finish): Command {
 Examples:
   $ weft fit examples/mnist-cnn/job.ts --epochs 3 --out mnist.safetensors
   $ weft fit job.ts --validation 0.1
-  $ weft fit job.ts --checkpoint state.safetensors   # interrupted with Ctrl-C, say
+  $ weft fit job.ts --checkpoint state.safetensors  # interrupted with Ctrl-C
   $ weft fit job.ts --checkpoint state.safetensors --resume state.safetensors
   $ weft fit job.ts --json | jq 'select(.event == "epoch") | .loss'`,
     )

@@ -78,7 +78,7 @@ ${knobHelp}
 
 Examples:
   $ weft simulate examples/federated-mnist/job.ts --workers 1000 --out results
-  $ weft simulate job.ts --vary partition=iid,shards:2,dirichlet:0.3 --rounds 100
+  $ weft simulate job.ts --vary partition=iid,shards:2,dirichlet:0.3 --rounds 50
   $ weft simulate fedavg.ts fedbuff.ts --spread 1 --availability 0.7
   $ weft simulate job.ts --json | jq 'select(.event == "round") | .loss'`,
     )
