@@ -1,6 +1,5 @@
 /** What `train`, `serve` and `resume` have in common: host runs, show them, end them cleanly. */
 import { mkdir } from "node:fs/promises";
-import { setFlagsFromString } from "node:v8";
 import type { Changes, Coordinator, Host, Launch, Outcome } from "@weft/coordinator";
 import { createHost } from "@weft/coordinator";
 import type { Logger } from "pino";
@@ -41,8 +40,6 @@ export interface HostSettings {
 /** Runs to the end; the result is the exit code. */
 export async function hostCommand(settings: HostSettings, output: Output): Promise<number> {
   const jobs = await Promise.all(settings.jobs.map(async (run) => ({ run, job: await loadJob(run.jobPath) })));
-  // Node lets what is young take up to 96 MB, of which a coordinator, whose bulk are vectors, has no use.
-  setFlagsFromString("--semi-space-growth-factor=1");
   await mkdir(settings.runs, { recursive: true });
   const facts: JoinPageFacts[] = [];
   const { options } = settings.listening;
