@@ -50,7 +50,10 @@ export class SlotTable<T extends object | string | number> {
 
   /** In the order of slots. */
   *values(): Generator<T, void, undefined> {
-    yield* valuesOf<T>(this.#root, this.#levels);
+    // Handed up through a generator for each level, a value would cost several times as much.
+    for (const leaf of leavesOf<T>(this.#root, this.#levels)) {
+      for (const value of leaf) if (value !== undefined) yield value;
+    }
   }
 
   /** The lowest slot that holds a value. */
@@ -96,12 +99,15 @@ function fill<T>(
   return copy;
 }
 
-function* valuesOf<T>(node: Node<T>, levels: number): Generator<T, void, undefined> {
-  for (const child of node) {
-    if (child === undefined) continue;
-    if (levels === 1) yield child as T;
-    else yield* valuesOf<T>(child as Node<T>, levels - 1);
-  }
+/** The arrays that hold values, in the order of their slots. */
+function leavesOf<T>(
+  node: Node<T>,
+  levels: number,
+  leaves: (readonly (T | undefined)[])[] = [],
+): readonly (readonly (T | undefined)[])[] {
+  if (levels === 1) leaves.push(node as readonly (T | undefined)[]);
+  else for (const child of node) if (child !== undefined) leavesOf(child as Node<T>, levels - 1, leaves);
+  return leaves;
 }
 
 function firstOf<T>(node: Node<T>, levels: number): number | undefined {

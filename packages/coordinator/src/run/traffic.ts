@@ -80,7 +80,7 @@ function news(watched: Watched): TrafficEntry[] {
 function merged(entries: readonly TrafficEntry[]): TrafficEntry[] {
   const sums = new Map<string, TrafficEntry>();
   for (const entry of entries) add(sums, entry);
-  return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  return [...sums.keys()].sort().flatMap((name) => sums.get(name) ?? []);
 }
 
 /** Traffic of all workers by kind and codec, the most first. */
@@ -95,9 +95,9 @@ const nameOf = ({ worker, kind, codec }: TrafficEntry) => `${worker} ${kind} ${c
 function add(sums: Map<string, TrafficEntry>, entry: TrafficEntry): void {
   const name = nameOf(entry);
   const before = sums.get(name);
-  sums.set(name, {
-    ...entry,
-    bytesUp: entry.bytesUp + (before?.bytesUp ?? 0),
-    bytesDown: entry.bytesDown + (before?.bytesDown ?? 0),
-  });
+  if (before === undefined) sums.set(name, entry);
+  else {
+    const [bytesUp, bytesDown] = [entry.bytesUp + before.bytesUp, entry.bytesDown + before.bytesDown];
+    sums.set(name, { ...before, bytesUp, bytesDown });
+  }
 }

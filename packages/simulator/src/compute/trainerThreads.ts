@@ -12,6 +12,12 @@ import { sharedDataset } from "./sharedDataset.ts";
 import { isMeasurable, meansOf, testParts } from "./tasks.ts";
 import type { FromThread, ToThread } from "./threadMessages.ts";
 
+/**
+ * The young generation of a thread's heap. Training leaves arrays of megabytes behind, which count as memory outside it: in a
+ * large one they would set off a collection of the whole heap, every few updates, before young objects have ever been looked at.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 12 };
+
 /** Tasks handed to a thread: the one under way, and the next, so that it never waits for this one. */
 const tasksOfThread = 2;
 
@@ -46,7 +52,7 @@ class Thread {
     const extension = extname(fileURLToPath(import.meta.url));
     // From source, Node leaves out the types itself.
     const execArgv = extension === ".ts" ? ["--conditions=weft-source"] : [];
-    this.#worker = new Worker(new URL(`./trainerThread${extension}`, import.meta.url), { execArgv });
+    this.#worker = new Worker(new URL(`./trainerThread${extension}`, import.meta.url), { execArgv, resourceLimits });
     this.#worker.on("message", (message: FromThread) => {
       if (message.kind === "ready") this.#ready.resolve(undefined);
       else if (message.kind === "failed") this.#fail(message.error);

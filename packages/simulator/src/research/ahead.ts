@@ -1,6 +1,7 @@
 /**
  * Computes updates ahead of the virtual time at which they are due, in that order, so that threads never wait for the round; no
- * further than they need to be busy, for of what is due later some may never be wanted.
+ * further than they need to be busy, for of what is due later some may never be wanted. Threads that wait have the first that are
+ * planned, whenever those are due: the rest of a round is still being made.
  */
 import type { Compute, TrainingAnswer, TrainingTask } from "../compute/compute.ts";
 
@@ -33,8 +34,11 @@ export class Ahead {
 
   plan(task: TrainingTask, dueMs: number): Planned {
     const entry: Entry = { dueMs, task, answer: undefined, cancelled: false };
-    this.#planned.push(entry);
-    this.#isSorted = false;
+    if (this.#hasRoom) void this.#begin(entry);
+    else {
+      this.#planned.push(entry);
+      this.#isSorted = false;
+    }
     return {
       answer: () => {
         const answer = entry.answer ?? this.#begin(entry);
@@ -54,16 +58,21 @@ export class Ahead {
     };
   }
 
+  /** Whether there are threads for more than is begun. */
+  get #hasRoom(): boolean {
+    const { atOnce } = this.#compute;
+    return atOnce > 1 && this.#underway < atOnce && this.#begun < 2 * atOnce;
+  }
+
   /** Begins what is due first, as far as there are threads for it. */
   fill(): void {
-    const { atOnce } = this.#compute;
-    if (atOnce === 1) return;
+    if (!this.#hasRoom) return;
     if (!this.#isSorted) {
       // What was begun, or is not wanted, goes out here.
       this.#planned = this.#planned.filter(isOpen).sort((a, b) => b.dueMs - a.dueMs);
       this.#isSorted = true;
     }
-    while (this.#underway < atOnce && this.#begun < 2 * atOnce) {
+    while (this.#hasRoom) {
       const entry = this.#planned.pop();
       if (entry === undefined) return;
       if (isOpen(entry)) void this.#begin(entry);
