@@ -131,7 +131,8 @@ describe("the API", () => {
     expect(run.report().version).toBe(version);
     expect((await call(`${http}/api/runs/test/unpause`, { method: "POST" })).status).toBe(200);
     await until(() => run.report().version > version);
-    expect((await call(`${at}/abort`, { method: "POST" })).status).toBe(202);
+    const aborted = await call(`${at}/abort`, { method: "POST" });
+    expect([aborted.status, aborted.body]).toMatchObject([202, { phase: "ending", detail: "aborted by an operator" }]);
     expect(await run.finished).toMatchObject({ reason: "stopped", detail: "aborted by an operator" });
     const late = await call(`${at}/pause`, { method: "POST" });
     expect([late.status, late.body.error?.code]).toEqual([409, "ended"]);
@@ -196,6 +197,9 @@ describe("the API", () => {
     expect(text).toMatch(new RegExp(`weft_bytes_total\\{${of},direction="up",kind="update",codec="f32"\\} [1-9]`));
     for (const line of text.trimEnd().split("\n")) {
       expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|[a-z_]+(\{(\w+="[^"\n]*",?)+\})? [-+0-9.eInfNa]+)$/);
+    }
+    for (const [, name, type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
+      expect([name, name!.endsWith("_total")]).toEqual([name, type === "counter"]);
     }
     const status = await new Promise((resolve, reject) => {
       const asked = httpRequest(`${http}/metrics`, { headers: { host: "evil.example" } }, (answer) => {

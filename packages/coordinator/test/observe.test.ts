@@ -149,6 +149,11 @@ describe("a timeline", () => {
       expect(names(tid)).toEqual(["work 1", "upload 1", "work 2", "upload 2", "work 3", "upload 3"]);
     }
     for (const { ts, dur, pid } of spans) expect([ts >= 0, dur >= 0, pid]).toEqual([true, true, 1]);
+    for (const thread of [0, 1, 2]) {
+      const here = spans.filter(({ tid }) => tid === thread);
+      // One that reached into the next would be drawn below it, or be dropped.
+      for (const [i, { ts }] of here.slice(1).entries()) expect(ts - here[i]!.ts).toBeGreaterThanOrEqual(here[i]!.dur);
+    }
     expect(spans.find(({ name }) => name === "round 2")?.args).toMatchObject({ updates: 2, cohort: 2 });
     expect(spans.find(({ name }) => name === "upload 2")?.args).toMatchObject({ outcome: "arrived" });
     const threads = entries.filter(({ name }) => name === "thread_name").map(({ args }) => args["name"]);

@@ -161,7 +161,7 @@ describe("stored runs", () => {
     expect(newest.weights).toEqual(model.weights);
     expect((await loadVersion(directory, "abc", 6)).version).toBe(6);
     await expect(loadVersion(directory, "abc", 1)).rejects.toThrow(/keeps versions 7, 6; 1 is not/);
-    expect(() => openRun(directory, "zz")).toThrow(/no run zz/);
+    expect(() => openRun(directory, "zz")).toThrow(/no run zz under .*; there are abc123$/);
     expect(listRuns(join(directory, "absent"))).toEqual([]);
   });
 

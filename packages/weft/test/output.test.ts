@@ -4,6 +4,7 @@ import { bytes, count, duration, figure, metric } from "../src/command/format.ts
 import type { OutputStream } from "../src/command/output.ts";
 import { createOutput, fit } from "../src/command/output.ts";
 import { runProgress } from "../src/command/runProgress.ts";
+import { wrapped } from "../src/command/wrapped.ts";
 
 function stream(changes: Partial<OutputStream> = {}) {
   const written: string[] = [];
@@ -122,4 +123,26 @@ test("figures read as people write them", () => {
   expect([duration(9), duration(75), duration(3671)]).toEqual(["0:09", "1:15", "1:01:11"]);
   expect([figure(0.09132), figure(1e-7), figure(NaN)]).toEqual(["0.0913", "1.00e-7", "NaN"]);
   expect(metric("accuracy", 0.9721)).toBe("accuracy 97.2 %");
+});
+
+describe("a line that is longer than the terminal is wide", () => {
+  const path = `runs/${"long/".repeat(30)}version-000007.safetensors`;
+
+  test("is broken at spaces, and a path stays whole on a line of its own", () => {
+    expect(wrapped(`finished (rounds) after 7 rounds: test accuracy 97.5 % · ${path}\n  up 3`, 80)).toBe(
+      `finished (rounds) after 7 rounds: test accuracy 97.5 %\n  ${path}\n  up 3`,
+    );
+    const warning = wrapped(`${path}: its checksum is wrong; ${"going on from the version before, ".repeat(4)}`, 80);
+    for (const line of warning.split("\n")) expect(line.length <= 80 || line.trim() === `${path}:`).toBe(true);
+    expect(warning.replace(/\s+/g, " ").trim()).toContain(`${path}: its checksum is wrong; going on`);
+  });
+
+  test("loses no word, keeps its columns where it fits, and is left alone in a pipe", () => {
+    const text = `  table   of    columns\n${"word ".repeat(40).trim()}`;
+    expect(wrapped(text, 80).split(/\s+/)).toEqual(text.split(/\s+/));
+    expect(wrapped(text, 80)).toMatch(/^ {2}table {3}of {4}columns\n/);
+    const { written, stream: to } = stream();
+    createOutput({ json: false, stream: to }).line(text);
+    expect(written).toEqual([`${text}\n`]);
+  });
 });

@@ -74,7 +74,7 @@ async function route(request: HttpRequest, context: ApiContext): Promise<PageRes
   const found = here.find((candidate) => candidate.method === method);
   // Whoever may not look is not told what there is.
   const allowed = found === undefined ? mayView(request, context) : isAllowed(found.role, request, context);
-  if (!allowed) throw denial(bearerOf(headers), context);
+  if (!allowed) throw denial(bearerOf(headers), found?.role, context);
   if (found !== undefined) return found.answer({ request, context, run: found.path.exec(path)?.[1] ?? "" });
   if (here.length === 0) throw new ApiError(404, "no-route", `there is no ${path}; README.md lists the routes`);
   const methods = here.map((candidate) => candidate.method).join(", ");
@@ -98,13 +98,14 @@ function areMetricsOpen(
   return isLoopback(host) && askedForLoopback(headers) && !tokens.some(({ role }) => role === "viewer");
 }
 
-function denial(presented: string | undefined, { admission }: ApiContext): ApiError {
+function denial(presented: string | undefined, role: Route["role"] | undefined, { admission }: ApiContext): ApiError {
   if (!admission.grants("viewer")) {
     return new ApiError(403, "closed", "no token for viewers or operators was set when this coordinator was started");
   }
+  const owner = role === "operator" ? "an operator's" : "a viewer's or operator's";
   return presented === undefined
-    ? new ApiError(401, "token", "a token is needed: authorization: Bearer TOKEN")
-    : new ApiError(403, "token", "this token is wrong, or not for this");
+    ? new ApiError(401, "token", `${owner} token is needed: authorization: Bearer TOKEN`)
+    : new ApiError(403, "token", `this token is wrong, or not for this; ${owner} is needed`);
 }
 
 function asApiError(error: unknown): ApiError | undefined {

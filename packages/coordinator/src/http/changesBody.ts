@@ -47,5 +47,15 @@ export function parseBody<T>(body: string, schema: z.ZodType<T>, { forms, exampl
   const field = String(error.issues[0]?.path[0] ?? "");
   const form = forms[field];
   const names = Object.keys(forms).join(", ");
-  throw new ApiError(400, "body", form === undefined ? `an object of ${names} expected` : `${field}: ${form} expected`);
+  // Zod names a field only where there is an object.
+  const got = clipped(field === "" ? value : (value as Readonly<Record<string, unknown>>)[field]);
+  const expected = form === undefined ? `an object of ${names} expected` : `${field}: ${form} expected`;
+  throw new ApiError(400, "body", `${expected}, got ${got}`);
+}
+
+/** What came, as far as it fits a line. */
+function clipped(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

@@ -13,7 +13,7 @@ export interface Metrics {
 }
 
 const roundSeconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
-const phases: readonly RunPhase[] = ["gathering", "running", "paused", "waiting for disk", "ended"];
+const phases: readonly RunPhase[] = ["gathering", "running", "paused", "waiting for disk", "ending", "ended"];
 /** Codes of refusals that workers choose themselves are told apart up to so many. */
 const mostCodes = 64;
 
@@ -23,6 +23,7 @@ export function createMetrics(runs: () => readonly Coordinator[]): Metrics {
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
   const codes = new Set<string>();
+  const spentMs = processorTime();
   return {
     watch(coordinator) {
       coordinator.on((event) => {
@@ -31,7 +32,7 @@ export function createMetrics(runs: () => readonly Coordinator[]): Metrics {
     },
     text() {
       sampleRuns(families, runs());
-      sampleProcess(families, delay);
+      sampleProcess(families, { histogram: delay, spentMs });
       return registry.text();
     },
     close() {
@@ -66,7 +67,7 @@ function familiesOf(registry: Registry) {
     phase: gauge("run_phase", "1 for the phase that the run is in."),
     metric: gauge("metric", "Of the newest version: the last evaluation's, or the round's training means."),
     memory: gauge("process_memory_bytes", "Memory of the process by kind."),
-    cpu: gauge("process_cpu_seconds", "Processor time of the process."),
+    cpu: counter("process_cpu_seconds_total", "Processor time of the process."),
     uptime: gauge("process_uptime_seconds", "Since the process started."),
     delay: gauge("event_loop_delay_seconds", "How late the event loop was since the last look, by quantile."),
   };
@@ -123,6 +124,18 @@ function known(codes: Set<string>, code: string): string {
   return code;
 }
 
+/** Milliseconds of processor time between two calls. */
+function processorTime(): () => number {
+  let before = 0;
+  return () => {
+    const { user, system } = process.cpuUsage();
+    const now = (user + system) / 1000;
+    const spent = now - before;
+    before = now;
+    return spent;
+  };
+}
+
 /** Runs come and go; what is no more is shown no more. */
 function sampleRuns({ version, workers, expected, phase, metric }: Families, runs: readonly Coordinator[]): void {
   for (const gauge of [version, workers, expected, phase, metric]) gauge.clear();
@@ -139,13 +152,15 @@ function sampleRuns({ version, workers, expected, phase, metric }: Families, run
 
 function sampleProcess(
   { memory, cpu, uptime, delay }: Families,
-  histogram: ReturnType<typeof monitorEventLoopDelay>,
+  {
+    histogram,
+    spentMs,
+  }: { readonly histogram: ReturnType<typeof monitorEventLoopDelay>; readonly spentMs: () => number },
 ): void {
   const { rss, heapTotal, heapUsed, external, arrayBuffers } = process.memoryUsage();
   const kinds = { rss, heapTotal, heapUsed, external, arrayBuffers };
   for (const [kind, bytes] of Object.entries(kinds)) memory.set(bytes, { kind });
-  const { user, system } = process.cpuUsage();
-  cpu.set((user + system) / 1e6);
+  cpu.add(spentMs() / 1000);
   uptime.set(process.uptime());
   for (const quantile of [0.5, 0.9, 0.99]) {
     delay.set(histogram.percentile(100 * quantile) / 1e9, { quantile: String(quantile) });

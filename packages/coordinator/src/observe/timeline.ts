@@ -154,8 +154,9 @@ class Track {
     const span = this.#open.get(thread);
     if (span === undefined) return;
     this.#open.delete(thread);
-    const [ts, dur] = [Math.round(1000 * span.fromMs), Math.round(1000 * (nowMs - span.fromMs))];
-    const at = { ph: "X", pid: this.#process, tid: thread, ts, dur };
+    // Both ends are rounded, not the time between: a span may not reach into the next one by a microsecond.
+    const [ts, end] = [Math.round(1000 * span.fromMs), Math.round(1000 * nowMs)];
+    const at = { ph: "X", pid: this.#process, tid: thread, ts, dur: end - ts };
     this.#write({ name: span.name, cat: "round", ...at, args: { ...span.args, ...more } });
   }
 

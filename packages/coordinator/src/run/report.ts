@@ -3,14 +3,14 @@ import { totalRounds } from "../round/plan.ts";
 import type { Changes, RunState } from "../round/state.ts";
 import type { FinishReason } from "../events.ts";
 
-export type RunPhase = "gathering" | "running" | "paused" | "waiting for disk" | "ended";
+export type RunPhase = "gathering" | "running" | "paused" | "waiting for disk" | "ending" | "ended";
 
 export interface RunReport {
   readonly run: string;
   /** The job's name. */
   readonly name: string;
   readonly phase: RunPhase;
-  /** Why it waits, or how it ended; empty while it runs. */
+  /** Why it waits, or how it ends or ended; empty while it runs. */
   readonly detail: string;
   /** Of a run that has ended. */
   readonly reason: FinishReason | undefined;
@@ -54,13 +54,14 @@ export function reportOf(state: RunState, { run, name, metrics, waiting, ended }
 }
 
 function standing(
-  { phase, paused }: RunState,
+  { phase, paused, ending }: RunState,
   waiting: string | undefined,
   ended: ReportFacts["ended"],
 ): Pick<RunReport, "phase" | "detail"> {
   if (ended !== undefined) return { phase: "ended", detail: ended.detail };
   if (waiting !== undefined) return { phase: "waiting for disk", detail: waiting };
-  if (phase.kind === "finished") return { phase: "running", detail: phase.detail };
+  if (phase.kind === "finished") return { phase: "ending", detail: phase.detail };
+  if (ending !== undefined) return { phase: "ending", detail: ending.detail };
   // A round that was open when the pause came is brought to its end.
   if (paused) return { phase: "paused", detail: phase.kind === "gathering" ? "" : "after the round under way" };
   return { phase: phase.kind === "gathering" ? "gathering" : "running", detail: "" };

@@ -73,6 +73,8 @@ export function storedRounds(directory: string, { after, limit }: { after: numbe
   }
 }
 
+const shownIds = 5;
+
 /** The full id of the one run that begins with `prefix`. */
 export function findRun(directory: string, prefix: string): string {
   const matches = runIds(directory).filter((run) => run.startsWith(prefix));
@@ -80,7 +82,12 @@ export function findRun(directory: string, prefix: string): string {
   const [only, another] = matches;
   if (exact !== undefined) return exact;
   if (only !== undefined && another === undefined) return only;
-  if (only === undefined) throw new RunError(`no run ${prefix} under ${directory}; \`listRuns\` shows those there are`);
+  if (only === undefined) {
+    const others = listRuns(directory).map(({ run }) => run);
+    const newest = others.slice(0, shownIds).join(", ");
+    const there = others.length > shownIds ? `the newest are ${newest}` : `there are ${newest}`;
+    throw new RunError(`no run ${prefix} under ${directory}; ${others.length === 0 ? "there is none" : there}`);
+  }
   throw new RunError(`${prefix} may be any of runs ${matches.join(", ")}; give more digits`);
 }
 

@@ -1,5 +1,7 @@
 /** Where a command's news goes: a live line on a terminal, plain lines in a pipe, or one JSON object a line. */
 
+import { wrapped } from "./wrapped.ts";
+
 export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -14,7 +16,7 @@ export interface Segment {
 
 export interface Output {
   readonly json: boolean;
-  /** A line that stays. */
+  /** A line that stays; on a terminal it is broken to its width. */
   line(text: string): void;
   /** One event as an object, in JSON mode only. */
   event(event: object): void;
@@ -34,7 +36,7 @@ export function createOutput(options: { json: boolean; stream?: OutputStream; no
     json,
     line(text) {
       if (json) return;
-      stream.write(`${open ? "\r\u001b[K" : ""}${text}\n`);
+      stream.write(`${open ? "\r\u001b[K" : ""}${wrapped(text, stream.columns)}\n`);
       open = false;
     },
     event(event) {

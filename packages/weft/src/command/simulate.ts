@@ -13,14 +13,14 @@ import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { bytes, count, duration, metric as metricText } from "./format.ts";
 import { loadJob } from "./loadJob.ts";
-import { jsonOption, threadsOption, wholeNumber, workersOption } from "./options.ts";
+import { collected, jsonOption, threadsOption, wholeNumber, workersOption } from "./options.ts";
 import { createOutput, type Output } from "./output.ts";
 
 interface SimulateFlags {
   readonly workers: number;
   readonly rounds?: number;
   readonly partition?: string;
-  readonly vary: readonly string[];
+  readonly vary?: readonly string[];
   readonly evaluateEvery?: number;
   readonly metric?: string;
   readonly exampleMs: number;
@@ -58,7 +58,7 @@ export function simulateCommand(finish: Finish): Command {
     .addOption(workersOption("virtual workers").argParser(wholeNumber(1, 10_000_000)).default(100))
     .option("--rounds <count>", "end after so many (default: as the job says)", wholeNumber(1, 1e9))
     .option("--partition <rule>", "how data is shared out (default: as the job says)")
-    .option("--vary <knob=values>", "run with each value, as in cohort=0.1,0.3; several multiply", collect, [])
+    .option("--vary <knob=values>", "run with each value, as in cohort=0.1,0.3; several multiply", collected)
     .option("--evaluate-every <rounds>", "measure so often (default: as the job says, or 1)", wholeNumber(1, 1e9))
     .option("--metric <name>", "shown and plotted (default: the job's first, or loss)");
   for (const [flags, description, value, bounds] of machineOptions) {
@@ -87,11 +87,9 @@ Examples:
     });
 }
 
-const collect = (value: string, values: readonly string[]) => [...values, value];
-
 async function simulateJobs(paths: readonly string[], flags: SimulateFlags): Promise<number> {
   const output = createOutput({ json: flags.json });
-  const variations = flags.vary.map(parseVariation);
+  const variations = (flags.vary ?? []).map(parseVariation);
   const jobs = await Promise.all(paths.map((path) => loadJob(path)));
   const runs = jobs.flatMap(({ definition }) => namedRuns(definition, { jobs: jobs.length, variations, flags }));
   const metric = metricOf(

@@ -108,7 +108,14 @@ function show(report: RunReport, flags: SteerFlags): void {
 export function reportLine({ run, name, phase, detail, version, workers, changes }: RunReport): string {
   const changed = Object.entries(changes).map(([rule, value]) => `${rule}=${changeText(value)}`);
   const standing = detail === "" ? phase : `${phase} (${detail})`;
-  return [run, name, standing, `round ${count(version)}`, `${count(workers)} workers`, ...changed].join("  ");
+  return [
+    run,
+    name,
+    standing,
+    `round ${count(version)}`,
+    `${count(workers)} worker${workers === 1 ? "" : "s"}`,
+    ...changed,
+  ].join("  ");
 }
 
 function changeText(value: unknown): string {

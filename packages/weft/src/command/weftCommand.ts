@@ -12,6 +12,7 @@ import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 import { abortCommand, pauseCommand, setCommand, unpauseCommand } from "./steer.ts";
 import { trainCommand } from "./train.ts";
+import { wrapped } from "./wrapped.ts";
 
 /** Runs one command line; never throws. */
 export async function weftCommand(args: readonly string[]): Promise<number> {
@@ -50,7 +51,7 @@ Environment: WEFT_LOG=info, or by topics as in WEFT_LOG=round,wire:debug, writes
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
-    process.stderr.write(`weft: ${errorText(error)}\n`);
+    process.stderr.write(`${wrapped(`weft: ${errorText(error)}`, process.stderr.columns)}\n`);
     return exitCodeOf(error);
   }
 }
