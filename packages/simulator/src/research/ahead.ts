@@ -34,7 +34,7 @@ export class Ahead {
 
   plan(task: TrainingTask, dueMs: number): Planned {
     const entry: Entry = { dueMs, task, answer: undefined, cancelled: false };
-    if (this.#hasRoom) void this.#begin(entry);
+    if (this.#hasRoom()) void this.#begin(entry);
     else {
       this.#planned.push(entry);
       this.#isSorted = false;
@@ -59,20 +59,20 @@ export class Ahead {
   }
 
   /** Whether there are threads for more than is begun. */
-  get #hasRoom(): boolean {
+  #hasRoom(): boolean {
     const { atOnce } = this.#compute;
     return atOnce > 1 && this.#underway < atOnce && this.#begun < 2 * atOnce;
   }
 
   /** Begins what is due first, as far as there are threads for it. */
   fill(): void {
-    if (!this.#hasRoom) return;
+    if (!this.#hasRoom()) return;
     if (!this.#isSorted) {
       // What was begun, or is not wanted, goes out here.
       this.#planned = this.#planned.filter(isOpen).sort((a, b) => b.dueMs - a.dueMs);
       this.#isSorted = true;
     }
-    while (this.#hasRoom) {
+    while (this.#hasRoom()) {
       const entry = this.#planned.pop();
       if (entry === undefined) return;
       if (isOpen(entry)) void this.#begin(entry);
