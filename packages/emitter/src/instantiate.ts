@@ -17,8 +17,21 @@ export interface InstantiatedModule {
  * @param memoryBytes room for the operands, rounded up to whole pages
  */
 export function instantiateAlone(module: ModuleBuilder, memoryBytes: number): InstantiatedModule | undefined {
+  return compileAlone(module)?.(memoryBytes);
+}
+
+/**
+ * Compiles at once what may then work over several memories; undefined where there is no WebAssembly.
+ *
+ * @returns makes an instance with so much memory; throws RangeError where there is none to be had
+ */
+export function compileAlone(module: ModuleBuilder): ((memoryBytes: number) => InstantiatedModule) | undefined {
   if (engine === undefined) return undefined;
-  const memory = new engine.Memory({ initial: Math.ceil(memoryBytes / pageBytes) });
-  const { exports } = new engine.Instance(new engine.Module(module.toBytes()), { env: { memory } });
-  return { memory: memory.buffer, functions: exports };
+  const { Memory, Instance, Module } = engine;
+  const compiled = new Module(module.toBytes());
+  return (memoryBytes) => {
+    const memory = new Memory({ initial: Math.ceil(memoryBytes / pageBytes) });
+    const { exports } = new Instance(compiled, { env: { memory } });
+    return { memory: memory.buffer, functions: exports };
+  };
 }

@@ -58,6 +58,7 @@ export const i8x16 = {
   /** Saturating. */
   narrowI16x8S: binary(0x65),
   narrowI16x8U: binary(0x66),
+  ltS: binary(0x25),
   add: binary(0x6e),
   sub: binary(0x71),
 } as const;
@@ -67,6 +68,8 @@ export const i16x8 = {
   narrowI32x4S: binary(0x85),
   /** Of signed lanes, saturating to 0..65535. */
   narrowI32x4U: binary(0x86),
+  /** Sums of neighbours. */
+  addPairsI8x16U: unary(0x7d),
   extendLowI8x16S: unary(0x87),
   extendHighI8x16S: unary(0x88),
   extendLowI8x16U: unary(0x89),
@@ -100,6 +103,8 @@ export const i32x4 = {
   leU: binary(0x3e),
   abs: unary(0xa0),
   neg: unary(0xa1),
+  /** Sums of neighbours. */
+  addPairsI16x8U: unary(0x7f),
   extendLowI16x8S: unary(0xa7),
   extendHighI16x8S: unary(0xa8),
   extendLowI16x8U: unary(0xa9),

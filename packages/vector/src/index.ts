@@ -29,6 +29,7 @@ export {
   decodeVector,
   type EncodedVector,
   encodeVector,
+  encodingRoom,
   type VectorEncoding,
 } from "./codec/encodeVector.ts";
 export { checkWeight, createGrid, type Grid, type GridOptions } from "./grid.ts";

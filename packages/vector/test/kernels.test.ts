@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bf16, bf16With } from "../src/codec/bf16.ts";
-import { type BlockCodec, encodeOwing } from "../src/codec/blockCodec.ts";
+import { type BlockCodec, encodeOwing, type Owed } from "../src/codec/blockCodec.ts";
 import { f16, f16With } from "../src/codec/f16.ts";
 import { int4Shape, int8Shape } from "../src/codec/groupShape.ts";
 import { int2, int2With } from "../src/codec/int2.ts";
 import { int4, int8, integerCodec } from "../src/codec/integers.ts";
 import { sign, signWith } from "../src/codec/sign.ts";
 import { randomK, randomKWith, topK, topKWith } from "../src/codec/sparse.ts";
-import { kernels } from "../src/kernels/kernels.ts";
+import { createRoom, kernels, kernelsFor } from "../src/kernels/kernels.ts";
 import { anyFloats, bitsOf, finiteFloat } from "./bits.ts";
 
 const none = () => undefined;
@@ -47,6 +47,20 @@ function decoded(codec: BlockCodec, bytes: Uint8Array, elements: number): Float3
   }
   return values;
 }
+
+/** The bytes, or the error. */
+function outcome(codec: BlockCodec, values: Float32Array, owed: Owed): Uint8Array | string {
+  const out = new Uint8Array(codec.encodedBytes(values.length));
+  try {
+    encodeOwing(codec, values, owed, { out, seed: 3 });
+  } catch (error) {
+    return String(error);
+  }
+  return out;
+}
+
+/** Much smaller values, some of them zeros with a sign. */
+const elsewhere = (values: Float32Array) => values.map((value, i) => (i % 5 === 0 ? -0 : -value / 3));
 
 const same = (value: Float32Array | string) =>
   typeof value === "string" ? value : bitsOf(value.map((x) => (Number.isNaN(x) ? NaN : x)));
@@ -101,6 +115,47 @@ describe.each(pairs)("the SIMD kernels of %s", (_, simd, plain) => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("leave the same owed where they reach it in a room, at any place of it, and nothing else there changes", () => {
+    const room = createRoom(1100, 2);
+    expect(kernelsFor(room[0]!)).not.toBe(kernels());
+    fc.assert(
+      fc.property(finite, fc.nat(40), fc.constantFrom("none", "elsewhere", "room"), (values, offset, where) => {
+        const { length } = values;
+        for (const all of room) all.fill(0.75);
+        const [before, after] = [elsewhere(values), new Float32Array(length)];
+        const own = room.map((all) => all.subarray(offset, offset + length)) as [Float32Array, Float32Array];
+        own[0].set(before);
+        const given = { none: undefined, elsewhere: before, room: own[0] }[where];
+        const outcomes = [
+          outcome(plain, values, { before: given, after }),
+          outcome(simd, values, { before: given, after: own[1] }),
+        ];
+        expect(outcomes[1]).toEqual(outcomes[0]);
+        expect(bitsOf(own[1])).toEqual(bitsOf(after));
+        expect(bitsOf(own[0])).toEqual(bitsOf(before));
+        own[0].fill(0.75);
+        own[1].fill(0.75);
+        expect(room.every((all) => all.every((value) => value === 0.75))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("give the bytes of the plain loops for magnitudes about the limits of what they sum themselves", () => {
+    for (const exponent of [-60, -51, -50, -49, -43, -42, -41, -40, -39, 48, 49, 50, 51, 63, 64]) {
+      const values = Float32Array.from({ length: 700 }, (_, i) => Math.sin(i * i) * 2 ** exponent);
+      for (const largest of [2 ** exponent, 2 ** exponent * (1 - 2 ** -24), 0]) {
+        values[17] = largest;
+        values[690] = -largest;
+        const [a, b] = [new Float32Array(700), new Float32Array(700)];
+        expect(outcome(simd, values, { before: undefined, after: a })).toEqual(
+          outcome(plain, values, { before: undefined, after: b }),
+        );
+        expect(bitsOf(a)).toEqual(bitsOf(b));
+      }
+    }
   });
 
   it("treat NaN, infinities and the largest floats as the plain loops do", () => {

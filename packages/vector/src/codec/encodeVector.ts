@@ -1,6 +1,7 @@
 /** Whole vectors through a codec: encoding with what was owed from the last one (error feedback), and decoding. */
 import { LengthError, ValueError } from "../errors.ts";
 import { allFinite } from "../check.ts";
+import { createRoom } from "../kernels/kernels.ts";
 import type { CodecKind } from "./codecSpec.ts";
 import type { VectorCodec } from "./vectorCodec.ts";
 
@@ -29,6 +30,19 @@ export interface VectorEncoding {
    * large vector costs several times what encoding does, for the system hands it out page by page.
    */
   readonly reuse?: EncodedVector | undefined;
+}
+
+/**
+ * Memory for encodings that follow one another, to be given as `reuse`, each while nobody needs the other: kernels reach what is
+ * owed where it lies, which saves two copies of the vector each time. Two suffice where one counts before the next but one begins.
+ */
+export function encodingRoom(codec: VectorCodec): readonly [EncodedVector, EncodedVector] {
+  const room = codec.feedback ? createRoom(codec.size, 2) : [];
+  const of = (index: 0 | 1): EncodedVector => {
+    const residual = room[index];
+    return { bytes: new Uint8Array(codec.encodedBytes), memory: residual === undefined ? {} : { residual } };
+  };
+  return [of(0), of(1)];
 }
 
 /**

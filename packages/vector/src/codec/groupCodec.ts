@@ -2,10 +2,10 @@
  * Codecs of groups of values that share a scale, where what is lost is kept: a run is its groups' scales in bf16, then their
  * codes. Whole groups go through SIMD kernels where there are any; the plain loops define the bits.
  */
-import { codesAt, type Kernels, owedAt, scalesAt, valuesAt } from "../kernels/kernels.ts";
+import { addressIn, codesAt, type Kernels, nowhere, scalesAt, type SimdFor, valuesAt } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, checkRun, notFinite, type Owed, sumWithOwed } from "./blockCodec.ts";
-import { floatOf, isModerate, largestMagnitude, powerBelow } from "./laneSums.ts";
-import { loadRun } from "./loadRun.ts";
+import { floatOf, isModerate, isModerateSum, largestMagnitude, powerBelow } from "./laneSums.ts";
+import { addressOfOwed } from "./loadRun.ts";
 import { readScale } from "./scale.ts";
 
 export interface GroupFormat {
@@ -31,7 +31,7 @@ export interface GroupPlace {
   readonly down: number;
 }
 
-export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined): BlockCodec {
+export function groupCodec(format: GroupFormat, simd: SimdFor): BlockCodec {
   const { name, group, codesPerByte, largestCode } = format;
   const [, , dequantise] = format.kernels;
   const groupsOf = (elements: number): number => Math.ceil(elements / group);
@@ -41,18 +41,14 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
   /** Encodes a run, with what was owed before if that is kept. Returns how many values the kernels have done. */
   const encode = (values: Float32Array, out: Uint8Array, owed?: Owed): number => {
     checkRun(name, values.length);
-    const kernels = simd();
-    const largest =
-      kernels === undefined ? loadRun(kernels, values, owed) : quantiseWhole(format, kernels, { values, owed });
+    const kernels = simd(owed?.after ?? values);
+    const { largest, done } =
+      (kernels && quantiseWhole(format, kernels, { values, owed })) ?? settledPlainly(values, owed);
     if (!(largest < Infinity)) throw notFinite(name);
-    const whole = isModerate(largest) ? Math.floor(values.length / group) : 0;
-    const done = kernels === undefined ? 0 : whole * group;
     if (kernels !== undefined && done > 0) {
-      out.set(kernels.bytes.subarray(scalesAt, scalesAt + 2 * whole));
+      out.set(kernels.bytes.subarray(scalesAt, scalesAt + (2 * done) / group));
       out.set(kernels.bytes.subarray(codesAt, codesAt + done / codesPerByte), codesFrom(values.length, 0));
-      owed?.after.set(kernels.values.subarray(0, done));
     }
-    if (owed !== undefined) sumWithOwed(values, owed, done);
     const given = owed?.after ?? values;
     for (let start = done; start < given.length; start += group) {
       const index = start / group;
@@ -104,7 +100,7 @@ export function groupCodec(format: GroupFormat, simd: () => Kernels | undefined)
 
   /** Decodes the whole groups, whose scales are in order, with the kernels. Returns how many values are done. */
   function dequantiseWhole(bytes: Uint8Array, out: Float32Array): number {
-    const kernels = simd();
+    const kernels = simd(out);
     const whole = Math.floor(out.length / group);
     const elements = whole * group;
     if (kernels === undefined || whole === 0) return 0;
@@ -122,14 +118,39 @@ interface Run {
   readonly owed: Owed | undefined;
 }
 
-/** Brings whole groups through the kernels, in whose memory they stay. Returns the largest magnitude of the run. */
-function quantiseWhole({ group, kernels: names }: GroupFormat, kernels: Kernels, { values, owed }: Run): number {
+interface Quantised {
+  /** The largest magnitude of the run, or another that is as moderate. */
+  readonly largest: number;
+  /** Values that the kernels have done. */
+  readonly done: number;
+}
+
+function settledPlainly(values: Float32Array, owed: Owed | undefined): Quantised {
+  if (owed !== undefined) sumWithOwed(values, owed, 0);
+  return { largest: largestMagnitude(owed?.after ?? values), done: 0 };
+}
+
+/**
+ * Brings whole groups through the kernels and what is left of all values to `owed.after`; scales and codes stay in their memory.
+ * Undefined if that was of no use.
+ */
+function quantiseWhole(
+  { group, kernels: names }: GroupFormat,
+  kernels: Kernels,
+  { values, owed }: Run,
+): Quantised | undefined {
   const whole = Math.floor(values.length / group);
-  const elements = whole * group;
-  kernels.values.set(values.subarray(0, elements));
-  if (owed?.before !== undefined) kernels.owed.set(owed.before.subarray(0, elements));
+  const done = whole * group;
+  kernels.values.set(values.subarray(0, done));
   const kernel = kernels[owed?.before === undefined ? names[0] : names[1]];
-  const largest = kernel(valuesAt, owedAt, scalesAt, codesAt, whole, owed === undefined ? 0 : 1);
-  if (owed !== undefined) sumWithOwed(values, owed, elements);
-  return Math.max(floatOf(largest), largestMagnitude((owed?.after ?? values).subarray(elements)));
+  const before = addressOfOwed(kernels, owed?.before, done);
+  const after = owed === undefined ? nowhere : (addressIn(kernels, owed.after) ?? valuesAt);
+  const sum = floatOf(kernel(valuesAt, before, after, scalesAt, codesAt, whole));
+  if (!isModerateSum(sum)) return undefined;
+  if (owed !== undefined) {
+    if (after === valuesAt) owed.after.set(kernels.values.subarray(0, done));
+    sumWithOwed(values, owed, done);
+  }
+  const largest = Math.max(Math.min(sum, 1), largestMagnitude((owed?.after ?? values).subarray(done)));
+  return isModerate(largest) ? { largest, done } : undefined;
 }

@@ -2,17 +2,17 @@
  * The int2 codec: every value becomes -1.5, -0.5, 0.5 or 1.5 times its group's scale. The scale is fitted by least squares once
  * the codes are chosen, so decoding never gives something farther from the values than zeros: what error feedback needs.
  */
-import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { kernelsFor, type SimdFor } from "../kernels/kernels.ts";
 import type { BlockCodec } from "./blockCodec.ts";
 import { groupCodec, type GroupPlace } from "./groupCodec.ts";
 import { int2Group, slightlyMore } from "./groupShape.ts";
 import { isNegative, lanes, sumOfLanes } from "./laneSums.ts";
 import { putScale } from "./scale.ts";
 
-export const int2 = int2With(kernels);
+export const int2 = int2With(kernelsFor);
 
 /** @param simd gives the kernels for whole groups, where there are any; the rest is plain loops, which define the bits */
-export function int2With(simd: () => Kernels | undefined): BlockCodec {
+export function int2With(simd: SimdFor): BlockCodec {
   return groupCodec(
     {
       ...{ name: "int2", group: int2Group, codesPerByte: 4, largestCode: 1.5 },

@@ -5,6 +5,9 @@ export const lanes = 16;
 /** Whether values with this largest magnitude can be squared and summed as they are. */
 export const isModerate = (largest: number): boolean => largest === 0 || (largest >= 2 ** -50 && largest < 2 ** 50);
 
+/** Whether the values of groups, each of at most 256, are as `isModerate` asks; false where their largest sum does not tell. */
+export const isModerateSum = (largest: number): boolean => largest === 0 || (largest >= 2 ** -40 && largest < 2 ** 50);
+
 /** What values with this largest magnitude are multiplied by before they are squared and summed: a power of two, mostly 1. */
 export function powerBelow(largest: number): number {
   if (isModerate(largest)) return 1;

@@ -2,7 +2,7 @@
  * Which values of a run are largest in magnitude: two passes of counting over their bits, no sorting of the whole. By SIMD, one
  * pass that finds what is above a guess, and a selection among that.
  */
-import { codesAt, type Kernels, valuesAt } from "../kernels/kernels.ts";
+import { codesAt, type Kernels, owedAt } from "../kernels/kernels.ts";
 
 /** Upper half of an f32's magnitude: sign left out, so 2^15 of them. */
 const bins = 2 ** 15;
@@ -48,28 +48,30 @@ function thresholdWithin(words: Uint32Array, bin: number, wanted: number): { mag
   return { magnitude: bin * 65536 + low, ties };
 }
 
-/** The least magnitude kept of the run before, as bits: where to look first. It matters to the time taken alone. */
+/** Magnitude that some more than are kept of the run before reach, as bits: where to look first. It matters to the time taken alone. */
 let guess = 0;
 /** A 128th of a power of two. */
 const firstStep = 0x00010000;
 const beyondAll = 0x7f800000;
 
+/** Values that kernels reach, filled up to a multiple of sixteen with zeros. */
+export interface Loaded {
+  readonly kernels: Kernels;
+  readonly at: number;
+}
+
 /**
- * As `largestPlaces`, of values in the kernels' memory, filled up to a multiple of sixteen with zeros.
+ * As `largestPlaces`, of values that kernels reach.
  *
- * @param values the same, to be read here
+ * @param values the same, without what fills them up
  */
-export function largestPlacesBy(simd: Kernels, values: Float32Array, kept: number): Uint32Array {
-  const count = Math.ceil(values.length / 16) * 16;
-  const found = simd.places(valuesAt, codesAt, count, leastFor(simd, count, kept));
-  // Those that fill the run up come last.
-  const candidates = new Uint16Array(simd.bytes.buffer, codesAt, Math.min(found, values.length));
-  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const magnitudes = Uint32Array.from(candidates, (place) => words[place]! & 0x7fffffff);
-  const least = nthLargest(magnitudes.slice(), kept);
-  guess = least;
+export function largestPlacesBy(loaded: Loaded, values: Float32Array, kept: number): Uint32Array {
+  const { places: candidates, magnitudes } = candidatesIn(loaded, values.length, kept);
+  const partly = magnitudes.slice();
+  const least = nthLargest(partly, kept);
+  guess = guessAfter(partly, kept);
   let ties = kept;
-  for (const magnitude of magnitudes) if (magnitude > least) ties -= 1;
+  for (let i = 0; i < magnitudes.length; i++) if (magnitudes[i]! > least) ties -= 1;
   const places = new Uint32Array(kept);
   let at = 0;
   for (let i = 0; at < kept; i++) {
@@ -80,14 +82,33 @@ export function largestPlacesBy(simd: Kernels, values: Float32Array, kept: numbe
   return places;
 }
 
+/** Places and magnitudes of at least `kept` values, the largest among them, and where that can be of not many more. */
+function candidatesIn({ kernels, at }: Loaded, elements: number, kept: number) {
+  const count = Math.ceil(elements / 16) * 16;
+  const placesFrom = (least: number) => kernels.places(at, codesAt, owedAt, count, least);
+  let found = placesFrom(guess);
+  if (found < kept || found > 4 * kept + 64) found = placesFrom(leastFor({ kernels, at }, count, kept));
+  // Those that fill the run up come last.
+  const real = Math.min(found, elements);
+  const { buffer } = kernels.bytes;
+  return { places: new Uint16Array(buffer, codesAt, real), magnitudes: new Uint32Array(buffer, owedAt, real) };
+}
+
+/** @param candidates of which the first `kept` are the largest */
+function guessAfter(candidates: Uint32Array, kept: number): number {
+  const spare = Math.min(candidates.length - kept, kept >> 1);
+  const least = spare > 0 ? nthLargest(candidates.subarray(kept), spare) : candidates[kept - 1]!;
+  return spare >= kept >> 2 ? least : Math.max(0, least - firstStep);
+}
+
 /** Bits that `kept` magnitudes reach, and not many more than that. */
-function leastFor(simd: Kernels, count: number, kept: number): number {
+function leastFor({ kernels, at }: Loaded, count: number, kept: number): number {
   const enough = 2 * kept + 64;
   // At least as many as are kept reach `low`, fewer reach `high`.
   let [low, high] = [0, beyondAll];
   let step = firstStep;
   for (let probe = guess; high - low > 1;) {
-    const found = simd.count(valuesAt, count, probe);
+    const found = kernels.count(at, count, probe);
     if (found >= kept) {
       low = probe;
       if (found <= enough) break;

@@ -5,11 +5,11 @@
 import { blockElements } from "../block.ts";
 import { allFinite } from "../check.ts";
 import { LengthError, ValueError } from "../errors.ts";
-import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { kernelsFor, type SimdFor } from "../kernels/kernels.ts";
 import type { Manifest } from "../manifest.ts";
 import { bf16 } from "./bf16.ts";
 import { notFinite, type Owed } from "./blockCodec.ts";
-import { sumRun } from "./loadRun.ts";
+import { sumRuns } from "./loadRun.ts";
 import { mixed } from "./sparse.ts";
 import { thinProducts } from "./thinProducts.ts";
 
@@ -59,11 +59,11 @@ interface MatrixSettings {
 export function matrixOf(
   { rows, columns }: Extract<LowRankPart, { kind: "matrix" }>,
   rank: number,
-  simd: () => Kernels | undefined = kernels,
+  simd: SimdFor = kernelsFor,
 ) {
   const factorElements = rank * (rows + columns);
   const encodedBytes = 2 * factorElements;
-  const products = () => thinProducts({ rows, columns, rank }, simd());
+  const productsOf = (matrix: Float32Array) => thinProducts({ rows, columns, rank }, simd(matrix));
   return {
     encodedBytes,
     basisElements: columns * rank,
@@ -75,9 +75,10 @@ export function matrixOf(
       const factors = new Float32Array(factorElements);
       const left = factors.subarray(0, rows * rank);
       const right = factors.subarray(rows * rank);
-      products().project(values, basis, left);
+      const products = productsOf(values);
+      products.project(values, basis, left);
       orthonormalize(left, rows, rank);
-      products().gather(values, left, right);
+      products.gather(values, left, right);
       if (!allFinite(factors)) throw notFinite("lowRank");
       bf16.encode(factors, out, 0);
       basis.set(right);
@@ -87,12 +88,12 @@ export function matrixOf(
 
     /** As `encode`, of the sum with what was owed before. */
     encodeOwing(values: Float32Array, owed: Owed, out: Uint8Array, settings: MatrixSettings): void {
-      sumRun(simd(), values, owed);
+      sumRuns(simd(owed.after), values, owed);
       this.encode(owed.after, out, settings);
       const factors = new Float32Array(factorElements);
       bf16.decode(out, factors);
       const [left, right] = [factors.subarray(0, rows * rank), factors.subarray(rows * rank)];
-      products().expand(left, right, { matrix: owed.after, takeOff: true });
+      productsOf(owed.after).expand(left, right, { matrix: owed.after, takeOff: true });
     },
 
     /** Elements [from, from + out.length) of the matrix, row by row. */
@@ -106,7 +107,7 @@ export function matrixOf(
       bf16.decode(bytes.subarray(2 * rows * rank), right);
       // Whole rows, of which the first and last may be wanted in part.
       const matrix = out.length === count * columns ? out : new Float32Array(count * columns);
-      thinProducts({ rows: count, columns, rank }, simd()).expand(left, right, { matrix, takeOff: false });
+      thinProducts({ rows: count, columns, rank }, simd(matrix)).expand(left, right, { matrix, takeOff: false });
       const skipped = from - first * columns;
       if (matrix !== out) out.set(matrix.subarray(skipped, skipped + out.length));
       if (!allFinite(out)) throw new ValueError("codec lowRank: the factors' product is not finite");
@@ -120,9 +121,11 @@ export function matrixOf(
 
 /** Gram-Schmidt over the columns, in f64; a column that depends on those before it becomes zeros. */
 function orthonormalize(left: Float32Array, rows: number, rank: number): void {
-  const columns = Array.from({ length: rank }, (_, k) =>
-    Float64Array.from({ length: rows }, (_, i) => left[i * rank + k]!),
-  );
+  const columns = Array.from({ length: rank }, (_, k) => {
+    const column = new Float64Array(rows);
+    for (let i = 0; i < rows; i++) column[i] = left[i * rank + k]!;
+    return column;
+  });
   for (const [k, column] of columns.entries()) {
     const before = Math.sqrt(dot(column, column));
     // Twice is enough (Kahan, Parlett).

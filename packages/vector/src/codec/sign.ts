@@ -1,15 +1,15 @@
 /** The sign codec (scaled signSGD, Karimireddy et al. 2019): the signs of a group and its mean magnitude. */
-import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { kernelsFor, type SimdFor } from "../kernels/kernels.ts";
 import type { BlockCodec } from "./blockCodec.ts";
 import { groupCodec, type GroupPlace } from "./groupCodec.ts";
 import { signGroup } from "./groupShape.ts";
 import { isNegative, lanes, sumOfLanes } from "./laneSums.ts";
 import { putScale } from "./scale.ts";
 
-export const sign = signWith(kernels);
+export const sign = signWith(kernelsFor);
 
 /** @param simd gives the kernels for whole groups, where there are any; the rest is plain loops, which define the bits */
-export function signWith(simd: () => Kernels | undefined): BlockCodec {
+export function signWith(simd: SimdFor): BlockCodec {
   return groupCodec(
     {
       ...{ name: "sign", group: signGroup, codesPerByte: 8, largestCode: 1 },

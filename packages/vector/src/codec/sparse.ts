@@ -3,11 +3,12 @@
  * ascending order; randomK draws one place from each of as many equal stretches by a seed that travels with the block.
  */
 import { ValueError } from "../errors.ts";
-import { type Kernels, kernels } from "../kernels/kernels.ts";
+import { kernelsFor, type SimdFor } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, checkRun, notFinite } from "./blockCodec.ts";
 import { int8 } from "./integers.ts";
-import { largestPlaces, largestPlacesBy } from "./largestPlaces.ts";
-import { loadRun } from "./loadRun.ts";
+import { largestMagnitude } from "./laneSums.ts";
+import { largestPlaces, largestPlacesBy, type Loaded } from "./largestPlaces.ts";
+import { loadRun, sumRun } from "./loadRun.ts";
 
 /** Values kept of so many: at least one. */
 export const keptOf = (elements: number, fraction: number): number =>
@@ -17,10 +18,10 @@ export const keptOf = (elements: number, fraction: number): number =>
 const placeBytes = 2;
 const seedBytes = 4;
 
-export const topK = (fraction: number): BlockCodec => topKWith(fraction, kernels);
+export const topK = (fraction: number): BlockCodec => topKWith(fraction, kernelsFor);
 
 /** @param simd gives the kernels, where there are any; the plain loops define the bits */
-export function topKWith(fraction: number, simd: () => Kernels | undefined): BlockCodec {
+export function topKWith(fraction: number, simd: SimdFor): BlockCodec {
   return sparseCodec(
     {
       name: "topK",
@@ -46,10 +47,10 @@ export function topKWith(fraction: number, simd: () => Kernels | undefined): Blo
   );
 }
 
-export const randomK = (fraction: number): BlockCodec => randomKWith(fraction, kernels);
+export const randomK = (fraction: number): BlockCodec => randomKWith(fraction, kernelsFor);
 
 /** @param simd gives the kernels, where there are any; the plain loops define the bits */
-export function randomKWith(fraction: number, simd: () => Kernels | undefined): BlockCodec {
+export function randomKWith(fraction: number, simd: SimdFor): BlockCodec {
   return sparseCodec(
     {
       name: "randomK",
@@ -80,21 +81,22 @@ interface Choice {
 
 interface Choosing {
   readonly seed: number;
-  /** The kernels, if the values lie in their memory too. */
-  readonly loaded: Kernels | undefined;
+  /** Undefined if no kernels reach the values. */
+  readonly loaded: Loaded | undefined;
 }
 
-function sparseCodec(choice: Choice, simd: () => Kernels | undefined): BlockCodec {
+function sparseCodec(choice: Choice, simd: SimdFor): BlockCodec {
   const { name, fraction } = choice;
   const headerOf = (elements: number): number => choice.headerBytes(keptOf(elements, fraction));
-  /** Encodes finite values; returns the places kept, and what they decode to. */
+  /** Encodes finite values; returns the places kept, and where their codes are. */
   const put = (values: Float32Array, out: Uint8Array, how: Choosing) => {
     const header = headerOf(values.length);
     const places = choice.choose(values, out.subarray(0, header), how);
     const picked = new Float32Array(places.length);
     for (let i = 0; i < picked.length; i++) picked[i] = values[places[i]!]!;
-    int8.encode(picked, out.subarray(header), 0);
-    return places;
+    const codes = out.subarray(header);
+    int8.encode(picked, codes, 0);
+    return { places, picked, codes };
   };
   const codec: BlockCodec = {
     name,
@@ -102,20 +104,21 @@ function sparseCodec(choice: Choice, simd: () => Kernels | undefined): BlockCode
     encode(values, out, seed) {
       checkEncodedLength(codec, out, values.length);
       checkRun(name, values.length);
-      const loaded = simd();
-      if (!(loadRun(loaded, values) < Infinity)) throw notFinite(name);
-      put(values, out, { seed, loaded });
+      const kernels = simd(values);
+      const run = kernels && loadRun(kernels, values);
+      if (!((run?.largest ?? largestMagnitude(values)) < Infinity)) throw notFinite(name);
+      put(values, out, { seed, loaded: run && { kernels: kernels, at: run.at } });
     },
     encodeOwing(values, owed, out, seed) {
       checkEncodedLength(codec, out, values.length);
       checkRun(name, values.length);
-      const loaded = simd();
-      if (!(loadRun(loaded, values, owed) < Infinity)) throw notFinite(name);
-      if (loaded !== undefined) owed.after.set(loaded.values.subarray(0, values.length));
-      const places = put(owed.after, out, { seed, loaded });
-      const decoded = new Float32Array(places.length);
-      int8.decode(out.subarray(headerOf(values.length)), decoded);
-      for (let i = 0; i < decoded.length; i++) owed.after[places[i]!]! -= decoded[i]!;
+      const kernels = simd(owed.after);
+      const { largest, at } = sumRun(kernels, values, owed);
+      if (!(largest < Infinity)) throw notFinite(name);
+      const { after } = owed;
+      const { places, picked, codes } = put(after, out, { seed, loaded: kernels && { kernels, at } });
+      int8.decode(codes, picked);
+      for (let i = 0; i < picked.length; i++) after[places[i]!]! -= picked[i]!;
     },
     decode(bytes, out) {
       checkEncodedLength(codec, bytes, out.length);
@@ -142,15 +145,24 @@ function checkPlaces(places: Uint32Array, elements: number): void {
 
 /** One place from each of as many stretches of equal length as values are kept. */
 function drawnPlaces(elements: number, fraction: number, seed: number): Uint32Array {
-  const kept = keptOf(elements, fraction);
-  const places = new Uint32Array(kept);
-  for (let i = 0; i < kept; i++) {
-    const start = Math.floor((i * elements) / kept);
-    const length = Math.floor(((i + 1) * elements) / kept) - start;
-    places[i] = start + Math.floor((mixed(seed, i) / 2 ** 32) * length);
+  const starts = stretches(elements, keptOf(elements, fraction));
+  const places = new Uint32Array(starts.length - 1);
+  for (let i = 0; i < places.length; i++) {
+    const start = starts[i]!;
+    places[i] = start + Math.floor(mixed(seed, i) * (starts[i + 1]! - start) * 2 ** -32);
   }
   return places;
 }
+
+/** Where stretches begin, and the end of the last; the same for nearly all blocks of a vector. */
+function stretches(elements: number, count: number): Uint32Array {
+  if (latest.elements === elements && latest.starts.length === count + 1) return latest.starts;
+  const starts = Uint32Array.from({ length: count + 1 }, (_, i) => Math.floor((i * elements) / count));
+  latest = { elements, starts };
+  return starts;
+}
+
+let latest = { elements: 0, starts: new Uint32Array(1) };
 
 /** 32 well-mixed bits of a seed and a counter: the finaliser of MurmurHash3 (Appleby) over their combination. */
 export function mixed(seed: number, counter: number): number {

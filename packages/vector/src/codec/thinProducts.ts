@@ -3,7 +3,7 @@
  * matrix fits their memory. The plain loops define the bits: f32, in a fixed order.
  */
 import { blockElements } from "../block.ts";
-import { codesAt, type Kernels, owedAt, valuesAt } from "../kernels/kernels.ts";
+import { addressIn, codesAt, type Kernels, owedAt, valuesAt } from "../kernels/kernels.ts";
 
 export interface Extents {
   readonly rows: number;
@@ -49,20 +49,23 @@ interface Panel {
 function bySimd({ rows, columns, rank }: Extents, simd: Kernels, panel: Panel): ThinProducts {
   const { stride, panelRows } = panel;
   const leftArea = new Float32Array(simd.bytes.buffer, codesAt, leftRoom);
+  const { putRows, takeRows } = rowMovers(columns, stride, simd.values);
   /** Runs the kernel on each panel: rows from `first` on, of which there are `count`, filled up to an even number. */
-  const each = (
-    kernel: "project" | "gather" | "expand" | "takeOff",
-    around: { before: (first: number, count: number) => void; after?: (first: number, count: number) => void },
-  ): void => {
+  const each = (kernel: ThinKernel, matrix: Float32Array, { reads, writes, before, after }: PanelWork): void => {
+    const own = stride === columns ? addressIn(simd, matrix) : undefined;
     for (let first = 0; first < rows; first += panelRows) {
       const count = Math.min(panelRows, rows - first);
-      around.before(first, count);
-      simd[kernel](valuesAt, owedAt, codesAt, count + (count & 1), stride, panel.rank);
-      around.after?.(first, count);
+      // What is behind an odd last row belongs to others.
+      const inPlace = own !== undefined && count % 2 === 0;
+      if (!inPlace && reads) putRows(matrix, first, count);
+      before?.(first, count);
+      const at = inPlace ? own + 4 * first * columns : valuesAt;
+      simd[kernel](at, owedAt, codesAt, count + (count & 1), stride, panel.rank);
+      if (!inPlace && writes) takeRows(matrix, first, count);
+      after?.(first, count);
     }
   };
-  const { putRows, takeRows } = rowMovers(columns, stride, simd.values);
-  const putLeft = (left: Float32Array, first: number, count: number): void => {
+  const putLeft = (left: Float32Array) => (first: number, count: number) => {
     leftArea.fill(0, 0, (count + 1) * panel.rank);
     for (let i = 0; i < count; i++) {
       for (let k = 0; k < rank; k++) leftArea[i * panel.rank + k] = left[(first + i) * rank + k]!;
@@ -77,8 +80,8 @@ function bySimd({ rows, columns, rank }: Extents, simd: Kernels, panel: Panel): 
   return {
     project(matrix, right, left) {
       putRight(right);
-      each("project", {
-        before: putRows(matrix),
+      each("project", matrix, {
+        reads: true,
         after(first, count) {
           for (let i = 0; i < count; i++) {
             for (let k = 0; k < rank; k++) left[(first + i) * rank + k] = leftArea[i * panel.rank + k]!;
@@ -87,35 +90,32 @@ function bySimd({ rows, columns, rank }: Extents, simd: Kernels, panel: Panel): 
       });
     },
     gather(matrix, left, right) {
-      const put = putRows(matrix);
       simd.owed.fill(0, 0, panel.rank * stride);
-      each("gather", {
-        before(first, count) {
-          put(first, count);
-          putLeft(left, first, count);
-        },
-      });
+      each("gather", matrix, { reads: true, before: putLeft(left) });
       for (let k = 0; k < rank; k++) {
         for (let j = 0; j < columns; j++) right[j * rank + k] = simd.owed[k * stride + j]!;
       }
     },
     expand(left, right, { matrix, takeOff }) {
       putRight(right);
-      const put = putRows(matrix);
-      each(takeOff ? "takeOff" : "expand", {
-        before(first, count) {
-          if (takeOff) put(first, count);
-          putLeft(left, first, count);
-        },
-        after: takeRows(matrix),
-      });
+      each(takeOff ? "takeOff" : "expand", matrix, { reads: takeOff, writes: true, before: putLeft(left) });
     },
   };
 }
 
+type ThinKernel = "project" | "gather" | "expand" | "takeOff";
+
+interface PanelWork {
+  /** Whether the kernel looks at the matrix, and whether it changes it. */
+  readonly reads: boolean;
+  readonly writes?: boolean;
+  readonly before?: (first: number, count: number) => void;
+  readonly after?: (first: number, count: number) => void;
+}
+
 /** Rows of a matrix to the kernels, filled up to their stride and to an even number, and back. */
 function rowMovers(columns: number, stride: number, room: Float32Array) {
-  const putRows = (matrix: Float32Array) => (first: number, count: number) => {
+  const putRows = (matrix: Float32Array, first: number, count: number): void => {
     if (stride === columns) room.set(matrix.subarray(first * columns, (first + count) * columns));
     else {
       room.fill(0, 0, count * stride);
@@ -125,7 +125,7 @@ function rowMovers(columns: number, stride: number, room: Float32Array) {
     }
     if (count & 1) room.fill(0, count * stride, (count + 1) * stride);
   };
-  const takeRows = (matrix: Float32Array) => (first: number, count: number) => {
+  const takeRows = (matrix: Float32Array, first: number, count: number): void => {
     if (stride === columns) matrix.set(room.subarray(0, count * columns), first * columns);
     else {
       for (let i = 0; i < count; i++) {

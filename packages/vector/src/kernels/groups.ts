@@ -65,7 +65,7 @@ export interface Given {
 export function settled(
   f: FunctionBuilder,
   { values, owed, mask }: Given,
-  { at, largest }: { readonly at: I32Expression; readonly largest: readonly Local<"v128">[] },
+  at: I32Expression,
 ): { readonly values: readonly V128[]; readonly magnitudes: readonly V128[] } {
   const address = f.local("i32", i32.add(values, at));
   const own = sixteen(f, address);
@@ -76,12 +76,14 @@ export function settled(
       f.storeV128(address, x, quads[q]);
     }
   }
-  const magnitudes = own.map((x, q) => {
-    const magnitude = f.local("v128", v128.and(x, mask));
-    f.set(largest[q]!, i32x4.maxS(largest[q]!, magnitude));
-    return magnitude;
-  });
-  return { values: own, magnitudes };
+  return { values: own, magnitudes: own.map((x) => f.local("v128", v128.and(x, mask))) };
+}
+
+/** largest = the larger of the two, as the bits of sums of magnitudes; NaN is larger than infinity. */
+export function raiseBits(f: FunctionBuilder, largest: Local<"i32">, sum: I32Expression): void {
+  // An engine may give the NaN of a sum a sign.
+  const bits = f.local("i32", i32.and(sum, 0x7fffffff));
+  f.set(largest, select(i32.gtS(bits, largest), bits, largest));
 }
 
 /** The sign bit in every lane, but no bit where the scale is 0: zeros have no sign. */

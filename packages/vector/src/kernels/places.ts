@@ -25,15 +25,17 @@ export function addCount(module: ModuleBuilder, name: string): void {
   );
 }
 
-/** name(values, places, count, least): as `addCount`; their places are written as u16, ascending. */
+/**
+ * name(values, places, magnitudes, count, least): as `addCount`; their places are written as u16, ascending, and the bits of their
+ * magnitudes.
+ */
 export function addPlaces(module: ModuleBuilder, name: string): void {
   module.function(
-    ["i32", "i32", "i32", "i32"],
-    (f, [values, places, count, least]) => {
-      const to = f.local("i32", places);
+    ["i32", "i32", "i32", "i32", "i32"],
+    (f, [values, places, magnitudes, count, least]) => {
+      const [to, left] = [f.local("i32", places), f.local("i32")];
       const mask = magnitudeMask(f);
       const below = f.local("v128", i32x4.splat(i32.sub(least, 1)));
-      const left = f.local("i32");
       f.for({ from: 0, to: count, step: 16 }, (at) => {
         const four = sixteen(f, f.local("i32", i32.add(values, i32.shl(at, 2))));
         const [a, b, c, d] = four.map((x) => i32x4.gtS(v128.and(x, mask), below));
@@ -41,8 +43,11 @@ export function addPlaces(module: ModuleBuilder, name: string): void {
         f.set(left, i8x16.bitmask(bytes));
         f.if(left, () => {
           f.loop((again) => {
-            f.storeI16(to, i32.add(at, i32.ctz(left)));
+            const place = f.local("i32", i32.add(at, i32.ctz(left)));
+            f.storeI16(to, place);
+            f.storeI32(magnitudes, i32.and(i32.load(i32.add(values, i32.shl(place, 2))), 0x7fffffff));
             f.increment(to, 2);
+            f.increment(magnitudes, 4);
             f.set(left, i32.and(left, i32.sub(left, 1)));
             f.branchIf(left, again);
           });

@@ -76,27 +76,39 @@ export function addGather(module: ModuleBuilder, name: string): void {
   );
 }
 
-/** name(values, thin, left, rows, stride, rank): values[i][j] = Σ left[i][k] · thin[k][j], or that taken off what is there. */
+/**
+ * name(values, thin, left, rows, stride, rank): values[i][j] = Σ left[i][k] · thin[k][j], or that taken off what is there. Two
+ * rows at a time, so that columns are loaded once for both; their first four factors stay in registers.
+ */
 export function addExpand(module: ModuleBuilder, name: string, { takeOff }: { readonly takeOff: boolean }): void {
   module.function(
     ["i32", "i32", "i32", "i32", "i32", "i32"],
     (f, [values, thin, left, rows, stride, rank]) => {
       const rowBytes = f.local("i32", i32.shl(stride, 2));
-      f.for({ from: 0, to: rows }, (i) => {
+      const further = f.local("i32", i32.add(thin, i32.shl(rowBytes, 2)));
+      f.for({ from: 0, to: rows, step: 2 }, (i) => {
         const row = f.local("i32", i32.add(values, i32.mul(i, rowBytes)));
-        const factors = f.local("i32", i32.add(left, i32.shl(i32.mul(i, rank), 2)));
+        const lefts = [0, 1].map((r) => f.local("i32", i32.add(left, i32.shl(i32.mul(i32.add(i, r), rank), 2))));
+        const factors = lefts.map((from) => tile.map((t) => f.local("v128", v128.load32Splat(from, 4 * t))));
+        const columns = thinRows(f, { thin, rowBytes, k: i32.const(0) });
         f.for({ from: 0, to: rowBytes, step: 16 }, (at) => {
-          const sum = zero(f);
-          const column = f.local("i32", i32.add(thin, at));
-          f.for({ from: 0, to: rank, step: 4 }, (k) => {
-            const from = f.local("i32", i32.add(factors, i32.shl(k, 2)));
-            for (const t of tile) {
-              f.set(sum, f32x4.add(sum, f32x4.mul(v128.load32Splat(from, 4 * t), v128.load(column))));
-              f.increment(column, rowBytes);
-            }
+          const sums = [zero(f), zero(f)];
+          const add = (column: V128, of: (r: number) => V128): void => {
+            for (const [r, sum] of sums.entries()) f.set(sum, f32x4.add(sum, f32x4.mul(of(r), column)));
+          };
+          for (const t of tile) {
+            add(f.local("v128", v128.load(i32.add(columns[t]!, at))), (r) => factors[r]![t]!);
+          }
+          const column = f.local("i32", i32.add(further, at));
+          f.for({ from: 4, to: rank }, (k) => {
+            add(f.local("v128", v128.load(column)), (r) => v128.load32Splat(i32.add(lefts[r]!, i32.shl(k, 2))));
+            f.increment(column, rowBytes);
           });
-          const to = f.local("i32", i32.add(row, at));
-          f.storeV128(to, takeOff ? f32x4.sub(v128.load(to), sum) : sum);
+          const first = f.local("i32", i32.add(row, at));
+          for (const [r, sum] of sums.entries()) {
+            const to = r === 0 ? first : f.local("i32", i32.add(first, rowBytes));
+            f.storeV128(to, takeOff ? f32x4.sub(v128.load(to), sum) : sum);
+          }
         });
       });
     },
