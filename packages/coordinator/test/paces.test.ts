@@ -186,6 +186,18 @@ describe("late updates", () => {
   });
 });
 
+it("a worker that is asked again to measure a version is sent its share of the examples first", () => {
+  const work = { kind: "local", epochs: 1, batchSize: 4, optimizer: { name: "sgd", learningRate: 1 } } as const;
+  const m = machine({ work, evaluation: { on: "workers", every: 1, heldOut: 0.2 } }, 1);
+  m.join("a", 0);
+  m.deliver("a", 1);
+  m.send({ kind: "committed", nowMs: 2 });
+  m.send({ kind: "disconnected", worker: "a", nowMs: 3 });
+  // It may be a new process, which knows who it is and holds nothing else.
+  const sent = m.join("a", 4).filter(({ kind }) => kind === "sendPartition" || kind === "sendWork");
+  expect(sent).toMatchObject([{ kind: "sendPartition" }, { kind: "sendWork", order: { kind: "evaluate" } }]);
+});
+
 describe("backups and over-selection", () => {
   it("close the round on the fastest", () => {
     const m = machine({ quorum: { count: 2 } }, 3);

@@ -155,3 +155,29 @@ describe("an update whose connection broke", () => {
     expect(bits((await run.coordinator.finished).weights).equals(await undisturbed())).toBe(true);
   });
 });
+
+it("the order of an update that is late and broke off names the version it was given on, so that the rest can come", async () => {
+  const round = { late: "buffer", quorum: { count: 1 }, deadlineMs: 5000 } as const;
+  const run = await startRun({ job: makeJob({ size, stop: { rounds: 2 }, round }), run: { expectedWorkers: 2 } });
+  const good = run.join({ automatic: false });
+  await until(() => run.of("workerJoined").length === 1);
+  const other = run.join({ automatic: false });
+  await until(() => good.lastWork !== undefined && other.lastWork !== undefined);
+  const given = other.lastWork!;
+  const bytes = new Uint8Array((await other.values(given)).buffer);
+  const pair = other.pair!;
+  other.send(updateFor(given, { transfer: { id: "t", offset: 0 } }), bytes);
+  while (pair.coordinator.stats.receivedBytes < 3 * chunk) await Promise.resolve();
+  pair.sever();
+  await until(() => run.of("workerLeft").length === 1);
+  await good.answer(good.lastWork!);
+  await until(() => run.of("round").length === 1);
+  const back = comeBack(run, { automatic: false, resume: other.resume });
+  await until(() => back.lastWork !== undefined);
+  expect(back.lastWork).toMatchObject({ round: 1, version: 0, versionHash: given.versionHash });
+  const { bytes: held } = back.of("welcome")[0]!.transfer!;
+  back.send(updateFor(given, { transfer: { id: "t", offset: held } }), bytes.subarray(held));
+  await until(() => back.of("verdict").length === 1);
+  expect(back.of("verdict")).toMatchObject([{ accepted: true, version: 2 }]);
+  await run.coordinator.abort();
+});

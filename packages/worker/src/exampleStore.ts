@@ -16,6 +16,8 @@ export class ExampleStore {
   private readonly rowOf = new Map<number, number>();
   private columns: (Uint8Array | Float32Array | Int32Array)[];
   private capacity = 0;
+  /** Settles when nobody is fetching: what two ask for is fetched once, and has one row. */
+  private fetched: Promise<unknown> = Promise.resolve();
 
   constructor(contract: DataContract) {
     this.contract = contract;
@@ -24,13 +26,19 @@ export class ExampleStore {
 
   /** The rows of these examples, fetching those not here yet. */
   async rows(indices: Uint32Array, fetch: FetchRows): Promise<ExampleRows> {
+    const fetched = this.fetched.then(() => this.fetchMissing(indices, fetch));
+    this.fetched = fetched.catch(() => undefined); // told to whoever asked; the next asks for itself
+    await fetched;
+    const dataset: Dataset = { contract: this.contract, size: this.rowOf.size, columns: this.columns };
+    return { dataset, rows: indices.map((index) => this.rowOf.get(index) ?? 0) };
+  }
+
+  private async fetchMissing(indices: Uint32Array, fetch: FetchRows): Promise<void> {
     const missing = indices.filter((index) => !this.rowOf.has(index));
     for (let start = 0; start < missing.length; start += rowsPerRequest) {
       const asked = missing.subarray(start, start + rowsPerRequest);
       this.add(asked, await fetch(asked));
     }
-    const dataset: Dataset = { contract: this.contract, size: this.rowOf.size, columns: this.columns };
-    return { dataset, rows: indices.map((index) => this.rowOf.get(index) ?? 0) };
   }
 
   private add(indices: Uint32Array, payload: Uint8Array): void {

@@ -47,7 +47,9 @@ export class Versions {
         if (this.#awaited.get(version) !== arriving) return;
         this.#awaited.delete(version);
         this.#whole.set(version, whole);
-        for (const held of this.#whole.keys()) if (held < version - 1) this.#whole.delete(held);
+        // The coordinator reckons with the last two that it sent, whichever they are.
+        const [, , ...older] = [...this.#whole.keys()].sort((a, b) => b - a);
+        for (const held of older) this.#whole.delete(held);
       },
       () => undefined, // reported to the order that waits for it
     );
@@ -90,7 +92,8 @@ export class Versions {
     delta: Uint8Array,
     { from, to, job, turns }: Decoding & { readonly from: number; readonly to: NamedVersion },
   ): Promise<Uint8Array> {
-    const base = this.#whole.get(from)?.encoded;
+    // The version before may have come and still be being decoded.
+    const base = (this.#whole.get(from) ?? (await this.#awaited.get(from)))?.encoded;
     if (base === undefined) throw new AlteredError(`it is a difference from version ${from}, which is not here`);
     const bytes = new Uint8Array(base.length);
     try {

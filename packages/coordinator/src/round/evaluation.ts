@@ -3,6 +3,7 @@ import { workersOf } from "./cohort.ts";
 import { change, type Draft } from "./draft.ts";
 import { noteMetrics } from "./ending.ts";
 import { assignPartitions } from "./gathering.ts";
+import { sendPartition } from "./partition.ts";
 import { sampledPlaces } from "./random.ts";
 import { presentWorkers } from "./ranking.ts";
 import type { RunEvent } from "./runEvent.ts";
@@ -38,8 +39,14 @@ function sendOrder(draft: Draft, worker: string, version: number, deadlineMs: nu
 export function rejoinEvaluation(draft: Draft, worker: string): void {
   const { evaluation, version, phase } = draft.state;
   if (evaluation === undefined || !isAwaited(evaluation, worker)) return;
-  if (evaluation.version !== version || phase.kind === "committing") putAnswer(draft, evaluation, worker, null);
-  else sendOrder(draft, worker, version, Math.max(0, evaluation.deadlineAtMs - draft.nowMs));
+  if (evaluation.version !== version || phase.kind === "committing") {
+    putAnswer(draft, evaluation, worker, null);
+    return;
+  }
+  // It measures on a part of its share, which a new process does not have.
+  const { partition, holdsPartition = false } = draft.state.workers.get(worker) ?? {};
+  if (partition !== undefined && !holdsPartition) sendPartition(draft, worker, partition);
+  sendOrder(draft, worker, version, Math.max(0, evaluation.deadlineAtMs - draft.nowMs));
 }
 
 /** Notes a worker's answer; one that was not asked for, or comes twice, changes nothing. */

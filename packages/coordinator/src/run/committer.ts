@@ -56,10 +56,15 @@ export interface Checkpointed {
   readonly ms: number;
 }
 
+/** An order may be of an older version, as long as its time is not over. */
+const hashesKept = 4096;
+
 export class Committer {
   readonly #parts: CommitterParts;
   readonly #earlier: VersionDeltas;
   readonly #counted = new CountedUpdates();
+  /** Of recent versions. */
+  readonly #hashes = new Map<number, string>();
   #traffic: readonly KindTraffic[] = [];
   #broadcast: Broadcast;
   /** Training means of the newest round. */
@@ -72,6 +77,7 @@ export class Committer {
     this.#broadcast = parts.broadcast;
     const { ranges } = parts.model;
     this.#earlier = ranges.length > 1 ? new FragmentDeltas(parts.codec, ranges) : new EarlierVersions(parts.codec);
+    this.#hashes.set(parts.broadcast.version, parts.broadcast.hash);
     for (const record of parts.store?.rounds() ?? []) this.#note(record);
   }
 
@@ -80,9 +86,16 @@ export class Committer {
     return this.#earlier.reach;
   }
 
-  #note({ version, counted, traffic }: RoundRecord): void {
+  #note({ version, hash, counted, traffic }: RoundRecord): void {
+    this.#hashes.set(version, hash);
+    this.#hashes.delete(version - hashesKept);
     this.#counted.add(version, counted);
     this.#traffic = trafficByKind([...this.#traffic, ...traffic]);
+  }
+
+  /** Names a version to workers; undefined for one of long ago. */
+  hashOf(version: number): string | undefined {
+    return version === this.version ? this.#broadcast.hash : this.#hashes.get(version);
   }
 
   /** Bytes of all rounds so far, the most first. */

@@ -82,13 +82,15 @@ export class Effects {
   #sendWork({ worker, round, attempt, version, order, deadlineMs }: Extract<RunEffect, { kind: "sendWork" }>): void {
     const { attendance, parts } = this.#live;
     const { broadcast } = parts.committer;
+    // Of an older version: the rest of an update that was on its way is wanted.
+    const versionHash = parts.committer.hashOf(version) ?? broadcast.hash;
     const message = {
       kind: "work",
       run: parts.run,
       round,
       attempt,
       version,
-      versionHash: broadcast.hash,
+      versionHash,
       order,
       deadlineMs: Math.ceil(deadlineMs),
     } as const;
