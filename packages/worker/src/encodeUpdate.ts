@@ -1,5 +1,6 @@
 /** An update as it goes out: every vector of it through the job's codec, with what the codec owes from the updates before. */
 import { encodeVector, type EncodedVector, ValueError, type VectorCodec } from "@weft/vector";
+import type { EncodingRoom } from "./encodingRoom.ts";
 import { OrderDeclinedError } from "./errors.ts";
 import type { LocalState, StateVectors } from "./localState.ts";
 
@@ -15,13 +16,15 @@ export interface EncodingOptions {
   readonly state: Pick<LocalState, "read">;
   /** Names what the codec owes of the first vector, which is added to the next of the same name; default 0. */
   readonly part?: number;
+  /** Where encodings take their memory from, and are held; default fresh memory. */
+  readonly room?: EncodingRoom | undefined;
 }
 
 /** @throws {OrderDeclinedError} for values that the codec cannot compute with */
 export function encodeUpdate(
   codec: VectorCodec,
   vectors: readonly Float32Array[],
-  { seed, state, part: first = 0 }: EncodingOptions,
+  { seed, state, part: first = 0, room }: EncodingOptions,
 ): EncodedUpdate {
   const payload: Uint8Array[] = [];
   const owed: Record<string, Float32Array> = {};
@@ -29,11 +32,13 @@ export function encodeUpdate(
     const part = first + index;
     const names = { residual: `codec.residual.${part}`, basis: `codec.basis.${part}` };
     const before = { residual: state.read(names.residual), basis: state.read(names.basis) };
-    const { bytes, memory } = encoded(codec, values, { seed: seed + part, memory: before });
+    const reuse = codec.spec.kind === "f32" ? undefined : room?.free(codec, part);
+    const { bytes, memory } = encoded(codec, values, { seed: seed + part, memory: before, reuse });
     payload.push(bytes);
     if (memory.residual) owed[names.residual] = memory.residual;
     if (memory.basis) owed[names.basis] = memory.basis;
   }
+  room?.hold(payload);
   return { payload, owed };
 }
 

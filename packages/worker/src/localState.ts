@@ -33,6 +33,12 @@ export class LocalState {
     return (newest?.vectors ?? this.#settled)[name];
   }
 
+  /** Whether this very vector is the state's, or may yet become so. */
+  holds(vector: Float32Array): boolean {
+    const all = [this.#settled, ...this.#staged.map(({ vectors }) => vectors)];
+    return all.some((vectors) => Object.values(vectors).includes(vector));
+  }
+
   /** Notes what the state becomes if this update counts; the vectors are kept and must not change any more. */
   stage(update: UpdateName, vectors: StateVectors): void {
     const { round, attempt } = update;

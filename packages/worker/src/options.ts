@@ -1,6 +1,7 @@
 /** What a worker is started with, and what it keeps from one session to the next. */
 import type { DataContract, Dataset } from "@weft/data";
 import type { Clock, Connection } from "@weft/transport";
+import type { EncodingRoom } from "./encodingRoom.ts";
 import type { WorkerEvent } from "./events.ts";
 import type { ExampleStore } from "./exampleStore.ts";
 import type { WorkerPolicy } from "./job.ts";
@@ -56,6 +57,8 @@ export interface WorkerIdentity {
   job?: { readonly hash: string; readonly trainer: Trainer };
   readonly downloads: Downloads;
   readonly versions: Versions;
+  /** Memory of updates. */
+  readonly encodings: EncodingRoom;
   readonly pending: PendingUpdate;
 }
 

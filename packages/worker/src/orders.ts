@@ -154,9 +154,13 @@ export class Orders {
       );
     }
     const { run, round, attempt, version } = work;
-    const { codec, index: part } = fragmentFor(this.#trainer.job, round);
+    const { job } = this.#trainer;
+    const { codec, index: part } = fragmentFor(job, round);
     const seed = work.order.kind === "evaluate" ? 0 : work.order.seed;
-    const { payload, owed } = encodeUpdate(codec, vectors, { seed, state: identity.state, part });
+    const { state, encodings } = identity;
+    // Of a vector in fragments, two encodings of each would take more memory than they save time.
+    const room = job.fragments.length === 1 ? encodings : undefined;
+    const { payload, owed } = encodeUpdate(codec, vectors, { seed, state, part, room });
     const message = {
       kind: "update",
       run,
@@ -170,7 +174,7 @@ export class Orders {
       computeMs,
     } as const;
     const computed = { work, partition, message, payload };
-    identity.state.stage(work, { ...owed, ...kept });
+    state.stage(work, { ...owed, ...kept });
     // Before it is sent: what it leaves behind must not be lost once it counts.
     await this.#context.stored.save();
     identity.pending.keep(computed, transferName(work, random));

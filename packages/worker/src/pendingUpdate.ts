@@ -4,6 +4,7 @@
  */
 import type { MessageOf } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
+import type { EncodingRoom } from "./encodingRoom.ts";
 import type { UpdateName } from "./localState.ts";
 
 export interface Computed {
@@ -22,6 +23,12 @@ export class PendingUpdate {
   /** What the coordinator holds of it, as it said when the connection began. */
   #held: MessageOf<"welcome">["transfer"];
   #settled = Promise.withResolvers<undefined>();
+  readonly #room: EncodingRoom | undefined;
+
+  /** @param room is told when the memory of an update is free */
+  constructor(room?: EncodingRoom) {
+    this.#room = room;
+  }
 
   /**
    * The update that answers this order, if it was computed already. A coordinator that was killed before it had made a round
@@ -36,7 +43,8 @@ export class PendingUpdate {
 
   /** @param transfer names the payload: never used for another by this worker */
   keep(computed: Computed, transfer: string): void {
-    this.drop();
+    if (this.#computed !== undefined) this.#room?.abandon(this.#computed.payload);
+    this.#drop();
     this.#computed = computed;
     this.#transfer = transfer;
     this.#held = undefined;
@@ -47,7 +55,7 @@ export class PendingUpdate {
   welcomed({ transfer, counted = [] }: MessageOf<"welcome">, isSameRun: boolean): void {
     this.#held = transfer;
     const isCounted = this.name.some((update) => counted.some((other) => same(update, other)));
-    if (isCounted || !isSameRun) this.drop();
+    if (isCounted || !isSameRun) this.#release();
   }
 
   /** The round and attempt of the update that waits for its answer, if any. */
@@ -70,10 +78,16 @@ export class PendingUpdate {
   /** The coordinator has answered: what is still being sent is not wanted any more. */
   verdict({ round, attempt }: MessageOf<"verdict">): void {
     const message = this.#computed?.message;
-    if (message?.round === round && message.attempt === attempt) this.drop();
+    if (message?.round === round && message.attempt === attempt) this.#release();
   }
 
-  drop(): void {
+  /** Nothing of it is sent any more: either it was answered, or the connection that it was sent on has ended. */
+  #release(): void {
+    if (this.#computed !== undefined) this.#room?.release(this.#computed.payload);
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#sending?.abort();
     this.#sending = undefined;
     this.#computed = undefined;

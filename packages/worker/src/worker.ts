@@ -2,6 +2,7 @@
 import type { Connection } from "@weft/transport";
 import { ConnectionError, backoffDelay, systemClock } from "@weft/transport";
 import { Downloads } from "./downloads.ts";
+import { EncodingRoom } from "./encodingRoom.ts";
 import type { WorkerEvent, WorkerOutcome } from "./events.ts";
 import { LocalState } from "./localState.ts";
 import type { WorkerIdentity, WorkerOptions } from "./options.ts";
@@ -58,7 +59,10 @@ class ReconnectingWorker {
     this.#random = options.random ?? Math.random;
     const downloads = new Downloads();
     const versions = new Versions(downloads);
-    const identity: WorkerIdentity = { state: new LocalState(), downloads, versions, pending: new PendingUpdate() };
+    const state = new LocalState();
+    const encodings = new EncodingRoom(state);
+    const pending = new PendingUpdate(encodings);
+    const identity: WorkerIdentity = { state, downloads, versions, encodings, pending };
     this.#identity = identity;
     this.#stored = new StoredState(options.stateStore, {
       identity,

@@ -1,5 +1,5 @@
 /** A trainer of a model of any size that does no mathematics: a gradient is twice the base. */
-import { createManifest, openCodec } from "@weft/vector";
+import { type CodecSpec, createManifest, openCodec } from "@weft/vector";
 import { checkJob, type LocalWork, type Trainer } from "@weft/worker";
 import { linearJob } from "./testJob.ts";
 
@@ -14,12 +14,26 @@ export interface LargeOptions {
   /** Local training: called with what the order asked for. */
   readonly train?: (work: LocalWork) => Promise<void>;
   readonly job?: Uint8Array;
+  /** How updates travel; f32 by default. */
+  readonly up?: CodecSpec;
 }
 
-export function largeTrainer({ elements, during, train, job = linearJob() }: LargeOptions): LargeTrainer {
+export function largeTrainer({
+  elements,
+  during,
+  train,
+  job = linearJob(),
+  up = { kind: "f32" },
+}: LargeOptions): LargeTrainer {
   const manifest = createManifest([{ name: "w", shape: [elements], kind: "weight" }]);
   const codec = openCodec({ kind: "f32" }, manifest);
-  const whole = { index: 0, start: 0, end: elements, codec, encoded: { from: 0, to: codec.encodedBytes } };
+  const whole = {
+    index: 0,
+    start: 0,
+    end: elements,
+    codec: openCodec(up, manifest),
+    encoded: { from: 0, to: codec.encodedBytes },
+  };
   const calls = { gradient: 0 };
   const absent = () => Promise.reject(new Error("not asked for in these tests"));
   return {

@@ -1,6 +1,7 @@
 /** What breaks off is gone on with, and what is held is not sent again: jobs, versions and updates over several connections. */
 import { setBackend } from "@weft/tensor";
 import { createReferenceBackend } from "@weft/tensor/reference";
+import { type CodecMemory, createManifest, encodeVector, openCodec } from "@weft/vector";
 import { beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "../src/hash.ts";
 import { largeTrainer } from "./largeTrainer.ts";
@@ -136,6 +137,62 @@ describe("an update that breaks off", () => {
     expect((await script.next("update")).message.round).toBe(2);
     worker.stop("done");
   });
+});
+
+test("updates that take turns in the same memory go out with their own bytes, resumed ones too", async () => {
+  const elements = 2 ** 20 + 4711;
+  const up = { kind: "int2" } as const;
+  const [first, second] = [scripted({ reads: false }), scripted({ reads: false })];
+  const trainer = largeTrainer({ elements, up });
+  const { worker } = start([first, second], { ...endless, prepare: () => Promise.resolve(trainer) });
+  const base = Float32Array.from({ length: elements }, (_, i) => Math.sin(i));
+  const baseBytes = new Uint8Array(base.buffer);
+  const hash = await sha256(baseBytes);
+  const codec = openCodec(up, createManifest([{ name: "w", shape: [elements] }]));
+  const values = base.map((value) => 2 * value);
+  let memory: CodecMemory = {};
+  const order = (script: Script, round: number) => {
+    void script.send(work({ round, versionHash: hash, order: { ...own, seed: round } }));
+    return script.next("update");
+  };
+  /** What an update holds that begins where the last counted one left off. */
+  const expected = (round: number) => encodeVector(codec, values, { seed: round, memory });
+  const count = async (script: Script, round: number) => {
+    const verdict = { round, attempt: 0, accepted: true, code: "accepted", reason: "" };
+    await script.send({ kind: "verdict", ...verdict });
+    await script.send({ kind: "committed", round, version: round, metrics: {} });
+    ({ memory } = expected(round));
+  };
+  const same = (bytes: Uint8Array, round: number, from = 0) =>
+    Buffer.compare(bytes, expected(round).bytes.subarray(from)) === 0;
+
+  await first.next("hello");
+  await welcome(first);
+  await first.next("ready");
+  void first.send({ kind: "weights", run: "r", version: 0, codec: "f32", hash }, baseBytes);
+  for (const round of [1, 2, 3]) {
+    const { incoming } = await order(first, round);
+    expect(same(await incoming!.collect(), round)).toBe(true);
+    await count(first, round);
+  }
+  // Round 4 is given up for round 5 before it was answered, and round 5 breaks off.
+  await (await order(first, 4)).incoming!.chunks()[Symbol.asyncIterator]().next();
+  const { message, incoming } = await order(first, 5);
+  await incoming!.chunks()[Symbol.asyncIterator]().next();
+  first.pair.sever();
+  const { id } = message.transfer!;
+  await beginAgain(second, { transfer: { id, bytes: chunk } });
+  const resumed = await order(second, 5);
+  expect(resumed.message.transfer).toEqual({ id, offset: chunk });
+  expect(same(await resumed.incoming!.collect(), 5, chunk)).toBe(true);
+  expect(trainer.calls.gradient).toBe(5);
+  await count(second, 5);
+  for (const round of [6, 7]) {
+    const { incoming: whole } = await order(second, round);
+    expect(same(await whole!.collect(), round)).toBe(true);
+    await count(second, round);
+  }
+  worker.stop("done");
 });
 
 describe("what comes from the coordinator", () => {

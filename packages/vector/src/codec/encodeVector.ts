@@ -37,13 +37,17 @@ export interface VectorEncoding {
  * owed where it lies, which saves two copies of the vector each time. Two suffice where one counts before the next but one begins.
  */
 export function encodingRoom(codec: VectorCodec): readonly [EncodedVector, EncodedVector] {
-  const room = codec.feedback ? createRoom(codec.size, 2) : [];
+  const { size, feedback } = codec;
+  const room = feedback && size >= leastForRoom ? createRoom(size, 2) : [];
   const of = (index: 0 | 1): EncodedVector => {
-    const residual = room[index];
+    const residual = feedback ? (room[index] ?? new Float32Array(size)) : undefined;
     return { bytes: new Uint8Array(codec.encodedBytes), memory: residual === undefined ? {} : { residual } };
   };
   return [of(0), of(1)];
 }
+
+/** Fewer elements are copied in less than a millisecond: not worth a memory of their own. */
+const leastForRoom = 2 ** 20;
 
 /**
  * Encodes a vector. With a feedback codec, the values encoded are those given plus what was lost before, so that over time
