@@ -13,13 +13,15 @@ beforeAll(() => {
 
 const encoded = job(6);
 
-async function run(machines: Partial<MachineModel> = {}, workers = 20): Promise<Simulation> {
+const iid = (slots: number) => partitionIid(data.size, slots, 1);
+
+async function run(machines: Partial<MachineModel> = {}, workers = 20, partition = iid): Promise<Simulation> {
   const trainer = createTrainer(checkJob(encoded));
   return simulate({
     job: encoded,
     train: data,
     compute: computeHere(trainer, { train: data, test: data }),
-    partition: (slots) => partitionIid(data.size, slots, 1),
+    partition,
     workers,
     seed: 4,
     machines: { ...usualMachines, ...machines },
@@ -62,6 +64,13 @@ test("workers that come and go do not stop the run", async () => {
   const { outcome, rounds } = await run({ availability: 0.6, stayMs: 400, exampleMs: 10 });
   expect(outcome.reason).toBe("rounds");
   expect(rounds.length).toBe(6);
+});
+
+test("a run that fails ends the simulation, though workers come and go", async () => {
+  const fails = () => {
+    throw new RangeError("too few examples");
+  };
+  await expect(run({ availability: 0.6, stayMs: 400 }, 20, fails)).rejects.toThrow("too few examples");
 });
 
 test("a plot names its axes and curves, and escapes what it is given", () => {

@@ -69,11 +69,11 @@ describe("a live line", () => {
   });
 
   test("never passes the width of the terminal, and drops the least important first", () => {
-    for (const columns of [10, 30, 50, 80]) {
+    for (const columns of [10, 30, 50, 80, 0]) {
       const { written, stream: to } = stream({ isTTY: true, columns });
       runProgress(createOutput({ json: false, stream: to }))(round());
       const line = written.join("").replace(/\r|\u001b\[K/g, "");
-      expect(line.length).toBeLessThan(columns);
+      expect(line.length).toBeLessThan(columns === 0 ? 80 : columns);
       expect(line).toMatch(/^round 412/);
     }
     expect(
@@ -131,6 +131,9 @@ describe("a line that is longer than the terminal is wide", () => {
   test("is broken at spaces, and a path stays whole on a line of its own", () => {
     expect(wrapped(`finished (rounds) after 7 rounds: test accuracy 97.5 % · ${path}\n  up 3`, 80)).toBe(
       `finished (rounds) after 7 rounds: test accuracy 97.5 %\n  ${path}\n  up 3`,
+    );
+    expect(wrapped("worker vm joined (cpu (wasm, OpenBLAS 0.3.21 (Haswell)), 2 of 2 cores) · 1 connected", 80)).toBe(
+      "worker vm joined (cpu (wasm, OpenBLAS 0.3.21 (Haswell)), 2 of 2 cores)\n  1 connected",
     );
     const warning = wrapped(`${path}: its checksum is wrong; ${"going on from the version before, ".repeat(4)}`, 80);
     for (const line of warning.split("\n")) expect(line.length <= 80 || line.trim() === `${path}:`).toBe(true);

@@ -1,12 +1,13 @@
 /** The knobs of simulations, and how results read. */
 import type { Simulation } from "@weft/simulator";
 import { xor } from "@weft/data";
-import { dense, sequential, softmaxCrossEntropy } from "@weft/nn";
+import { dense, meanSquaredError, sequential, softmaxCrossEntropy } from "@weft/nn";
 import { sgd } from "@weft/optim";
 import { expect, test } from "vitest";
 import { defineJob, federated } from "weft";
 import { resultPlot, resultTable, type Result } from "../src/simulate/report.ts";
 import { remainingTime } from "../src/simulate/remaining.ts";
+import { runSimulations } from "../src/simulate/runSimulations.ts";
 import { numberIn, parseVariation, variants, type Settings } from "../src/simulate/settings.ts";
 import { usualMachines } from "@weft/simulator";
 
@@ -49,6 +50,18 @@ test("a knob that does not exist, or a value out of bounds, says what there is",
   expect(() => numberIn("--spread", "", { least: 0, most: 5 })).toThrow(
     "--spread is a number from 0 to 5, got nothing",
   );
+});
+
+test("what is wrong with the last of several runs is found before the first begins", async () => {
+  const runs = variants(
+    { ...base, definition: { ...definition, loss: meanSquaredError, model: dense({ features: 1 }) }, workers: 2 },
+    [parseVariation("partition=iid,sizes:0.5,key:writer")],
+  );
+  const begun: string[] = [];
+  const signal = new AbortController().signal;
+  const onRound = (name: string) => void begun.push(name);
+  await expect(runSimulations(runs, { threads: 1, seed: 0, signal, onRound })).rejects.toThrow(/no field writer/);
+  expect(begun).toEqual([]);
 });
 
 test("the time left is that of the rounds to come, in this run and those after it", () => {

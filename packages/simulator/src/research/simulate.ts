@@ -80,6 +80,10 @@ export async function simulate(options: SimulationOptions): Promise<Simulation> 
     history.hear(event);
     isOver ||= event.event === "finished";
   });
+  // A run that fails has no last event, and machines would come and go for ever.
+  coordinator.finished.catch(() => {
+    isOver = true;
+  });
   const checked = checkJob(job);
   const ahead = new Ahead(compute);
   const world: WorkerWorld = {

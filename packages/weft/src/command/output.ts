@@ -45,7 +45,7 @@ export function createOutput(options: { json: boolean; stream?: OutputStream; no
     },
     progress(segments) {
       if (live) {
-        stream.write(`\r${fit(segments, (stream.columns ?? 80) - 1)}\u001b[K`);
+        stream.write(`\r${fit(segments, columnsOf(stream) - 1)}\u001b[K`);
         open = true;
         return;
       }
@@ -55,6 +55,9 @@ export function createOutput(options: { json: boolean; stream?: OutputStream; no
     },
   };
 }
+
+/** Some terminals say that they have no columns, and mean that they do not know. */
+const columnsOf = ({ columns = 0 }: OutputStream) => (columns > 0 ? columns : 80);
 
 /** Joins the segments that fit, dropping the least important first. */
 export function fit(segments: readonly Segment[], columns: number): string {

@@ -63,9 +63,8 @@ function show(event: WorkerEvent): void {
       status.textContent = "the run has ended, waiting for the next …";
       return;
     case "ended":
-      button.disabled = true;
-      button.textContent = "Done";
       status.textContent = endText(event.outcome);
+      end(event.outcome.kind === "stopped" || event.outcome.kind === "unreachable");
       return;
     case "declined":
       status.textContent = `could not do round ${event.round}: ${event.reason}`;
@@ -78,6 +77,13 @@ function show(event: WorkerEvent): void {
     case "committed":
       return;
   }
+}
+
+/** Whoever left may come back without loading the page again. */
+function end(again: boolean): void {
+  button.disabled = !again;
+  button.textContent = again ? "Start again" : "Done";
+  if (again) button.addEventListener("click", start, { once: true });
 }
 
 function endText(outcome: Extract<WorkerEvent, { event: "ended" }>["outcome"]): string {

@@ -1,7 +1,7 @@
 /** Runs simulations of jobs one after another, each with its own settings, on the same threads. */
 import { availableParallelism } from "node:os";
 import { simulate, startTrainerThreads, type SimulatedRound, type TrainerThreads } from "@weft/simulator";
-import { checkContract } from "@weft/data";
+import { checkContract, type DatasetSource } from "@weft/data";
 import { checkJob } from "@weft/worker";
 import { buildJob } from "../job/buildJob.ts";
 import { defineJob } from "../job/defineJob.ts";
@@ -19,15 +19,19 @@ export interface SimulateOptions {
   readonly onRound: (name: string, round: SimulatedRound) => void;
 }
 
+/** @throws {JobError | DataRangeError} before anything is computed, where one of the runs cannot be */
 export async function runSimulations(runs: readonly Named[], options: SimulateOptions): Promise<Result[]> {
+  const sets = new Datasets();
+  const prepared: Prepared[] = [];
+  for (const { name, settings } of runs) prepared.push(await prepare(name, settings, sets));
   // Of the coordinator; workers are trained on engines of their own, one for each thread.
   useEngine({ threads: 1 });
   const threads = startTrainerThreads(options.threads === "auto" ? availableParallelism() : options.threads);
   try {
     const results: Result[] = [];
-    for (const { name, settings } of runs) {
+    for (const run of prepared) {
       if (options.signal.aborted) break;
-      results.push(await runOne(name, settings, { ...options, trainers: threads }));
+      results.push(await runOne(run, { ...options, trainers: threads }));
     }
     return results;
   } finally {
@@ -35,21 +39,39 @@ export async function runSimulations(runs: readonly Named[], options: SimulateOp
   }
 }
 
+/** Data is read once, however many runs are of it. */
+class Datasets {
+  readonly #loaded = new Map<DatasetSource, ReturnType<DatasetSource["load"]>>();
+
+  load(source: DatasetSource): ReturnType<DatasetSource["load"]> {
+    const loading = this.#loaded.get(source) ?? source.load();
+    this.#loaded.set(source, loading);
+    return loading;
+  }
+}
+
+/** Everything that can be found wrong with a run before it begins: the last of many may not fail for a word misspelt. */
+async function prepare(name: string, { definition, workers, machines }: Settings, sets: Datasets) {
+  const { train, test } = await sets.load(definition.data);
+  const encoded = buildJob(defineJob(definition), { train });
+  checkContract(train, checkJob(encoded).document.data);
+  const partition = (slots: number) =>
+    partitionOf(definition.round.partition, train, { workers: slots, seed: definition.seed ?? 0 });
+  partition(workers);
+  return { name, job: definition.name, workers, machines, encoded, train, test, partition };
+}
+
+type Prepared = Awaited<ReturnType<typeof prepare>>;
+
 async function runOne(
-  name: string,
-  { definition, workers, machines }: Settings,
+  { name, job, workers, machines, encoded, train, test, partition }: Prepared,
   { seed, signal, onRound, trainers }: SimulateOptions & { readonly trainers: TrainerThreads },
 ): Promise<Result> {
-  const job = defineJob(definition);
-  const { train, test } = await definition.data.load();
-  const encoded = buildJob(job, { train });
-  checkContract(train, checkJob(encoded).document.data);
   const simulation = await simulate({
     job: encoded,
     train,
     compute: await trainers.begin(encoded, { train, test }),
-    partition: (slots) =>
-      partitionOf(definition.round.partition, train, { workers: slots, seed: definition.seed ?? 0 }),
+    partition,
     workers,
     seed,
     machines,
@@ -58,5 +80,5 @@ async function runOne(
       onRound(name, round);
     },
   });
-  return { name, job: definition.name, workers, machines, simulation };
+  return { name, job, workers, machines, simulation };
 }
