@@ -10,6 +10,11 @@ export function checkChanges(changes: Changes, round: JobRound): void {
   if (learningRate !== undefined) {
     if (!(learningRate > 0 && learningRate < Infinity)) refuse("learningRate", "a number above zero", learningRate);
     withRate(round.server, learningRate);
+    if (round.work.kind === "local" && round.work.correction?.kind === "feddyn" && learningRate !== 1) {
+      throw new CoordinatorOptionsError(
+        "learningRate: FedDyn steps to the mean of the local models less its own memory, by a rate of 1; leave it as it is",
+      );
+    }
   }
   if (quorum !== undefined) {
     if (!isShare(quorum)) refuse("quorum", "{ count } from 1 or { fraction } up to 1", quorum);

@@ -83,6 +83,12 @@ describe("a change of the learning rate", () => {
     const buffered = await startRun({ job: makeJob({ size: 4, round: { pace } }) });
     expect(() => buffered.coordinator.change({ quorum: { count: 1 } })).toThrow(/a buffered pace has none/);
     await buffered.coordinator.abort();
+    const optimizer = { name: "sgd", learningRate: 1 } as const;
+    const correction = { kind: "feddyn", alpha: 0.1 } as const;
+    const work = { kind: "local", epochs: 1, batchSize: 4, optimizer, correction } as const;
+    const dynamic = await startRun({ job: makeJob({ size: 4, round: { work, server: optimizer } }) });
+    expect(() => dynamic.coordinator.change({ learningRate: 0.5 })).toThrow(/FedDyn .* by a rate of 1/);
+    await dynamic.coordinator.abort();
   });
 });
 

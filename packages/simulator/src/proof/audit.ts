@@ -3,9 +3,12 @@
  * of its own, and throws at the first promise that is broken.
  */
 import type { RunEffect, RunEvent, RunState, Stepped } from "@weft/coordinator";
+import type { CheckedJob } from "@weft/worker";
 import { checkOpen, checkQuorum } from "./closing.ts";
-import { exactUpdate, partOf } from "./exactJob.ts";
+import { partOf } from "./exactJob.ts";
 import { BrokenPromise } from "./brokenPromise.ts";
+import { type Room, ServerBooks, type Version } from "./serverBooks.ts";
+import { type Asked, type Expected, type KeptByWorker, WorkerBooks } from "./workerBooks.ts";
 
 interface Arriving {
   readonly worker: string;
@@ -19,37 +22,54 @@ interface Arriving {
   whole: boolean;
   /** Why it must not be counted as it is. */
   void: string | undefined;
+  /** What it must hold, once it was accepted. */
+  expected: Expected | undefined;
 }
 
-/** What was asked of a worker; names its update. */
-interface Given {
-  readonly version: number;
-  readonly seed: number;
-  readonly weight: number;
+/** A version, and what workers kept when it was made. */
+interface Made extends Version {
+  readonly kept: KeptByWorker;
 }
-
-/** Weights are whole numbers; where updates are discounted, a fresh example weighs so much. */
-const unit = 1024;
 
 type EffectOf<K extends RunEffect["kind"]> = Extract<RunEffect, { kind: K }>;
 
 export class Audit {
+  readonly #job: CheckedJob;
+  readonly #workers: WorkerBooks;
+  readonly #server: ServerBooks;
   /** What every version must be, bit for bit, made from the orders alone. */
-  readonly #versions: Float32Array[] = [];
+  readonly #versions: Made[];
   readonly #arriving = new Map<number, Arriving>();
   readonly #accepted = new Set<string>();
-  readonly #given = new Map<string, Given>();
-  /** Sizes of the parts that workers hold. */
+  readonly #given = new Map<string, Asked>();
+  /** Sizes of the parts that workers hold, or of what they brought. */
   readonly #parts = new Map<string, number>();
-  /** Whether the open sums have room for discounts. */
-  #discounts = false;
+  /** Whose memory it is that a worker of this identity has. */
+  readonly #owners = new Map<string, string>();
+  /** What the open sums have room for. */
+  #room: Room = { contributions: 0, most: 0, discounts: false };
+  /** Learning rates that an operator asked for, and the run may have: since the last round announced, and what held then. */
+  #rates: (number | undefined)[] = [undefined];
   /** Shown as committed to the outside: never to be undone. */
   #announced = 0;
   #state: RunState | undefined;
 
-  /** @param initial version 0 */
-  begin(initial: Float32Array): void {
-    this.#versions.push(initial.slice());
+  /** @param initial all parameters as the job begins them */
+  constructor(job: CheckedJob, initial: Float32Array) {
+    this.#job = job;
+    this.#workers = new WorkerBooks(job, initial);
+    this.#server = new ServerBooks(job);
+    this.#versions = [{ ...this.#server.begin(this.#workers.begun), kept: new Map() }];
+  }
+
+  /** A worker was given an identity; what it keeps is the owner's. */
+  identified(worker: string, owner: string): void {
+    this.#owners.set(worker, owner);
+  }
+
+  /** The newest version whose round was closed. */
+  get newest(): number {
+    return this.#versions.length - 1;
   }
 
   get state(): RunState | undefined {
@@ -64,24 +84,42 @@ export class Audit {
     if (version < this.#announced) {
       throw new BrokenPromise(`round ${this.#announced} was committed, but after a restart the run is at ${version}`);
     }
+    const made = this.#versions[version];
+    if (made === undefined) throw new BrokenPromise(`after a restart the run is at version ${version}, never made`);
+    this.#workers.restore(made.kept);
   }
 
   announced(round: number): void {
     if (round !== this.#announced + 1 && round !== this.#announced) {
       throw new BrokenPromise(`round ${round} is announced after round ${this.#announced}`);
     }
+    if (round > this.#announced) this.#rates = this.#rates.slice(-1);
     this.#announced = round;
   }
 
   /** A version as the coordinator has it. */
   version(version: number, weights: Float32Array): void {
-    const expected = this.#versions[version];
-    if (expected === undefined) throw new BrokenPromise(`version ${version} is there before its round was closed`);
+    const { weights: expected } = this.#made(version);
     const wrong = expected.findIndex((value, i) => !Object.is(value, weights[i]));
     if (wrong < 0 && weights.length === expected.length) return;
     throw new BrokenPromise(
       `version ${version} is ${weights[wrong] ?? "cut off"} at element ${wrong}; its updates, each counted once, make ${expected[wrong] ?? "no such element"}`,
     );
+  }
+
+  /** A version as an order names it. */
+  named(version: number, hash: string): void {
+    const { hash: expected } = this.#made(version);
+    if (hash === expected) return;
+    throw new BrokenPromise(
+      `an order names version ${version} ${hash}; its updates, each counted once, make ${expected}`,
+    );
+  }
+
+  #made(version: number): Made {
+    const made = this.#versions[version];
+    if (made === undefined) throw new BrokenPromise(`version ${version} is there before its round was closed`);
+    return made;
   }
 
   /** One step of the round machine, as the shell is going to carry it out. */
@@ -92,10 +130,10 @@ export class Audit {
     checkOpen(state, event.nowMs);
   }
 
-  /** Nothing is under way: time may pass. */
-  rest(nowMs: number): void {
+  /** Nothing is under way but a wait for room on the disk, perhaps: time may pass. */
+  rest(nowMs: number, { waitsForDisk }: { readonly waitsForDisk: boolean }): void {
     const state = this.#state;
-    if (state?.phase.kind === "committing") {
+    if (state?.phase.kind === "committing" && !waitsForDisk) {
       throw new BrokenPromise(`round ${state.phase.round.round} is never committed`);
     }
     // The shell's timers may be a millisecond late.
@@ -103,6 +141,10 @@ export class Audit {
   }
 
   #note(event: RunEvent): void {
+    if (event.kind === "change" && event.changes.learningRate !== undefined) {
+      this.#rates.push(event.changes.learningRate);
+    }
+    if (event.kind === "joined" && event.ownExamples !== undefined) this.#parts.set(event.worker, event.ownExamples);
     if (event.kind === "left" || event.kind === "disconnected" || event.kind === "joined") {
       for (const arriving of this.#arriving.values()) {
         if (arriving.worker === event.worker && !arriving.whole) {
@@ -112,7 +154,7 @@ export class Audit {
     }
     if (event.kind === "updateBegun" && !this.#arriving.has(event.upload)) {
       const { worker, round, attempt } = event;
-      const fresh = { folding: false, discount: 1, whole: false, void: undefined };
+      const fresh = { folding: false, discount: 1, whole: false, void: undefined, expected: undefined };
       this.#arriving.set(event.upload, { worker, round, attempt, ...fresh });
     }
     if (event.kind === "updateBroken" || event.kind === "updateInvalid") {
@@ -125,11 +167,11 @@ export class Audit {
   #follow(effect: RunEffect, event: RunEvent, states: { readonly before: RunState; readonly after: RunState }): void {
     switch (effect.kind) {
       case "open":
-        this.#discounts = effect.discounts;
+        this.#room = { ...effect, most: this.#mostExamples(states.after) };
         this.#assertEmpty(`round ${effect.round} opens on sums that are not empty`);
         return;
       case "sendPartition":
-        this.#parts.set(effect.worker, partOf(effect.index, effect.of).length);
+        this.#parts.set(effect.worker, partOf(effect.index, effect.of, this.#job.document.examples).length);
         return;
       case "sendWork":
         this.#noteOrder(effect);
@@ -158,6 +200,9 @@ export class Audit {
       case "commit":
         this.#commit(effect, states.after, event.nowMs);
         return;
+      case "evaluated":
+        this.#checkMeasured(effect);
+        return;
       default:
         return;
     }
@@ -169,8 +214,33 @@ export class Audit {
 
   #noteOrder({ worker, round, attempt, version, order }: EffectOf<"sendWork">): void {
     if (order.kind === "evaluate") return;
-    const weight = order.kind === "gradient" ? order.examples.count : (this.#parts.get(worker) ?? 0);
-    this.#given.set(`${round}/${attempt}/${worker}`, { version, seed: order.seed, weight });
+    const rows = this.#trainingRows(this.#parts.get(worker) ?? 0);
+    let weight = rows;
+    if (order.kind === "gradient") {
+      const { examples } = order;
+      weight = examples.kind === "slice" ? examples.count : Math.min(examples.count, rows - (examples.position % rows));
+    }
+    this.#given.set(`${round}/${attempt}/${worker}`, { worker, round, version, order, weight });
+  }
+
+  /** Of so many examples, those that a worker does not hold out. */
+  #trainingRows(all: number): number {
+    const { evaluation } = this.#job.document.round;
+    if (evaluation?.on !== "workers" || evaluation.heldOut === undefined) return all;
+    const held = Math.max(1, Math.round(all * evaluation.heldOut));
+    return held < all ? all - held : all;
+  }
+
+  /** The most that any update may stand for: sums are exact for no more. */
+  #mostExamples({ plan, workers }: RunState): number {
+    if (plan.work.kind === "gradient") return plan.work.batchSize;
+    return Math.max(plan.examples, ...[...workers.values()].map(({ ownExamples = 0 }) => ownExamples));
+  }
+
+  #checkMeasured({ version, metrics }: EffectOf<"evaluated">): void {
+    const expected = this.#workers.lossOf(this.#made(version).travelled);
+    if (metrics["loss"] === expected) return;
+    throw new BrokenPromise(`workers measured version ${version} as ${metrics["loss"]}; its loss is ${expected}`);
   }
 
   #fold({ upload, discount }: EffectOf<"receive">, { before, after }: { before: RunState; after: RunState }): void {
@@ -190,7 +260,21 @@ export class Audit {
     if (!isAskedFor) {
       throw new BrokenPromise(`an update for round ${round}, attempt ${attempt} is folded in that nobody waits for`);
     }
+    const expected = this.#discountOf(round, after);
+    if (discount !== expected) {
+      throw new BrokenPromise(
+        `an update for round ${round} weighs ${discount} of a fresh one; the rules say ${expected}`,
+      );
+    }
     Object.assign(arriving, { folding: true, discount });
+  }
+
+  /** What an update that was asked for in a round weighs in the sums that are open now. */
+  #discountOf(round: number, { version, plan }: RunState): number {
+    const age = version + 1 - round;
+    if (plan.pace?.kind !== "buffered") return age === 0 ? 1 : 2 ** -0.5;
+    const { staleness } = plan.pace;
+    return staleness.kind === "constant" ? 1 : (1 + age) ** -staleness.exponent;
   }
 
   #accept({ worker, round, attempt }: EffectOf<"verdict">, event: RunEvent): void {
@@ -200,9 +284,17 @@ export class Audit {
     const arriving = event.kind === "updateArrived" ? this.#arriving.get(event.upload) : undefined;
     if (arriving?.folding !== true) throw new BrokenPromise(`update ${key} was accepted without having arrived`);
     arriving.whole = true;
+    const asked = this.#given.get(key);
+    if (asked === undefined) throw new BrokenPromise(`update ${key} was accepted that nobody was asked for`);
+    const owner = this.#owners.get(worker) ?? worker;
+    arriving.expected = this.#workers.count({ ...asked, worker: owner }, this.#made(asked.version).travelled);
   }
 
-  #commit({ round, uploads }: EffectOf<"commit">, after: RunState, nowMs: number): void {
+  #commit(effect: EffectOf<"commit">, after: RunState, nowMs: number): void {
+    const { round, uploads, learningRate } = effect;
+    if (!this.#rates.includes(learningRate)) {
+      throw new BrokenPromise(`round ${round} steps by ${learningRate}; ${this.#rates.join(" or ")} was asked for`);
+    }
     const newest = this.#versions[round - 1];
     if (newest === undefined) throw new BrokenPromise(`round ${round} is closed before round ${round - 1}`);
     if (uploads.length === 0) throw new BrokenPromise(`round ${round} is closed without an update`);
@@ -225,32 +317,14 @@ export class Audit {
     }
     if (after.phase.kind !== "committing") throw new BrokenPromise(`round ${round} is committed and not closed`);
     checkQuorum(after, after.phase.round, nowMs);
-    this.#versions[round] = this.#stepOf(
-      newest,
-      inSums.map(([, arriving]) => arriving),
-      after,
+    const counted = inSums.flatMap(([, { expected, discount }]) =>
+      expected === undefined ? [] : [{ expected, discount }],
     );
+    this.#versions[round] = {
+      ...this.#server.next(newest, effect, counted, this.#room),
+      kept: this.#workers.snapshot(),
+    };
     this.#versions.length = round + 1;
     for (const [upload] of inSums) this.#arriving.delete(upload);
-  }
-
-  /** The next version: the mean of the exact updates of whoever delivered, taken off in one subtraction. */
-  #stepOf(newest: Float32Array, counted: readonly Arriving[], { plan }: RunState): Float32Array {
-    const sums = new Float64Array(newest.length);
-    let [total, fresh] = [0, 0];
-    for (const { worker, round, attempt, discount } of counted) {
-      const given = this.#given.get(`${round}/${attempt}/${worker}`);
-      const base = given === undefined ? undefined : this.#versions[given.version];
-      if (given === undefined || base === undefined) {
-        throw new BrokenPromise(`an update for round ${round} was counted that nobody was asked for`);
-      }
-      const weight = given.weight * (this.#discounts ? Math.max(1, Math.round(unit * discount)) : 1);
-      exactUpdate(base, given.seed, given.weight).forEach((value, i) => (sums[i]! += weight * value));
-      total += weight;
-      fresh += given.weight * (this.#discounts ? unit : 1);
-    }
-    // A buffer of old updates makes a smaller step.
-    const divisor = plan.pace?.kind === "buffered" ? fresh : total;
-    return newest.map((value, i) => value - Math.fround(sums[i]! / divisor));
   }
 }

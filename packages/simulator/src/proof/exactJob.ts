@@ -1,35 +1,17 @@
-/**
- * A job so small that a round costs microseconds, and a trainer whose every result is known beforehand: updates are
- * multiples of 1/64, so their sums are exact in any order and whoever checks a version needs nothing of the coordinator's.
- */
-import { encodeJob, type JobDocument } from "@weft/protocol";
+/** A job so small that a round costs microseconds, under any rules: its programs are valid, and nobody runs any but the first. */
+import { encodeJob } from "@weft/protocol";
 import { trace, uniform, type Tensor, type TensorType } from "@weft/tensor";
 import { encode } from "@weft/tensor/programs";
-import { checkJob, createTrainer, type CheckedJob, type Trainer } from "@weft/worker";
-import { mix } from "../random.ts";
+import { checkJob, createTrainer, type CheckedJob } from "@weft/worker";
+import { type JobKnobs, type ModelKind, normBound, parametersOf, stopOf } from "./knobs.ts";
 
-export interface JobKnobs {
-  readonly work: JobDocument["round"]["work"];
-  readonly cohort: JobDocument["round"]["cohort"];
-  readonly quorum: JobDocument["round"]["quorum"];
-  readonly deadlineMs: JobDocument["round"]["deadlineMs"];
-  readonly pace?: JobDocument["round"]["pace"];
-  readonly late?: JobDocument["round"]["late"];
-  readonly rounds: number;
-  readonly seed: number;
-}
-
-const elements = 6;
-export const examples = 60;
-export const normBound = 8;
-
-/** Encoded jobs and what was checked of them, by knobs: the same few come again and again. */
+/** Encoded jobs and what was checked of them, by knobs: some come again and again. */
 const known = new Map<string, ExactJob>();
 
 export interface ExactJob {
   readonly encoded: Uint8Array;
   readonly checked: CheckedJob;
-  /** Version 0. */
+  /** All parameters as the job begins them. */
   readonly initial: Promise<Float32Array>;
 }
 
@@ -39,55 +21,71 @@ export function exactJob(knobs: JobKnobs): ExactJob {
   if (job === undefined) {
     const encoded = encodeExactJob(knobs);
     const checked = checkJob(encoded);
-    job = { encoded, checked, initial: createTrainer(checked).initialize(knobs.seed) };
+    job = { encoded, checked, initial: initialOf(checked, knobs) };
     if (known.size > 1000) known.clear();
     known.set(name, job);
   }
   return job;
 }
 
+const initials = new Map<string, Promise<Float32Array>>();
+
+function initialOf(checked: CheckedJob, { model, seed }: JobKnobs): Promise<Float32Array> {
+  const name = `${model} ${seed}`;
+  const initial = initials.get(name) ?? createTrainer(checked).initialize(seed);
+  initials.set(name, initial);
+  return initial;
+}
+
 const f32 = (...shape: number[]): TensorType => ({ shape, dtype: "f32" });
 const key: TensorType = { shape: [2], dtype: "u32" };
-let programs: Parameters<typeof encodeJob>[1] | undefined;
+const mostExamples = 60;
+const programs = new Map<ModelKind, Parameters<typeof encodeJob>[1]>();
 
-/** Programs that are valid; nobody runs any but the first. */
-function exactPrograms() {
-  const first = (...values: Tensor[]): Tensor => values[0]!;
+function exactPrograms(model: ModelKind): Parameters<typeof encodeJob>[1] {
+  const known = programs.get(model);
+  if (known !== undefined) return known;
+  const parameters = parametersOf(model);
+  const types = parameters.map(({ shape }) => f32(...shape));
   const at = (batch: number, program: Parameters<typeof encode>[0]) => ({ batch, bytes: encode(program) });
+  const loss = (values: Tensor[]): Tensor => values[0]!.sum();
+  const measured = (values: Tensor[]) => values.filter((_, i) => parameters[i]?.kind === "statistic");
   const fields = (batch: number) => [f32(batch), f32(batch)];
-  programs ??= {
+  const made = {
     initialize: at(
       0,
-      trace((seed: Tensor) => [uniform(seed, [elements], { min: -1 })], [key]),
+      trace((seed: Tensor) => parameters.map(({ shape }) => uniform(seed, [...shape], { min: -1 })), [key]),
     ),
     loss: [
       at(
-        examples,
+        mostExamples,
         trace(
-          (...values: Tensor[]) => [first(...values).sum()],
-          [f32(elements), key, f32(examples), ...fields(examples)],
+          (...values: Tensor[]) => [loss(values), ...measured(values)],
+          [...types, key, f32(mostExamples), ...fields(mostExamples)],
         ),
       ),
     ],
     evaluate: at(
       1,
-      trace((...values: Tensor[]) => [first(...values).sum()], [f32(elements), f32(1), ...fields(1)]),
+      trace((...values: Tensor[]) => [loss(values)], [...types, f32(1), ...fields(1)]),
     ),
     predict: at(
       1,
-      trace((...values: Tensor[]) => [values[1]!], [f32(elements), f32(1)]),
+      trace((...values: Tensor[]) => [values[types.length]!], [...types, f32(1)]),
     ),
   };
-  return programs;
+  programs.set(model, made);
+  return made;
 }
 
-function encodeExactJob({ rounds, seed, ...round }: JobKnobs): Uint8Array {
-  const field = { shape: [], dtype: "f32", stored: "u8", scale: 1 } as const;
+function encodeExactJob(knobs: JobKnobs): Uint8Array {
+  const { round, codec, model, examples, seed } = knobs;
+  const field = { dtype: "f32", stored: "u8", scale: 1 } as const;
   return encodeJob(
     {
       format: 1,
       name: "exact",
-      parameters: [{ name: "w", shape: [elements], kind: "weight" }],
+      parameters: parametersOf(model),
       data: {
         fields: [
           { name: "x", ...field, shape: [] },
@@ -96,52 +94,16 @@ function encodeExactJob({ rounds, seed, ...round }: JobKnobs): Uint8Array {
       },
       examples,
       metrics: [],
-      round: {
-        ...round,
-        weighting: "examples",
-        // Of learning rate 1, so that a step is one subtraction, rounded once on every backend.
-        server: { name: "sgd", learningRate: 1 },
-        normBound,
-      },
-      codec: { up: { kind: "f32" }, down: { kind: "f32" } },
-      // A target out of reach, so that every version is shown to `evaluate`.
-      stop: { rounds, target: { metric: "loss", value: -1, every: 1 } },
+      round: { ...round, normBound },
+      codec,
+      stop: stopOf(knobs),
       seed,
     },
-    exactPrograms(),
+    exactPrograms(model),
   );
 }
 
-/** What an honest worker answers on a base, by the seed of its order and the examples behind it: multiples of 1/64 within ±1/2. */
-export function exactUpdate(base: Float32Array, seed: number, weight: number): Float32Array {
-  const bits = new Uint32Array(base.buffer, base.byteOffset, base.length);
-  return Float32Array.from(bits, (word, i) => ((mix(mix(word + i) ^ mix(seed + weight)) & 63) - 32) / 64);
-}
-
-/** Part `index` of `of`: the examples whose number leaves this remainder. */
-export function partOf(index: number, of: number): Uint32Array {
-  return Uint32Array.from({ length: Math.ceil((examples - index) / of) }, (_, i) => index + i * of);
-}
-
-/** A trainer of the job that answers with `exactUpdate` once `compute` is through. */
-export function exactTrainer(checked: CheckedJob, compute: () => Promise<void>): Trainer {
-  const cannot = () => Promise.reject(new Error("the proof's trainer only answers orders"));
-  const answer = async (base: Float32Array, weight: number, seed: number) => {
-    await compute();
-    return { values: exactUpdate(base, seed, weight), weight, metrics: { loss: weight } };
-  };
-  return {
-    job: checked,
-    initialize: cannot,
-    evaluate: cannot,
-    predict: cannot,
-    async gradient(base, { rows }, seed) {
-      const { values: gradient, ...sums } = await answer(base, rows.length, seed);
-      return { ...sums, gradient };
-    },
-    async train(base, { rows }, { seed }) {
-      const { values: change, ...sums } = await answer(base, rows.length, seed);
-      return { ...sums, change, steps: 1, optimizerState: () => Promise.resolve([]) };
-    },
-  };
+/** Part `index` of `of` of so many examples: those whose number leaves this remainder. */
+export function partOf(index: number, of: number, examples: number): Uint32Array {
+  return Uint32Array.from({ length: Math.max(0, Math.ceil((examples - index) / of)) }, (_, i) => index + i * of);
 }

@@ -2,6 +2,7 @@
  * Everything that goes wrong in the proof, by name, as plain data: what, to whom, when. The idea of a list of named faults is
  * Hivemind's (its tests of averaging let peers fail before, while and after sending, send slowly, and so on).
  */
+import type { Changes } from "@weft/coordinator";
 import type { Random } from "../random.ts";
 
 /** What a lying worker sends in place of its update. */
@@ -68,6 +69,10 @@ export type Fault =
   | { readonly fault: "skewed clock"; readonly worker: number; readonly offsetMs: number; readonly rate: number }
   | { readonly fault: "lies"; readonly worker: number; readonly round: number; readonly lie: Lie }
   | { readonly fault: "paused"; readonly atMs: number; readonly forMs: number }
+  /** Nothing can be written to it meanwhile. */
+  | { readonly fault: "disk full"; readonly atMs: number; readonly forMs: number }
+  /** An operator's. */
+  | { readonly fault: "rules change"; readonly atMs: number; readonly changes: Changes }
   | { readonly fault: "coordinator killed"; readonly atMs: number; readonly backAfterMs: number }
   /** At its so many-th use of the disk after a round's commit began; 0 is the first. */
   | {
@@ -97,6 +102,8 @@ const frequencies: Readonly<Record<FaultName, number>> = {
   "skewed clock": 1,
   lies: 3,
   paused: 1,
+  "disk full": 1,
+  "rules change": 1,
   "coordinator killed": 1,
   "coordinator killed while it writes": 1,
 };
@@ -110,10 +117,16 @@ export interface Scene {
   readonly troubleMs: number;
   /** Whether the coordinator can be killed: it needs a store to come back from. */
   readonly stored: boolean;
+  /** Whether updates travel as they are, so that single values can be lied about. */
+  readonly plain: boolean;
 }
 
+/** Lies about single values; a codec's bytes stand for others, of which nobody can tell whether they are true. */
+const ofValues: readonly Lie[] = ["NaN", "infinity", "norm beyond the bound"];
+const beside = lies.filter((lie) => !ofValues.includes(lie));
+
 export function drawFault(random: Random, scene: Scene): Fault {
-  const { workers, rounds, troubleMs, stored } = scene;
+  const { workers, rounds, troubleMs, stored, plain } = scene;
   const worker = random.below(workers);
   const round = 1 + random.below(rounds);
   const atMs = Math.round(random.between(0, troubleMs));
@@ -147,15 +160,28 @@ export function drawFault(random: Random, scene: Scene): Fault {
     case "skewed clock":
       return { fault, worker, offsetMs: Math.round(random.between(-1e6, 1e6)), rate: random.between(0.8, 1.25) };
     case "lies":
-      return { fault, worker, round, lie: random.pick(lies) };
+      return { fault, worker, round, lie: random.pick(plain ? lies : beside) };
     case "paused":
       return { fault, atMs, forMs };
+    case "disk full":
+      return stored ? { fault, atMs, forMs } : { fault: "connection lost", worker, atMs };
+    case "rules change":
+      return { fault, atMs, changes: drawChanges(random) };
     case "coordinator killed":
     case "coordinator killed while it writes":
       return stored ? drawKill(random, scene) : { fault: "connection lost", worker, atMs };
     default:
       return fault satisfies never;
   }
+}
+
+function drawChanges(random: Random): Changes {
+  return random.pick<Changes>([
+    { learningRate: 0.25 },
+    { learningRate: 0.75 },
+    { learningRate: 0.5, quorum: { count: 1 } },
+    { quorum: { fraction: 1 }, deadlineMs: 2000 },
+  ]);
 }
 
 /** The coordinator dies: at some time, or at one of the writes that make a round final. */

@@ -2,7 +2,7 @@
 import { encodeFrame, type Message, type MessageOf } from "@weft/protocol";
 import type { OutgoingPayload } from "@weft/transport";
 import type { Lie } from "./faults.ts";
-import { normBound } from "./exactJob.ts";
+import { normBound } from "./knobs.ts";
 
 type Update = MessageOf<"update">;
 

@@ -1,21 +1,35 @@
 /** The disk of one coordinator process: from the moment the process is dead, nothing reaches it any more. */
-import type { Disk } from "@weft/coordinator";
+import { type Disk, StoreError } from "@weft/coordinator";
 
-/** @param isAlive asked before each use; the use itself may be what kills the process */
-export function mortalDisk(disk: Disk, isAlive: () => boolean): Disk {
+export interface DiskState {
+  /** Asked before each use; the use itself may be what kills the process. */
+  readonly isAlive: () => boolean;
+  /** Whether there is no room on it. */
+  readonly isFull: () => boolean;
+}
+
+export function mortalDisk(disk: Disk, { isAlive, isFull }: DiskState): Disk {
   const assertAlive = () => {
     if (!isAlive()) throw new Error("the process is dead");
   };
-  const use = async <T>(work: () => Promise<T>): Promise<T> => {
+  const assertRoom = () => {
     assertAlive();
+    if (isFull()) throw new StoreError("the disk is full; make room", { passing: true });
+  };
+  const use = async <T>(work: () => Promise<T>): Promise<T> => {
+    assertRoom();
     return work();
   };
   return {
     write: (path, parts, options) => use(() => disk.write(path, parts, options)),
     rename: (from, to, options) => use(() => disk.rename(from, to, options)),
-    remove: (path) => use(() => disk.remove(path)),
-    transaction(database, work) {
+    // A file can always go.
+    remove: async (path) => {
       assertAlive();
+      await disk.remove(path);
+    },
+    transaction(database, work) {
+      assertRoom();
       disk.transaction(database, work);
     },
     createLog: (path) =>

@@ -1,4 +1,5 @@
 /** Plays schedules by seed until one breaks a promise, and then looks for the shortest one that still does. */
+import { isSound, type JobKnobs } from "./knobs.ts";
 import { rightRules, type Rules } from "./rules.ts";
 import { drawSchedule, scheduleText, type Schedule } from "./schedule.ts";
 import { play, type Played } from "./world.ts";
@@ -40,7 +41,7 @@ export async function prove(
   return { schedules: count, rounds, restarts, faults, failure: undefined };
 }
 
-/** Takes faults and workers away for as long as some promise is still broken. */
+/** Takes faults, workers and rules away for as long as some promise is still broken. */
 export async function shorten(schedule: Schedule, rules: () => Rules): Promise<Failure> {
   let shortest = schedule;
   let played = await play(shortest, rules());
@@ -65,13 +66,30 @@ function* shorterThan(schedule: Schedule): Generator<Schedule> {
     yield { ...schedule, workers: workers.slice(0, kept), expectedWorkers: Math.min(schedule.expectedWorkers, kept) };
   }
   if (job.rounds > 1) yield { ...schedule, job: { ...job, rounds: job.rounds - 1 } };
-  if (stored && !faults.some(({ fault }) => fault.startsWith("coordinator"))) yield { ...schedule, stored: false };
+  if (stored && !faults.some(({ fault }) => fault.startsWith("coordinator") || fault === "disk full"))
+    yield { ...schedule, stored: false };
+  for (const plainer of plainerThan(job)) if (isSound(plainer)) yield { ...schedule, job: plainer };
   for (const [index, { quality }] of workers.entries()) {
     if (quality.jitterMs === 0) continue;
     const calm = workers.map((traits, i) =>
       i === index ? { ...traits, quality: { ...quality, jitterMs: 0 } } : traits,
     );
     yield { ...schedule, workers: calm };
+  }
+}
+
+function* plainerThan(job: JobKnobs): Generator<JobKnobs> {
+  const { round, codec, model } = job;
+  for (const way of ["up", "down"] as const) {
+    if (codec[way].kind !== "f32") yield { ...job, codec: { ...codec, [way]: { kind: "f32" } } };
+  }
+  if (model !== "weights") yield { ...job, model: "weights" };
+  for (const name of ["evaluation", "late", "balance", "combine"] as const) {
+    if (round[name] !== undefined) yield { ...job, round: { ...round, [name]: undefined } };
+  }
+  const { server } = round;
+  if (Object.keys(server).length > 2) {
+    yield { ...job, round: { ...round, server: { name: "sgd", learningRate: 1 } } };
   }
 }
 

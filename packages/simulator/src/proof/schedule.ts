@@ -1,8 +1,8 @@
 /** What one run of the proof is made of: the knobs of its job, the network it has, and what goes wrong. All of it follows from a seed. */
 import type { Quality } from "../network/line.ts";
-import { createRandom, type Random } from "../random.ts";
-import type { JobKnobs } from "./exactJob.ts";
+import { createRandom } from "../random.ts";
 import { drawFault, drawKill, type Fault } from "./faults.ts";
+import { drawKnobs, type JobKnobs } from "./knobs.ts";
 
 export interface Schedule {
   readonly seed: number;
@@ -20,6 +20,10 @@ export interface WorkerTraits {
   /** How long its training takes. */
   readonly computeMs: number;
   readonly quality: Quality;
+  /** What it keeps between rounds, and who it is, outlives its process. */
+  readonly keepsState: boolean;
+  /** Examples of its own; undefined where it trains on the coordinator's. */
+  readonly ownExamples?: number | undefined;
 }
 
 /** Most faults of one schedule. */
@@ -30,8 +34,11 @@ export function drawSchedule(seed: number): Schedule {
   const workers = 1 + random.below(5);
   const rounds = 2 + random.below(3);
   const stored = random.chance(0.15);
-  const job = { ...drawRule(random), rounds, seed: random.below(4) };
-  const scene = { workers, rounds, stored, troubleMs: random.pick([300, 1500, 8000]) };
+  const job = drawKnobs(random, rounds);
+  const scene = {
+    ...{ workers, rounds, stored, troubleMs: random.pick([300, 1500, 8000]) },
+    plain: job.codec.up.kind === "f32",
+  };
   return {
     seed,
     job,
@@ -45,6 +52,8 @@ export function drawSchedule(seed: number): Schedule {
         jitterMs: random.pick([0, 5, 40]),
         bytesPerMs: random.pick([20, 200, 20_000]),
       },
+      keepsState: random.chance(0.4),
+      ...(job.examples === 0 || random.chance(0.05) ? { ownExamples: 3 + random.below(20) } : {}),
     })),
     stored,
     faults: [
@@ -52,28 +61,6 @@ export function drawSchedule(seed: number): Schedule {
       ...(stored ? [drawKill(random, scene)] : []),
     ],
   };
-}
-
-function drawRule(random: Random): Omit<JobKnobs, "rounds" | "seed"> {
-  const work: JobKnobs["work"] = random.chance(0.6)
-    ? { kind: "gradient", batchSize: random.pick([4, 12]) }
-    : { kind: "local", epochs: 1, batchSize: 10, optimizer: { name: "sgd", learningRate: 0.1 } };
-  const deadlineMs = random.pick([400, 1500, 5000, 1500, 5000, "adaptive"] as const);
-  const cohort = random.pick([{ fraction: 1 }, { fraction: 1 }, { fraction: 0.5 }, { count: 2 }]);
-  if (random.chance(0.3)) {
-    const pace = {
-      kind: "buffered",
-      size: 1 + random.below(3),
-      staleness: random.pick([{ kind: "constant" }, { kind: "polynomial", exponent: 0.5 }] as const),
-      ...(random.chance(0.3) ? { maxStaleness: random.below(3) } : {}),
-    } as const;
-    return { work, deadlineMs, cohort, quorum: { fraction: 1 }, pace };
-  }
-  const quorum = random.pick([{ fraction: 1 }, { fraction: 1 }, { fraction: 0.6 }, { count: 1 }]);
-  const late = random.chance(0.3) ? "buffer" : "refuse";
-  const isPart = !("fraction" in cohort) || cohort.fraction < 1;
-  const overSelect = isPart && random.chance(0.3) ? { overSelect: 1.5 } : {};
-  return { work, deadlineMs, cohort: { ...cohort, ...overSelect }, quorum, late };
 }
 
 /** One line for each fault, above them what they meet. */

@@ -1,12 +1,21 @@
 /** The coordinator of the proof: processes one after another on the same store, each of which may be killed at any instant. */
-import { createCoordinator, type Coordinator, type CoordinatorEvent, type Decide, type Disk } from "@weft/coordinator";
+import {
+  type Changes,
+  createCoordinator,
+  type Coordinator,
+  type CoordinatorEvent,
+  CoordinatorOptionsError,
+  type Decide,
+  type Disk,
+  StoreError,
+} from "@weft/coordinator";
 import { limitsFor } from "@weft/protocol";
 import type { Clock } from "@weft/transport";
 import type { Listener } from "../network/network.ts";
 import { ProcessClock } from "../processClock.ts";
 import type { Audit } from "./audit.ts";
 import { BrokenPromise } from "./brokenPromise.ts";
-import { exactJob, examples, partOf } from "./exactJob.ts";
+import { exactJob, partOf } from "./exactJob.ts";
 import { mortalDisk } from "./mortalDisk.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Rules } from "./rules.ts";
@@ -29,6 +38,11 @@ export interface CoordinatorSurroundings {
   readonly broken: (error: unknown) => void;
 }
 
+const servedExamples = (size: number) => ({
+  size,
+  rows: (indices: Uint32Array) => [Uint8Array.from(indices), Uint8Array.from(indices)],
+});
+
 export class VirtualCoordinator {
   restarts = 0;
   readonly #around: CoordinatorSurroundings;
@@ -40,6 +54,8 @@ export class VirtualCoordinator {
   #isOver = false;
   /** Operators who want it to pause. */
   #pauses = 0;
+  /** What fills the disk. */
+  #fillings = 0;
   /** Uses of the disk until it is killed, and how long it is away then. */
   #fatalWrite: { left: number; readonly backAfterMs: number } | undefined;
 
@@ -59,6 +75,11 @@ export class VirtualCoordinator {
     return this.#process.isDead ? undefined : this.#process.now();
   }
 
+  /** Whether what it is to write waits for room. */
+  get waitsForDisk(): boolean {
+    return this.#coordinator?.report().phase === "waiting for disk";
+  }
+
   /** Timers that are set. */
   get timers(): number {
     return this.#process.pending;
@@ -73,8 +94,8 @@ export class VirtualCoordinator {
     const disk = this.#disk(process);
     const coordinator = await createCoordinator({
       ...(this.#run === undefined ? { job: encoded } : {}),
-      examples: { size: examples, rows: (indices) => [Uint8Array.from(indices), Uint8Array.from(indices)] },
-      partition: (slots) => Array.from({ length: slots }, (_, index) => partOf(index, slots)),
+      ...(job.examples === 0 ? {} : { examples: servedExamples(job.examples) }),
+      partition: (slots) => Array.from({ length: slots }, (_, index) => partOf(index, slots, job.examples)),
       evaluate: (weights, version) => {
         this.#guard(() => {
           audit.version(version, weights);
@@ -99,17 +120,41 @@ export class VirtualCoordinator {
         this.#around.hear(event);
       });
     });
+    coordinator.finished.then(
+      ({ rounds, weights }) => {
+        if (!process.isDead)
+          this.#guard(() => {
+            audit.version(rounds, weights);
+          });
+      },
+      () => undefined,
+    );
     coordinator.finished.catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       if (!process.isDead) this.#around.broken(new BrokenPromise(`the run failed: ${reason}`));
     });
-    this.#listener = this.#listen(coordinator, process, limitsFor({ parameters: checked.manifest.size }));
+    this.#listener = this.#listen(coordinator, process, limitsFor({ parameters: checked.shared.size }));
   }
 
   pause(change: 1 | -1): void {
     this.#pauses += change;
     if (this.#pauses > 0) this.#coordinator?.pause();
     else this.#coordinator?.unpause();
+  }
+
+  /** Something takes all the room on the disk, or is gone again. */
+  fill(change: 1 | -1): void {
+    this.#fillings += change;
+  }
+
+  /** As an operator asks for it, who is told where it makes no sense, or nobody is there. */
+  change(changes: Changes): void {
+    if (this.#process.isDead || this.#isOver) return;
+    try {
+      this.#coordinator?.change(changes);
+    } catch (error) {
+      if (!(error instanceof CoordinatorOptionsError)) throw error;
+    }
   }
 
   /** Dies at its so many-th use of the disk from now on. */
@@ -120,9 +165,12 @@ export class VirtualCoordinator {
   kill(backAfterMs: number): void {
     if (this.#process.isDead || this.#isOver) return;
     this.#die();
-    const dead = this.#coordinator;
+    this.#reviveAfter(backAfterMs);
+  }
+
+  #reviveAfter(backAfterMs: number): void {
     this.#around.time.setTimer(() => {
-      this.#starting = this.#revive(dead);
+      this.#starting = this.#revive(this.#coordinator);
       this.#starting.catch((error: unknown) => {
         this.#around.broken(error);
       });
@@ -146,7 +194,14 @@ export class VirtualCoordinator {
   async #revive(dead: Coordinator | undefined): Promise<void> {
     await dead?.abort();
     this.restarts += 1;
-    await this.start();
+    try {
+      await this.start();
+    } catch (error) {
+      // Whoever is told that its disk is full starts it again.
+      if (!(error instanceof StoreError && error.passing)) throw error;
+      this.#process.kill();
+      this.#reviveAfter(1000);
+    }
   }
 
   #listen(coordinator: Coordinator, process: ProcessClock, limits: ReturnType<typeof limitsFor>): Listener | undefined {
@@ -184,14 +239,15 @@ export class VirtualCoordinator {
   }
 
   #disk(process: ProcessClock): Disk {
-    return mortalDisk(this.#around.rules.disk, () => {
+    const isAlive = () => {
       const fatal = this.#fatalWrite;
       if (!process.isDead && fatal !== undefined && fatal.left-- === 0) {
         this.#around.note("fault: the coordinator is killed while it writes");
         this.kill(fatal.backAfterMs);
       }
       return !process.isDead;
-    });
+    };
+    return mortalDisk(this.#around.rules.disk, { isAlive, isFull: () => this.#fillings > 0 });
   }
 
   #guard(check: () => void): void {

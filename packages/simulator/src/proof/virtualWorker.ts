@@ -1,14 +1,25 @@
 /** One machine of the proof: it starts worker processes one after another, and everything that befalls them. */
-import type { MessageOf } from "@weft/protocol";
+import type { CoordinatorMessage, Message, MessageOf } from "@weft/protocol";
 import type { Clock, Connection, OutgoingPayload } from "@weft/transport";
-import { defaultPolicy, startWorker, type CheckedJob, type WorkerHandle, type WorkerOutcome } from "@weft/worker";
+import type { DataContract, Dataset } from "@weft/data";
+import {
+  defaultPolicy,
+  startWorker,
+  type StateStore,
+  type WorkerEvent,
+  type WorkerHandle,
+  type WorkerOutcome,
+} from "@weft/worker";
 import type { Listener, Route } from "../network/network.ts";
 import { ProcessClock } from "../processClock.ts";
 import { skewedClock } from "../virtualTime.ts";
 import { BrokenPromise } from "./brokenPromise.ts";
-import { exactTrainer } from "./exactJob.ts";
+import type { Audit } from "./audit.ts";
+import type { ExactJob } from "./exactJob.ts";
+import { exactTrainer } from "./exactTrainer.ts";
 import type { Fault, FaultName } from "./faults.ts";
 import { liedAbout } from "./lies.ts";
+import type { Rules } from "./rules.ts";
 import type { WorkerTraits } from "./schedule.ts";
 
 export interface Surroundings {
@@ -16,7 +27,11 @@ export interface Surroundings {
   readonly traits: WorkerTraits;
   /** Those that name this worker. */
   readonly faults: readonly Fault[];
-  readonly checked: CheckedJob;
+  readonly job: ExactJob;
+  readonly rules: Rules;
+  readonly audit: Audit;
+  /** Of the coordinator. */
+  readonly restarts: () => number;
   readonly route: Route;
   readonly time: Clock;
   readonly random: () => number;
@@ -28,10 +43,21 @@ export interface Surroundings {
 /** Between them the two ends hold at most a few messages and one update of a tiny model. */
 const mostBufferedBytes = 256 * 1024;
 
+/** Why an honest worker may decline an order: it was given another, or is about to go. */
+const fairReasons: readonly string[] = ["superseded", "leaving"];
+
+const ownData = (contract: DataContract, { ownExamples: size = 0 }: WorkerTraits): Dataset => ({
+  ...{ contract, size },
+  columns: contract.fields.map(() => new Uint8Array(size)),
+});
+
 export class VirtualWorker {
   readonly route: Route;
   readonly #around: Surroundings;
   #process: ProcessClock;
+  /** Counts the lives of what it keeps: processes that begin with nothing begin another. */
+  #life = 0;
+  #disk: Uint8Array | undefined;
   #worker: WorkerHandle | undefined;
   #outcome: WorkerOutcome | undefined;
   #round = 0;
@@ -50,7 +76,7 @@ export class VirtualWorker {
   begin(): void {
     const { time, traits, faults } = this.#around;
     time.setTimer(() => {
-      this.#start();
+      if (this.#worker === undefined) this.#start();
     }, traits.joinsAtMs);
     for (const fault of faults) this.#plan(fault);
   }
@@ -68,6 +94,9 @@ export class VirtualWorker {
   /** The coordinator has closed a connection for what came over it. */
   turnedAway(reason: string): void {
     if (this.#hasLied) return;
+    // The other end of a connection that this one has taken for lost.
+    const wasHalfOpen = this.#around.faults.some(({ fault }) => fault === "half open");
+    if (wasHalfOpen && reason.startsWith("no sign of life")) return;
     this.#around.broken(new BrokenPromise(`honest worker ${this.#around.index} was turned away: ${reason}`));
   }
 
@@ -98,8 +127,9 @@ export class VirtualWorker {
   }
 
   #start(): void {
-    const { index, time, checked, faults, random, listener, note } = this.#around;
+    const { index, traits, time, job, faults, random, listener, note } = this.#around;
     const process = new ProcessClock(time);
+    if (!traits.keepsState) this.#life += 1;
     const skew = faults.find((fault) => fault.fault === "skewed clock");
     const clock = skew === undefined ? process : skewedClock(process, skew);
     this.#process = process;
@@ -114,9 +144,14 @@ export class VirtualWorker {
       unreachableMs: 600_000,
       clock,
       random,
-      prepare: () => Promise.resolve(exactTrainer(checked, () => this.#compute(process))),
+      ...(traits.ownExamples === undefined ? {} : { data: (contract) => Promise.resolve(ownData(contract, traits)) }),
+      ...(traits.keepsState ? { stateStore: this.#store(process) } : {}),
+      prepare: () =>
+        Promise.resolve(exactTrainer(job.checked, { initial: job.initial, compute: () => this.#compute(process) })),
       onEvent: (event) => {
-        if (!process.isDead) note(`worker ${index}: ${JSON.stringify(event)}`);
+        if (process.isDead) return;
+        note(`worker ${index}: ${JSON.stringify(event)}`);
+        this.#hear(event);
       },
     });
     this.#worker.outcome.then(
@@ -129,6 +164,31 @@ export class VirtualWorker {
     );
   }
 
+  #hear(event: WorkerEvent): void {
+    const { index, audit, broken } = this.#around;
+    if (event.event === "connected") audit.identified(event.worker, `worker ${index}, life ${this.#life}`);
+    if (event.event === "declined" && !this.#hasLied && !this.#isFair(event)) {
+      broken(new BrokenPromise(`honest worker ${index} could not carry out its order: ${event.code}, ${event.reason}`));
+    }
+    if (event.event === "stateProblem") broken(new BrokenPromise(`worker ${index}: ${event.reason}`));
+  }
+
+  /** Whether an honest worker may decline an order so: only a new process has reason to lack the base of an older one. */
+  #isFair({ code, round }: Extract<WorkerEvent, { event: "declined" }>): boolean {
+    return fairReasons.includes(code) || (code === "no-base" && round <= this.#around.audit.newest);
+  }
+
+  /** What outlives its processes. */
+  #store(process: ProcessClock): StateStore {
+    return {
+      load: () => Promise.resolve(this.#disk && this.#around.rules.restores(this.#disk)),
+      save: (bytes) => {
+        if (!process.isDead) this.#disk = bytes.slice();
+        return Promise.resolve();
+      },
+    };
+  }
+
   readonly #linkFault = ({ code, reason, cause }: { code: number; reason: string; cause: unknown }): void => {
     this.#around.note(`worker ${this.#around.index} closes its connection: ${code} ${reason}`);
     if (code === 1011) this.#around.broken(cause);
@@ -136,14 +196,22 @@ export class VirtualWorker {
 
   /** The connection as the worker's code sees it, with a look at what passes. */
   #watched(connection: Connection): Connection {
+    const { rules, restarts } = this.#around;
     const listen: Connection["listen"] = (listener) => {
-      connection.listen((message, payload) => {
-        if (message.kind === "work") this.#round = message.round;
+      connection.listen((sent, payload) => {
+        const message = rules.receives(sent as CoordinatorMessage, restarts());
+        if (message.kind === "work") this.#begun(message);
+        // The honest part of a liar hears nothing of the copy that it never sent.
+        if (message.kind === "verdict" && message.code === "twice" && this.#hasLied) return;
         listener(message, payload);
       });
     };
-    const send: Connection["send"] = (message, payload) =>
-      message.kind === "update" ? this.#sendUpdate(connection, message, payload) : connection.send(message, payload);
+    const send = (given: Message, payload?: OutgoingPayload, options?: Parameters<Connection["send"]>[2]) => {
+      const message = rules.sends(given, restarts());
+      return message.kind === "update"
+        ? this.#sendUpdate(connection, message, payload)
+        : connection.send(message, payload, options);
+    };
     return new Proxy(connection, {
       get: (target, name) => {
         if (name === "listen") return listen;
@@ -152,6 +220,15 @@ export class VirtualWorker {
         return typeof value === "function" ? (value.bind(target) as unknown) : value;
       },
     });
+  }
+
+  #begun({ round, version, versionHash }: MessageOf<"work">): void {
+    this.#round = round;
+    try {
+      this.#around.audit.named(version, versionHash);
+    } catch (error) {
+      this.#around.broken(error);
+    }
   }
 
   async #sendUpdate(

@@ -36,7 +36,7 @@ const stuckMs = 1_800_000;
 const memoryDirectory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 export async function play(schedule: Schedule, rules: Rules = rightRules): Promise<Played> {
-  const world = new World(schedule, rules);
+  const world = new World(schedule, rules, await exactJob(schedule.job).initial);
   let broken: string | undefined;
   try {
     await world.run();
@@ -52,7 +52,7 @@ export async function play(schedule: Schedule, rules: Rules = rightRules): Promi
 class World {
   readonly #schedule: Schedule;
   readonly #time = new VirtualTime();
-  readonly #audit = new Audit();
+  readonly #audit: Audit;
   readonly #trace: string[] = [];
   readonly #directory: string | undefined;
   readonly #workers: readonly VirtualWorker[];
@@ -65,8 +65,11 @@ class World {
   #rounds = 0;
   #lastRoundMs = 0;
 
-  constructor(schedule: Schedule, rules: Rules) {
+  /** @param initial all parameters as the job begins them */
+  constructor(schedule: Schedule, rules: Rules, initial: Float32Array) {
     this.#schedule = schedule;
+    const job = exactJob(schedule.job);
+    this.#audit = new Audit(job.checked, initial);
     this.#directory = schedule.stored ? mkdtempSync(join(memoryDirectory, "weft-proof-")) : undefined;
     const shared = {
       time: this.#time,
@@ -95,13 +98,14 @@ class World {
         for (const { route } of this.#workers) route.lose("coordinator");
       },
     });
-    const { checked } = exactJob(schedule.job);
     this.#workers = schedule.workers.map((traits, index) => {
       const { unit: random } = createRandom(schedule.seed, 2, index);
       const route = new Route(`worker ${index}`, traits.quality, { clock: this.#time, random });
       const faults = schedule.faults.filter((fault) => "worker" in fault && fault.worker === index);
       const listener = () => this.#coordinator.listener;
-      return new VirtualWorker({ ...shared, index, traits, faults, checked, route, random, listener });
+      const restarts = () => this.#coordinator.restarts;
+      const around = { rules, restarts, job, audit: this.#audit, route, random, listener };
+      return new VirtualWorker({ ...shared, ...around, index, traits, faults });
     });
   }
 
@@ -111,7 +115,6 @@ class World {
   }
 
   async run(): Promise<void> {
-    this.#audit.begin(await exactJob(this.#schedule.job).initial);
     await this.#coordinator.start();
     for (const worker of this.#workers) worker.begin();
     for (const fault of this.#schedule.faults) this.#plan(fault);
@@ -150,8 +153,8 @@ class World {
     await untilQuiet();
     if (this.#broken instanceof Error) throw this.#broken;
     if (this.#broken !== undefined) throw new Error("thrown by the simulation", { cause: this.#broken });
-    const { nowMs } = this.#coordinator;
-    if (nowMs !== undefined) this.#audit.rest(nowMs);
+    const { nowMs, waitsForDisk } = this.#coordinator;
+    if (nowMs !== undefined) this.#audit.rest(nowMs, { waitsForDisk });
     for (const worker of this.#workers) worker.checkMemory();
   }
 
@@ -235,6 +238,19 @@ class World {
       });
       at(fault.atMs + fault.forMs, () => {
         this.#coordinator.pause(-1);
+      });
+    }
+    if (fault.fault === "disk full") {
+      at(fault.atMs, () => {
+        this.#coordinator.fill(1);
+      });
+      at(fault.atMs + fault.forMs, () => {
+        this.#coordinator.fill(-1);
+      });
+    }
+    if (fault.fault === "rules change") {
+      at(fault.atMs, () => {
+        this.#coordinator.change(fault.changes);
       });
     }
     if (fault.fault === "coordinator killed") {
