@@ -209,6 +209,7 @@ async function assemble(
     },
   });
   const broadcast = await encodeBroadcastInTurns(version, model.weights, codecs.down);
+  uploads.reserve();
   const committer = new Committer({
     ...{ document, codec: codecs.down, model, uploads, store, patience, evaluate, broadcast, metrics },
     onPostponed: (postponed, reason) => {

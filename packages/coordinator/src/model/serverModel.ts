@@ -100,7 +100,14 @@ export class ServerModel {
     }
     const stateTypes = runs[0]?.step?.stateTypes ?? [];
     const wholes = runs.length > 1 ? stateTypes.map((type) => wholeOf(type, layout.stepped)) : [];
-    for (const run of runs) run.state = settled(run, (await run.step?.initialize()) ?? [], wholes);
+    // The same for every run of a size: nothing of the model's size is made on the way.
+    const initial = new Map<ServerStep, readonly StepValue[]>();
+    for (const run of runs) {
+      if (run.step === undefined) continue;
+      const state = initial.get(run.step) ?? (await run.step.initialize());
+      initial.set(run.step, state);
+      run.state = settled(run, state, { wholes, isShared: true });
+    }
     return new ServerModel(spec, runs, { weights, layout, room, wholes });
   }
 
@@ -178,7 +185,7 @@ export class ServerModel {
         const [from, to] = shape.length === 0 ? [run.fragment, run.fragment + 1] : [run.start, run.stepped];
         return values.slice(from, to);
       });
-      run.state = settled(run, parts, this.#wholes);
+      run.state = settled(run, parts, { wholes: this.#wholes });
     }
     if (this.#memory !== undefined) {
       if (!(memory instanceof Float32Array) || memory.length !== stepped) throw unfit();
@@ -247,7 +254,7 @@ export class ServerModel {
     const before = run.parameters ?? this.#weights.subarray(run.start, run.stepped);
     const { parameters, state } = await run.step.run(before, gradient, run.state);
     run.parameters = isResident(parameters) && isPlain(this.#layout, this.size) ? parameters : undefined;
-    run.state = settled(run, state, this.#wholes);
+    run.state = settled(run, state, { wholes: this.#wholes });
     return read(parameters);
   }
 
@@ -310,14 +317,18 @@ function joined(parts: readonly TensorData[]): TensorData {
 const wholeOf = ({ shape, dtype }: TensorType, elements: number): TensorData | undefined =>
   shape.length === 0 ? undefined : allocate(dtype, elements);
 
-/** The state of a run, moved to where it belongs in whole vectors. */
-function settled({ start, stepped }: ModelRun, state: readonly StepValue[], wholes: Wholes): readonly StepValue[] {
+/** The state of a run, moved to where it belongs in whole vectors; what other runs begin with as well is copied. */
+function settled(
+  { start, stepped }: ModelRun,
+  state: readonly StepValue[],
+  { wholes, isShared = false }: { readonly wholes: Wholes; readonly isShared?: boolean },
+): readonly StepValue[] {
   return state.map((part, i) => {
     const place = wholes[i]?.subarray(start, stepped);
     if (place === undefined) return part;
     const values = read(part);
     place.set(values);
-    letGo(values);
+    if (!isShared) letGo(values);
     return place;
   });
 }

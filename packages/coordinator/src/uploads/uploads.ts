@@ -1,10 +1,11 @@
 /** The updates of the open round: which are arriving, what they bring, and their combination. */
-import { type BlockRule, type Combination, median, meanRule, openRetained, trimmedMean } from "@weft/aggregate";
+import { type BlockRule, type Combination, meanRule, openRetained } from "@weft/aggregate";
 import { fragmentOf, type JobDocument, type JobRound, type MessageOf } from "@weft/protocol";
 import { ConnectionError, type IncomingPayload, loopTurns } from "@weft/transport";
 import { createSlab, type Slab, slabBytes, type VectorCodec } from "@weft/vector";
 import type { Reason } from "../round/runEvent.ts";
 import type { ModelMemory } from "../model/modelMemory.ts";
+import { blockRuleOf } from "./blockRuleOf.ts";
 import { KeepBudget } from "./keep.ts";
 import { roomForBlock, Upload, type UploadKind } from "./upload.ts";
 import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
@@ -39,12 +40,6 @@ const segmentsAtOnce = 4;
 
 /** Values of all updates that are sorted between two turns of the event loop: some milliseconds. */
 const valuesAtOnce = 2 ** 18;
-
-/** Undefined for the mean. */
-function blockRuleOf(combine: JobRound["combine"] = { kind: "mean" }): BlockRule | undefined {
-  if (combine.kind === "mean") return undefined;
-  return combine.kind === "median" ? median : trimmedMean(combine.fraction);
-}
 
 export interface UploadsOptions {
   /** For blocks that may have to be taken out again, over all uploads; beyond it they go to disk. */
@@ -111,11 +106,17 @@ export class Uploads {
     this.#slabs = streams ? [createSlab(slabBytes(largest, 1))] : undefined;
     this.#round = round;
     this.#memory = room;
-    // Taken before anyone is there: what large memory is taken for sets off a collection of garbage.
-    if (this.#rule === undefined) room?.sums();
     this.#isUniform = isUniform(round);
     this.#isBuffered = pace?.kind === "buffered";
     meanRule.open({ size: 0, contributions: 2, bound: normBound, maxWeight: 1 });
+  }
+
+  /**
+   * Takes the memory of large sums. To be called when the model has been made, before anyone is there: taking so much sets off a
+   * collection of garbage, by which what the making of the model took is given back.
+   */
+  reserve(): void {
+    if (this.#rule === undefined) this.#memory?.sums();
   }
 
   /** Empty sums for an attempt with room for so many updates of at most so many examples. */
