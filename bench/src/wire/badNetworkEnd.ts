@@ -33,7 +33,7 @@ async function coordinate(rounds: number): Promise<void> {
   }).listen(ports.plain);
   const server = createServer().listen(ports.link);
   new WebSocketServer({ server, ...webSocketServerOptions }).on("connection", (socket) => {
-    acceptWebSocket(socket, { accepts: "worker", remote: "worker" }).listen((_, payload) => {
+    acceptWebSocket(socket, { accepts: "worker" }, "worker").listen((_, payload) => {
       const count = async () => {
         for await (const chunk of payload?.chunks() ?? []) taken.ours += chunk.length;
       };

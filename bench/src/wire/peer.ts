@@ -54,7 +54,7 @@ const rawPort = await serve((sockets) =>
 );
 const weftPort = await serve((sockets) =>
   sockets.on("connection", (socket) => {
-    link = acceptWebSocket(socket, { accepts: "worker", remote: "worker", heartbeatMs: 10, missedHeartbeats: 1000 });
+    link = acceptWebSocket(socket, { accepts: "worker", heartbeatMs: 10, missedHeartbeats: 1000 }, "worker");
     link.listen((message, payload) => {
       if (message.kind === "update") void readAll(payload, message.round);
     });

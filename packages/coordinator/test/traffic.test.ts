@@ -1,19 +1,27 @@
 /** The ledger of bytes over connections that come and go. */
-import type { Connection, ConnectionStats } from "@weft/transport";
+import type { ConnectionStats } from "@weft/transport";
 import { expect, test } from "vitest";
-import { Traffic } from "../src/run/traffic.ts";
+import { Traffic, type TrafficSource } from "../src/run/traffic.ts";
 
-/** A connection that moved some bytes and has ended. */
-function ended(receivedBytes: number): Connection {
+/** The connection of a worker that has moved some bytes. */
+function source(worker: string, receivedBytes: number): TrafficSource {
   const tally = [{ kind: "hello", codec: "", receivedBytes, sentBytes: 1 }];
   const stats: ConnectionStats = { receivedBytes, sentBytes: 1, roundTripMs: undefined, tally };
-  return { stats, closed: Promise.resolve({ code: 1006, reason: "" }) } as unknown as Connection;
+  return { worker, connection: { stats } };
 }
 
-test("bytes of one worker over many connections are one entry a kind", async () => {
+/** Of so many sources that come and go. */
+function trafficOf(sources: readonly TrafficSource[]): Traffic {
   const traffic = new Traffic();
-  for (let i = 0; i < 50; i++) traffic.add(ended(10), () => "w");
-  await Promise.resolve();
+  for (const each of sources) {
+    traffic.add(each);
+    traffic.ended(each);
+  }
+  return traffic;
+}
+
+test("bytes of one worker over many connections are one entry a kind", () => {
+  const traffic = trafficOf(Array.from({ length: 50 }, () => source("w", 10)));
   expect(traffic.sinceLast()).toEqual({
     bytesUp: 500,
     bytesDown: 50,
@@ -22,13 +30,30 @@ test("bytes of one worker over many connections are one entry a kind", async () 
   expect(traffic.sinceLast().traffic).toEqual([]);
 });
 
-test("a flood of strangers within one round makes a record of bounded length, and no byte is lost", async () => {
-  const traffic = new Traffic();
+test("a flood of strangers within one round makes a record of bounded length, and no byte is lost", () => {
   const strangers = 40_000;
-  for (let i = 0; i < strangers; i++) traffic.add(ended(10), () => `worker ${i}`);
-  await Promise.resolve();
+  const traffic = trafficOf(Array.from({ length: strangers }, (_, i) => source(`worker ${i}`, 10)));
   const { bytesUp, bytesDown, traffic: entries } = traffic.sinceLast();
   expect([bytesUp, bytesDown]).toEqual([10 * strangers, strangers]);
   expect(entries.length).toBeLessThan(20_000);
   expect(entries.reduce((sum, entry) => sum + entry.bytesUp, 0)).toBe(10 * strangers);
+});
+
+test("of a connection that goes on, each time only what is new is told", () => {
+  const tally = [{ kind: "hello", codec: "", receivedBytes: 5, sentBytes: 0 }];
+  const stats = { receivedBytes: 5, sentBytes: 0, roundTripMs: undefined, tally };
+  const traffic = new Traffic();
+  const worker = { worker: "w", connection: { stats } };
+  traffic.add(worker);
+  expect(traffic.sinceLast()).toMatchObject({ bytesUp: 5, bytesDown: 0 });
+  tally.push({ kind: "weights", codec: "f32", receivedBytes: 0, sentBytes: 7 });
+  stats.sentBytes = 7;
+  expect(traffic.sinceLast().traffic).toEqual([
+    { worker: "w", kind: "weights", codec: "f32", bytesUp: 0, bytesDown: 7 },
+  ]);
+  tally[1] = { kind: "weights", codec: "f32", receivedBytes: 0, sentBytes: 9 };
+  stats.sentBytes = 9;
+  traffic.ended(worker);
+  expect(traffic.sinceLast()).toMatchObject({ bytesUp: 0, bytesDown: 2 });
+  expect(traffic.sinceLast().traffic).toEqual([]);
 });

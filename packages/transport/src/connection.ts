@@ -1,5 +1,5 @@
 /** What a connection is: ordered messages with optional streamed payloads, whatever carries them. */
-import type { Message } from "@weft/protocol";
+import type { Message, PayloadLimits } from "@weft/protocol";
 import type { TallyEntry } from "./tally.ts";
 
 /** Raw bytes to send after a message; several parts go out one after another without being joined. */
@@ -51,4 +51,12 @@ export interface Connection {
   close(code: number, reason: string): void;
   /** Resolves once, when the link is gone, from either side. */
   readonly closed: Promise<CloseReason>;
+}
+
+/** A connection that somebody has made to here, of whom more is known by and by. */
+export interface AcceptedConnection extends Connection {
+  /** From now on these payloads are accepted. */
+  limit(limits: PayloadLimits): void;
+  /** Its listener has heard enough: whoever listens next is given this message first. */
+  pass(message: Message): void;
 }

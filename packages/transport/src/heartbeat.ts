@@ -1,4 +1,5 @@
 /** Pings at a fixed beat; says when the peer has been silent for too long, or takes nothing of what waits for it. */
+import { type Beats, beatsOf } from "./beats.ts";
 import type { Clock } from "./clock.ts";
 
 export interface HeartbeatOptions {
@@ -6,24 +7,35 @@ export interface HeartbeatOptions {
   readonly everyMs: number;
   /** Beats without a sign of life after which the peer counts as dead. */
   readonly missedLimit: number;
-  readonly ping: (id: number) => void;
-  readonly dead: (reason: string) => void;
+}
+
+/** What a heartbeat keeps an eye on. */
+export interface Watched {
   /** Whether bytes are waiting for a peer that should take them. */
-  readonly hasBacklog: () => boolean;
+  readonly hasBacklog: boolean;
+  ping(id: number): void;
+  dead(reason: string): void;
 }
 
 export class Heartbeat {
   roundTripMs: number | undefined;
-  readonly #options: HeartbeatOptions;
-  #timer: unknown;
+  readonly #watched: Watched;
+  readonly #clock: Clock;
+  readonly #beats: Beats;
+  readonly #everyMs: number;
+  readonly #missedLimit: number;
   #missed = 0;
   #stalled = 0;
   #id = 0;
   #sentMs = 0;
 
-  constructor(options: HeartbeatOptions) {
-    this.#options = options;
-    this.#schedule();
+  constructor(watched: Watched, { clock, everyMs, missedLimit }: HeartbeatOptions) {
+    this.#watched = watched;
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+    this.#missedLimit = missedLimit;
+    this.#beats = beatsOf(clock, everyMs);
+    this.#beats.add(this);
   }
 
   /** Anything arrived: under load a pong may be far behind, and a chunk proves life as well. */
@@ -37,35 +49,27 @@ export class Heartbeat {
   }
 
   pong(id: number): void {
-    if (id === this.#id) this.roundTripMs = this.#options.clock.now() - this.#sentMs;
+    if (id === this.#id) this.roundTripMs = this.#clock.now() - this.#sentMs;
   }
 
   stop(): void {
-    this.#options.clock.clearTimer(this.#timer);
+    this.#beats.remove(this);
   }
 
-  #schedule(): void {
-    const { clock, everyMs } = this.#options;
-    this.#timer = clock.setTimer(() => {
-      this.#beat();
-    }, everyMs);
-  }
-
-  #beat(): void {
-    const { clock, everyMs, missedLimit, ping, dead, hasBacklog } = this.#options;
+  beat(): void {
+    const [watched, everyMs, missedLimit] = [this.#watched, this.#everyMs, this.#missedLimit];
     if (this.#missed >= missedLimit) {
-      dead(`no sign of life for ${missedLimit} heartbeats of ${everyMs} ms`);
+      watched.dead(`no sign of life for ${missedLimit} heartbeats of ${everyMs} ms`);
       return;
     }
-    this.#stalled = hasBacklog() ? this.#stalled + 1 : 0;
+    this.#stalled = watched.hasBacklog ? this.#stalled + 1 : 0;
     if (this.#stalled > missedLimit) {
-      dead(`the peer has read nothing for ${missedLimit} heartbeats of ${everyMs} ms`);
+      watched.dead(`the peer has read nothing for ${missedLimit} heartbeats of ${everyMs} ms`);
       return;
     }
     this.#missed += 1;
     this.#id += 1;
-    this.#sentMs = clock.now();
-    this.#schedule();
-    ping(this.#id);
+    this.#sentMs = this.#clock.now();
+    watched.ping(this.#id);
   }
 }

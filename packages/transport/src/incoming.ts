@@ -2,6 +2,7 @@
 import { ProtocolError, chunkBytes, initialCreditBytes } from "@weft/protocol";
 import type { IncomingPayload } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
+import type { Account } from "./tally.ts";
 
 /** Unread bytes kept once someone reads. Before that a sender gets by on the smaller initial credit. */
 const windowBytes = 4 * 1024 * 1024;
@@ -9,6 +10,8 @@ const grantBytes = 1024 * 1024;
 
 export class Incoming implements IncomingPayload {
   readonly bytes: number;
+  /** What its bytes are counted as. */
+  readonly account: Account;
   readonly #grant: (bytes: number) => void;
   #queue: Uint8Array[] = [];
   #receivedBytes = 0;
@@ -19,8 +22,9 @@ export class Incoming implements IncomingPayload {
   #wake: (() => void) | undefined;
 
   /** @param grant tells the sender that so many more bytes may come */
-  constructor(bytes: number, grant: (bytes: number) => void) {
-    this.bytes = bytes;
+  constructor(announced: { readonly bytes: number; readonly account: Account }, grant: (bytes: number) => void) {
+    this.bytes = announced.bytes;
+    this.account = announced.account;
     this.#grant = grant;
   }
 

@@ -8,7 +8,7 @@ export type { Carrier, CarrierSink } from "./carrier.ts";
 export { Link, type LinkFault, type LinkOptions } from "./link.ts";
 export { loopTurns, LoopTurns } from "./loopTurns.ts";
 export * from "./memory.ts";
-export { rateLimit, type RateLimit } from "./rateLimit.ts";
+export { RateLimit } from "./rateLimit.ts";
 export { SocketTurns, type SocketTurnLimits } from "./socketTurns.ts";
 export { accountOf, Tally, type TallyEntry } from "./tally.ts";
 export * from "./webSocket.ts";

@@ -14,16 +14,16 @@ import {
 } from "@weft/protocol";
 import { closeText, type Carrier, type CarrierSink } from "./carrier.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import type { CloseReason, Connection, ConnectionStats, IncomingPayload } from "./connection.ts";
+import type { AcceptedConnection, CloseReason, ConnectionStats, IncomingPayload } from "./connection.ts";
 import type { MessageListener, OutgoingPayload } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { Heartbeat, type Watched } from "./heartbeat.ts";
 import { Incoming } from "./incoming.ts";
 import { Outbox } from "./outbox.ts";
 import { type Account, accountOf, linkAccount, Tally } from "./tally.ts";
-import { rateLimit, type RateLimit } from "./rateLimit.ts";
+import { RateLimit } from "./rateLimit.ts";
 
-type SendOptions = Parameters<Connection["send"]>[2];
+type SendOptions = Parameters<AcceptedConnection["send"]>[2];
 
 /** Why a link was closed by this side. */
 export interface LinkFault extends CloseReason {
@@ -34,14 +34,16 @@ export interface LinkFault extends CloseReason {
 export interface LinkOptions {
   /** Whose messages are accepted: a coordinator's side accepts "worker", and the other way round. */
   readonly accepts: Sender;
-  /** Asked at every message, so that it may answer differently once the model is known. */
-  readonly limits?: () => PayloadLimits;
+  /** Of the payloads that are accepted until `limit` is called. */
+  readonly limits?: PayloadLimits;
   readonly clock?: Clock;
   readonly heartbeatMs?: number;
   /** Heartbeats without a sign of life after which the link is dead. */
   readonly missedHeartbeats?: number;
   /** Messages and pings a second, with bursts of as many; unlimited when absent. */
   readonly maxMessagesPerSecond?: number;
+  /** Told when the link is gone. */
+  readonly onClosed?: (link: Link) => void;
   /** Told once if the link is closed because of what the peer sent or a listener threw. */
   readonly onFault?: (fault: LinkFault) => void;
 }
@@ -51,7 +53,7 @@ const defaultHeartbeatMs = 5000;
 const maxBufferedBytes = 16 * 1024 * 1024;
 const maxWaitingMessages = 1024;
 
-export class Link implements Connection, CarrierSink {
+export class Link implements AcceptedConnection, CarrierSink, Watched {
   readonly remote: string;
   readonly closed: Promise<CloseReason>;
   readonly #carrier: Carrier;
@@ -60,16 +62,16 @@ export class Link implements Connection, CarrierSink {
   readonly #outbox: Outbox;
   readonly #heartbeat: Heartbeat;
   readonly #rate: RateLimit | undefined;
-  readonly #streams = new Map<number, Incoming>();
+  /** Payloads under way, where there are any. */
+  #streams: Map<number, Incoming> | undefined;
   readonly #resolveClosed: (reason: CloseReason) => void;
+  #limits: PayloadLimits;
   #lastStream = 0;
   #receivedBytes = 0;
   readonly #tally = new Tally();
-  /** What the payloads under way are counted as. */
-  readonly #accounts = new WeakMap<Incoming, Account>();
   #listener: MessageListener | undefined;
   /** Arrived before there was a listener. */
-  #early: [Message, IncomingPayload | undefined][] = [];
+  #early: [Message, IncomingPayload | undefined][] | undefined;
   /** Set once the link carries nothing any more. */
   #end: CloseReason | undefined;
 
@@ -82,20 +84,10 @@ export class Link implements Connection, CarrierSink {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#outbox = new Outbox(carrier, this.#tally);
-    this.#rate = options.maxMessagesPerSecond === undefined ? undefined : rateLimit(options.maxMessagesPerSecond);
-    this.#heartbeat = new Heartbeat({
-      clock: this.#clock,
-      everyMs: options.heartbeatMs ?? defaultHeartbeatMs,
-      missedLimit: options.missedHeartbeats ?? 3,
-      ping: (id) => {
-        this.#outbox.sendNow({ frame: "ping", id });
-      },
-      dead: (reason) => {
-        this.#fail(1008, reason, undefined);
-        carrier.terminate();
-      },
-      hasBacklog: () => carrier.bufferedBytes > 0,
-    });
+    this.#limits = options.limits ?? defaultLimits;
+    this.#rate = options.maxMessagesPerSecond === undefined ? undefined : new RateLimit(options.maxMessagesPerSecond);
+    const { heartbeatMs: everyMs = defaultHeartbeatMs, missedHeartbeats: missedLimit = 3 } = options;
+    this.#heartbeat = new Heartbeat(this, { clock: this.#clock, everyMs, missedLimit });
   }
 
   get stats(): ConnectionStats {
@@ -122,9 +114,18 @@ export class Link implements Connection, CarrierSink {
   listen(listener: MessageListener): void {
     if (this.#listener !== undefined) throw new Error(`${this.remote}: a connection has exactly one listener`);
     this.#listener = listener;
-    const early = this.#early;
-    this.#early = [];
+    const early = this.#early ?? [];
+    this.#early = undefined;
     for (const [message, payload] of early) this.#deliver(message, payload);
+  }
+
+  pass(message: Message): void {
+    this.#listener = undefined;
+    this.#early = [[message, undefined]];
+  }
+
+  limit(limits: PayloadLimits): void {
+    this.#limits = limits;
   }
 
   close(code: number, reason: string): void {
@@ -158,9 +159,23 @@ export class Link implements Connection, CarrierSink {
     this.#outbox.pump();
   }
 
+  get hasBacklog(): boolean {
+    return this.#carrier.bufferedBytes > 0;
+  }
+
+  ping(id: number): void {
+    this.#outbox.sendNow({ frame: "ping", id });
+  }
+
+  dead(reason: string): void {
+    this.#fail(1008, reason, undefined);
+    this.#carrier.terminate();
+  }
+
   ended(code: number, reason: string): void {
     if (this.#end === undefined) this.#finish({ code, reason });
     this.#resolveClosed(this.#end ?? { code, reason });
+    this.#options.onClosed?.(this);
   }
 
   /** Returns what the frame is counted as. */
@@ -197,47 +212,51 @@ export class Link implements Connection, CarrierSink {
 
   #receiveMessage(header: unknown, announced: { stream: number; bytes: number } | undefined): Account {
     const message = parseMessage(header, this.#options.accepts);
-    checkPayload(message.kind, announced?.bytes, (this.#options.limits ?? (() => defaultLimits))());
-    const payload = announced === undefined ? undefined : this.#open(announced.stream, announced.bytes);
+    checkPayload(message.kind, announced?.bytes, this.#limits);
     const account = accountOf(message);
-    if (payload !== undefined) this.#accounts.set(payload, account);
+    const payload = announced && this.#open(announced, account);
     if (this.#listener !== undefined) this.#deliver(message, payload);
-    else if (this.#early.push([message, payload]) > maxWaitingMessages) {
+    else if ((this.#early ??= []).push([message, payload]) > maxWaitingMessages) {
       throw new ProtocolError("sequence", `more than ${maxWaitingMessages} messages before anyone could read them`);
     }
     return account;
   }
 
-  #open(stream: number, bytes: number): Incoming {
+  #open({ stream, bytes }: { readonly stream: number; readonly bytes: number }, account: Account): Incoming {
     if (stream <= this.#lastStream) {
       throw new ProtocolError(
         "sequence",
         `stream ${stream} was used already; a number above ${this.#lastStream} expected`,
       );
     }
-    if (bytes > 0 && this.#streams.size >= maxStreams) {
+    if (bytes > 0 && (this.#streams?.size ?? 0) >= maxStreams) {
       throw new ProtocolError("sequence", `more than ${maxStreams} payloads at once`);
     }
     this.#lastStream = stream;
-    const incoming = new Incoming(bytes, (granted) => {
+    const incoming = new Incoming({ bytes, account }, (granted) => {
       if (this.#end === undefined) this.#outbox.sendNow({ frame: "credit", stream, bytes: granted });
     });
-    if (bytes > 0) this.#streams.set(stream, incoming);
+    if (bytes > 0) (this.#streams ??= new Map<number, Incoming>()).set(stream, incoming);
     return incoming;
   }
 
   #receiveChunk(stream: number, offset: number, body: Uint8Array): Account {
-    const incoming = this.#streams.get(stream);
+    const incoming = this.#streams?.get(stream);
     if (incoming === undefined) throw new ProtocolError("sequence", `chunk of stream ${stream}, which is not open`);
     incoming.accept(body, offset);
-    if (incoming.complete) this.#streams.delete(stream);
-    return this.#accounts.get(incoming) ?? linkAccount;
+    if (incoming.complete) this.#forget(stream);
+    return incoming.account;
+  }
+
+  #forget(stream: number): void {
+    this.#streams?.delete(stream);
+    if (this.#streams?.size === 0) this.#streams = undefined;
   }
 
   #cancelled(stream: number): void {
-    const incoming = this.#streams.get(stream);
+    const incoming = this.#streams?.get(stream);
     if (incoming === undefined) throw new ProtocolError("sequence", `end of stream ${stream}, which is not open`);
-    this.#streams.delete(stream);
+    this.#forget(stream);
     incoming.end(new ConnectionError("cancelled", `${this.remote}: the sender gave up the payload`));
   }
 
@@ -263,8 +282,8 @@ export class Link implements Connection, CarrierSink {
       `${this.remote}: the connection was closed (${end.code} ${end.reason})`,
     );
     this.#outbox.end(error);
-    for (const incoming of this.#streams.values()) incoming.end(error);
-    this.#streams.clear();
+    for (const incoming of this.#streams?.values() ?? []) incoming.end(error);
+    this.#streams = undefined;
   }
 }
 

@@ -25,19 +25,24 @@ const rememberedCancels = 256;
 interface OutgoingStream extends Outgoing {
   readonly stream: number;
   readonly payload: PartReader;
+  readonly account: Account;
   creditBytes: number;
 }
+
+/** Of the many connections on which nothing is under way. */
+const none: never[] = [];
 
 export class Outbox {
   /** Bytes handed to the carrier. */
   sentBytes = 0;
   readonly #carrier: Carrier;
   readonly #tally: Tally;
-  #waiting: Outgoing[] = [];
+  #waiting: readonly Outgoing[] = none;
   /** The first is next to send a chunk. */
-  #streams: OutgoingStream[] = [];
+  #streams: readonly OutgoingStream[] = none;
   #lastStream = 0;
-  readonly #cancelled = new Set<number>();
+  /** Made when the first is given up. */
+  #cancelled: Set<number> | undefined;
   #ended: ConnectionError | undefined;
 
   constructor(carrier: Carrier, tally: Tally) {
@@ -50,6 +55,12 @@ export class Outbox {
   }
 
   send(message: Message, payload: OutgoingPayload | undefined, signal: AbortSignal | undefined): Promise<void> {
+    // Most messages have no payload, and nothing to wait for.
+    if (payload === undefined && this.#waiting.length === 0 && this.#ended === undefined) {
+      this.#send(accountOf(message), { frame: "message", message });
+      this.pump();
+      return Promise.resolve();
+    }
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     // The end of a link is told by `closed`; a send that nobody awaits must not end the process as an unhandled rejection.
     promise.catch(() => undefined);
@@ -62,7 +73,7 @@ export class Outbox {
       reject,
     };
     if (this.#ended === undefined) {
-      this.#waiting.push(outgoing);
+      this.#waiting = [...this.#waiting, outgoing];
       this.pump();
     } else reject(this.#ended);
     if (signal !== undefined) this.#heed(signal, outgoing, promise);
@@ -88,10 +99,11 @@ export class Outbox {
     const begun = this.#streams.find(({ payload }) => payload === outgoing.payload);
     if (begun === undefined) return;
     this.#streams = this.#streams.filter((stream) => stream !== begun);
-    this.#cancelled.add(begun.stream);
-    for (const oldest of this.#cancelled) {
-      if (this.#cancelled.size <= rememberedCancels) break;
-      this.#cancelled.delete(oldest);
+    const cancelled = (this.#cancelled ??= new Set());
+    cancelled.add(begun.stream);
+    for (const oldest of cancelled) {
+      if (cancelled.size <= rememberedCancels) break;
+      cancelled.delete(oldest);
     }
     this.sendNow({ frame: "cancel", stream: begun.stream });
     this.pump();
@@ -113,7 +125,7 @@ export class Outbox {
   /** The receiver has room for more of a stream. */
   grant(stream: number, bytes: number): void {
     const outgoing = this.#streams.find((candidate) => candidate.stream === stream);
-    if (this.#cancelled.has(stream)) return;
+    if (this.#cancelled?.has(stream) === true) return;
     if (outgoing === undefined) throw new ProtocolError("sequence", `credit for stream ${stream}, which is not open`);
     outgoing.creditBytes += bytes;
     if (bytes < chunkBytes && outgoing.creditBytes < outgoing.payload.left) {
@@ -133,17 +145,16 @@ export class Outbox {
     if (this.#ended !== undefined) return;
     this.#pumpMessages();
     while (this.#carrier.bufferedBytes < highWaterBytes) {
-      const index = this.#streams.findIndex(mayProceed);
-      const stream = this.#streams[index];
+      const stream = this.#streams.find(mayProceed);
       if (stream === undefined || this.#carrier.isHeld === true) return;
-      this.#streams.splice(index, 1);
+      const others = this.#streams.filter((other) => other !== stream);
       const size = nextChunk(stream);
       const offset = stream.payload.offset;
       const frame = { frame: "chunk", stream: stream.stream, offset } as const;
-      this.#send(accountOf(stream.message), frame, ...stream.payload.take(size));
+      this.#send(stream.account, frame, ...stream.payload.take(size));
       stream.creditBytes -= size;
-      if (stream.payload.left > 0) this.#streams.push(stream);
-      else {
+      this.#streams = stream.payload.left > 0 ? [...others, stream] : others;
+      if (stream.payload.left === 0) {
         stream.resolve();
         this.#pumpMessages();
       }
@@ -153,24 +164,25 @@ export class Outbox {
   end(error: ConnectionError): void {
     this.#ended = error;
     for (const { reject } of [...this.#streams, ...this.#waiting]) reject(error);
-    this.#streams = [];
-    this.#waiting = [];
+    this.#streams = none;
+    this.#waiting = none;
   }
 
   #pumpMessages(): void {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const { message, payload } = next;
       if (payload !== undefined && payload.left > 0 && this.#streams.length >= maxStreams) return;
-      this.#waiting.shift();
+      this.#waiting = this.#waiting.slice(1);
+      const account = accountOf(message);
       if (payload === undefined) {
-        this.#send(accountOf(message), { frame: "message", message });
+        this.#send(account, { frame: "message", message });
         next.resolve();
         continue;
       }
       const stream = ++this.#lastStream;
-      this.#send(accountOf(message), { frame: "message", message, payload: { stream, bytes: payload.left } });
+      this.#send(account, { frame: "message", message, payload: { stream, bytes: payload.left } });
       if (payload.left === 0) next.resolve();
-      else this.#streams.push({ ...next, payload, stream, creditBytes: initialCreditBytes });
+      else this.#streams = [...this.#streams, { ...next, payload, account, stream, creditBytes: initialCreditBytes }];
     }
   }
 }

@@ -84,8 +84,8 @@ export class SocketTurns {
   }
 
   /** What has ended need not go on. */
-  forget(goOn: GoOn): void {
-    const at = this.#held.indexOf(goOn);
+  forget(goOn: GoOn | undefined): void {
+    const at = goOn === undefined ? -1 : this.#held.indexOf(goOn);
     if (at >= 0) this.#held.splice(at, 1);
   }
 

@@ -3,15 +3,13 @@ import { WebSocket } from "ws";
 import { parseAddress, showAddress } from "./address.ts";
 import { systemClock } from "./clock.ts";
 import type { ConnectOptions } from "./connectOptions.ts";
-import type { Connection } from "./connection.ts";
+import type { AcceptedConnection, Connection } from "./connection.ts";
 import { ConnectionError, type ConnectionErrorCode } from "./errors.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { SocketTurns } from "./socketTurns.ts";
 import { WebSocketCarrier, socketOptions } from "./webSocketCarrier.ts";
 
 export interface AcceptOptions extends LinkOptions {
-  /** For logs: the address of the other side. */
-  readonly remote: string;
   /** Whom it shares the event loop with; all of its thread by default. */
   readonly turns?: SocketTurns;
 }
@@ -25,9 +23,14 @@ export interface NodeConnectOptions extends ConnectOptions {
 /** To be spread into the options of a `WebSocketServer` whose sockets go to `acceptWebSocket`. */
 export const webSocketServerOptions = socketOptions;
 
-/** A connection over a socket that a `WebSocketServer` has just accepted; call it within the server's callback. */
-export function acceptWebSocket(socket: WebSocket, options: AcceptOptions): Connection {
-  return linkOver(socket, options, { remote: options.remote, turns: options.turns });
+/**
+ * A connection over a socket that a `WebSocketServer` has just accepted; call it within the server's callback.
+ *
+ * @param options are kept: the same object serves all connections of a server
+ * @param remote for logs: the address of the other side
+ */
+export function acceptWebSocket(socket: WebSocket, options: AcceptOptions, remote: string): AcceptedConnection {
+  return linkOver(socket, options, { remote, turns: options.turns });
 }
 
 /**
@@ -94,7 +97,7 @@ function linkOver(
   socket: WebSocket,
   options: LinkOptions,
   how: { remote: string; turns?: SocketTurns | undefined },
-): Connection {
+): Link {
   const carrier = new WebSocketCarrier(socket, { ...how, clock: options.clock ?? systemClock });
   const link = new Link(carrier, options);
   carrier.attach(link);

@@ -4,7 +4,7 @@ import type { RawData, WebSocket } from "ws";
 import { closeTimeoutMs, joinParts, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
 import type { Clock } from "./clock.ts";
 import { ReceivedMemory } from "./receivedMemory.ts";
-import { socketTurns, type SocketTurns } from "./socketTurns.ts";
+import { type GoOn, socketTurns, type SocketTurns } from "./socketTurns.ts";
 
 /** Frames have at most 64 KiB of header and 256 KiB of chunk; beyond this the socket itself refuses (1009). */
 export const maxFrameBytes = 1024 * 1024;
@@ -41,6 +41,10 @@ export class WebSocketCarrier implements Carrier {
   /** Whether a message has ended with what was read last. */
   #messageEnded = false;
   #sendIsHeld = false;
+  /** What its turns call; made when it has to wait for the first time. */
+  #readOn: GoOn | undefined;
+  #sendOn: GoOn | undefined;
+  readonly #sent = this.#hasSent.bind(this);
   /** Bytes that wait for the kernel, as the turns know of them. */
   #queuedBytes = 0;
   /** At least one chunk goes out then. */
@@ -58,33 +62,44 @@ export class WebSocketCarrier implements Carrier {
     this.#sink = sink;
     // Neither do parts become one by being copied where they arrive.
     this.#socket.binaryType = "fragments";
-    this.#socket.on("message", (data: RawData, isBinary: boolean) => {
-      this.#messageEnded = true;
-      if (isBinary) this.#deliver(data, sink);
-      else sink.fault(...textFault);
-    });
-    // Its answer to a ping of the protocol's own is a view of what was read.
-    this.#socket.on("ping", () => {
-      this.#memory.leave();
-    });
+    // Bound methods are the least that can be kept for each of many sockets.
+    this.#socket.on("message", this.#onMessage.bind(this));
+    this.#socket.on("ping", this.#onPing.bind(this));
+    this.#socket.on("error", this.#onError.bind(this));
+    this.#socket.on("close", this.#onClose.bind(this));
     // After the listener of `ws` itself, which has been there since the handshake.
-    streamUnder(this.#socket)?.on("data", (chunk: Uint8Array) => {
-      this.#memory.passed(chunk);
-      this.#hasRead(chunk.length);
-    });
-    this.#socket.on("error", (error: NodeJS.ErrnoException) => {
-      this.#memory.end();
-      // Network failures are reported by the close that follows; what the peer did wrong has a code of the library's own.
-      if (error.code?.startsWith("WS_ERR_") === true) sink.fault(faultCode(error.code), error.message, error);
-    });
-    this.#socket.on("close", (code: number, reason: Buffer) => {
-      this.#clock.clearTimer(this.#closeTimer);
-      this.#hasEnded = true;
-      this.#noteQueue(0);
-      this.#turns.forget(this.#readOn);
-      this.#turns.forget(this.#sendOn);
-      sink.ended(code, reason.toString());
-    });
+    streamUnder(this.#socket)?.on("data", this.#onData.bind(this));
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    this.#messageEnded = true;
+    if (isBinary) this.#deliver(data);
+    else this.#sink?.fault(...textFault);
+  }
+
+  /** The answer to a ping of the protocol's own is a view of what was read. */
+  #onPing(): void {
+    this.#memory.leave();
+  }
+
+  #onData(chunk: Uint8Array): void {
+    this.#memory.passed(chunk);
+    this.#hasRead(chunk.length);
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    this.#memory.end();
+    // Network failures are reported by the close that follows; what the peer did wrong has a code of the library's own.
+    if (error.code?.startsWith("WS_ERR_") === true) this.#sink?.fault(faultCode(error.code), error.message, error);
+  }
+
+  #onClose(code: number, reason: Buffer): void {
+    this.#clock.clearTimer(this.#closeTimer);
+    this.#hasEnded = true;
+    this.#noteQueue(0);
+    this.#turns.forget(this.#readOn);
+    this.#turns.forget(this.#sendOn);
+    this.#sink?.ended(code, reason.toString());
   }
 
   get bufferedBytes(): number {
@@ -98,7 +113,7 @@ export class WebSocketCarrier implements Carrier {
     this.#isItsTurn = false;
     if (mayGoOn) return false;
     this.#sendIsHeld = true;
-    this.#turns.hold(this.#sendOn);
+    this.#turns.hold((this.#sendOn ??= this.#goOnSending.bind(this)));
     return true;
   }
 
@@ -123,7 +138,7 @@ export class WebSocketCarrier implements Carrier {
     // The farewell of the other side is read without waiting for anyone.
     this.#isClosing = true;
     this.#turns.forget(this.#readOn);
-    this.#readOn();
+    this.#socket.resume();
     this.#socket.close(code, reason);
     this.#closeTimer ??= this.#clock.setTimer(() => {
       this.#socket.terminate();
@@ -145,21 +160,19 @@ export class WebSocketCarrier implements Carrier {
     this.#messageEnded = false;
     if (this.#isClosing || this.#hasEnded || this.#readBytes < bulkBytes || !(hasShare || turns.isOver)) return;
     this.#socket.pause();
-    turns.hold(this.#readOn, !hasShare);
+    turns.hold((this.#readOn ??= this.#socket.resume.bind(this.#socket)), !hasShare);
   }
 
-  readonly #readOn = (): void => {
-    this.#socket.resume();
-  };
-
-  readonly #sendOn = (): void => {
+  #goOnSending(): void {
     this.#sendIsHeld = false;
     this.#isItsTurn = true;
     this.#sink?.drained();
     this.#isItsTurn = false;
-  };
+  }
 
-  #deliver(data: RawData, sink: CarrierSink): void {
+  #deliver(data: RawData): void {
+    const sink = this.#sink;
+    if (sink === undefined) return;
     const parts = Array.isArray(data) ? data : [data];
     const [first, second] = parts.map((part) => this.#memory.keep(plainBytes(part)));
     if (first === undefined) sink.receive(new Uint8Array(0));
@@ -169,10 +182,10 @@ export class WebSocketCarrier implements Carrier {
   }
 
   /** A failed write is followed by the socket's close. */
-  readonly #sent = (error?: Error | null): void => {
+  #hasSent(error?: Error | null): void {
     if (!this.#hasEnded) this.#noteQueue(this.#socket.bufferedAmount);
     if (error === undefined || error === null) this.#sink?.drained();
-  };
+  }
 }
 
 /** `ws` keeps what it reads from to itself, and has no other word for what it has read. */

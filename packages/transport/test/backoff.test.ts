@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { backoffDelay } from "@weft/transport";
 import { closeText } from "../src/carrier.ts";
-import { rateLimit } from "../src/rateLimit.ts";
+import { RateLimit } from "../src/rateLimit.ts";
 
 test("the wait doubles from the first attempt on, up to the cap", () => {
   const limits = { firstMs: 100, maxMs: 1000 };
@@ -18,7 +18,7 @@ test("jitter spreads the wait over the upper half", () => {
 });
 
 test("a rate limit admits one second's worth at once, then its rate", () => {
-  const limit = rateLimit(10);
+  const limit = new RateLimit(10);
   const admitted = (nowMs: number) => Array.from({ length: 20 }, () => limit.admit(nowMs)).filter(Boolean).length;
   expect(admitted(0)).toBe(10);
   expect(admitted(0)).toBe(0);

@@ -34,7 +34,7 @@ export async function loopback(
     const remote = request.socket.remoteAddress ?? "unknown";
     streams.add(request.socket);
     request.socket.once("close", () => streams.delete(request.socket));
-    const connection = acceptWebSocket(socket, { accepts: "worker", ...options, remote });
+    const connection = acceptWebSocket(socket, { accepts: "worker", ...options }, remote);
     const next = waiting.shift();
     if (next === undefined) accepted.push(connection);
     else next(connection);

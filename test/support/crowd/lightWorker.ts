@@ -27,7 +27,7 @@ export type LightWorkerEvent =
 export async function runLightWorker(options: LightWorkerOptions): Promise<void> {
   const { url, name, size, stallsAfterBytes } = options;
   const limits = limitsFor({ parameters: size });
-  const link = { accepts: "coordinator", limits: () => limits } as const;
+  const link = { accepts: "coordinator", limits } as const;
   const connection = await (stallsAfterBytes === undefined
     ? connectWebSocket(url, link)
     : connectStalling(url, link, stallsAfterBytes));

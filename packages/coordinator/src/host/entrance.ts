@@ -1,15 +1,7 @@
 /** Where connections come in before it is known which run they are for: a hello decides, or time does. */
-import type { Message, MessageOf, PayloadLimits } from "@weft/protocol";
+import type { Message, MessageOf } from "@weft/protocol";
 import { limitsFor } from "@weft/protocol";
-import type {
-  Clock,
-  CloseReason,
-  Connection,
-  ConnectionStats,
-  IncomingPayload,
-  MessageListener,
-  OutgoingPayload,
-} from "@weft/transport";
+import type { AcceptedConnection, Clock, Connection, IncomingPayload } from "@weft/transport";
 import type { Logger } from "pino";
 import type { Admission } from "../http/admission.ts";
 import { chooseRun, type Enterable } from "./chooseRun.ts";
@@ -28,51 +20,48 @@ const strangersLimits = limitsFor({ parameters: 0, maxFetchExamples: 0 });
 
 export class Entrance {
   readonly #context: EntranceContext;
-  /** Those that have not said yet what they want. */
-  readonly #waiting = new Set<Connection>();
+  /** The timers of those that have not said yet what they want. */
+  readonly #strangers = new Map<AcceptedConnection, unknown>();
 
   constructor(context: EntranceContext) {
     this.#context = context;
   }
 
   /** Takes a connection and hands it to its run, which sees the hello as if it had listened from the start. */
-  enter(open: (limits: () => PayloadLimits) => Connection): void {
-    const { clock, log } = this.#context;
-    let limits = strangersLimits;
-    let handed: HandedConnection | undefined;
-    const connection = open(() => limits);
-    this.#waiting.add(connection);
-    const timer = clock.setTimer(() => {
+  enter(connection: AcceptedConnection): void {
+    const timer = this.#context.clock.setTimer(() => {
       connection.close(1008, `no hello came within ${helloMs} ms`);
     }, helloMs);
-    const known = () => {
-      clock.clearTimer(timer);
-      this.#waiting.delete(connection);
-    };
-    void connection.closed.then(known);
+    this.#strangers.set(connection, timer);
+    connection.limit(strangersLimits);
     connection.listen((message, payload) => {
-      if (handed !== undefined) {
-        handed.deliver(message, payload);
-        return;
-      }
-      known();
-      if (message.kind !== "hello") {
-        payload?.discard();
-        connection.close(1008, `${message.kind} before hello`);
-        return;
-      }
-      const run = runFor(message, connection, this.#context);
-      if (run === undefined) return;
-      limits = run.limits;
-      handed = new HandedConnection(connection);
-      log.debug({ remote: connection.remote, run: run.run }, "connection handed to its run");
-      run.attach(handed);
-      handed.deliver(message, undefined);
+      this.#meet(connection, message, payload);
     });
   }
 
+  /** A connection has said what it wants, or is gone. */
+  left(connection: AcceptedConnection): void {
+    this.#context.clock.clearTimer(this.#strangers.get(connection));
+    this.#strangers.delete(connection);
+  }
+
   close(): void {
-    for (const connection of this.#waiting) connection.close(1001, "the coordinator is closing");
+    for (const connection of this.#strangers.keys()) connection.close(1001, "the coordinator is closing");
+  }
+
+  #meet(connection: AcceptedConnection, message: Message, payload: IncomingPayload | undefined): void {
+    this.left(connection);
+    if (message.kind !== "hello") {
+      payload?.discard();
+      connection.close(1008, `${message.kind} before hello`);
+      return;
+    }
+    const run = runFor(message, connection, this.#context);
+    if (run === undefined) return;
+    this.#context.log.debug({ remote: connection.remote, run: run.run }, "connection handed to its run");
+    connection.limit(run.limits);
+    connection.pass(message);
+    run.attach(connection);
   }
 }
 
@@ -94,42 +83,4 @@ function runFor(
   };
   connection.send({ kind: "refused", code, reason, retry }).then(close, close);
   return undefined;
-}
-
-/** A connection whose first listener has given it on. */
-class HandedConnection implements Connection {
-  readonly #connection: Connection;
-  #listener: MessageListener | undefined;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  get remote(): string {
-    return this.#connection.remote;
-  }
-
-  get stats(): ConnectionStats {
-    return this.#connection.stats;
-  }
-
-  get closed(): Promise<CloseReason> {
-    return this.#connection.closed;
-  }
-
-  deliver(message: Message, payload: IncomingPayload | undefined): void {
-    this.#listener?.(message, payload);
-  }
-
-  listen(listener: MessageListener): void {
-    this.#listener = listener;
-  }
-
-  send(message: Message, payload?: OutgoingPayload, options?: { readonly signal?: AbortSignal }): Promise<void> {
-    return this.#connection.send(message, payload, options);
-  }
-
-  close(code: number, reason: string): void {
-    this.#connection.close(code, reason);
-  }
 }

@@ -62,9 +62,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
         wireLog.warn({ remote, code, reason, ...(code === 1011 ? { err: cause } : {}) }, "connection closed");
       },
     },
-    connect: (open) => {
-      entrance.enter(open);
-    },
+    entrance,
     answer: createApi({ ...api, log: log.child({ topic: "api" }) }),
   }).catch((error: unknown) => {
     metrics.close();

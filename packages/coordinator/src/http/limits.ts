@@ -1,5 +1,5 @@
 /** What one address may take up: connections at once, and connections and requests a second. */
-import { rateLimit, type RateLimit } from "@weft/transport";
+import { RateLimit } from "@weft/transport";
 import type { AddressLimitOptions } from "../options.ts";
 import { isLoopback } from "./admission.ts";
 
@@ -31,8 +31,8 @@ export function addressLimits(options: AddressLimitOptions, nowMs: () => number)
     const address = networkOf(remote);
     const usage = usages.get(address) ?? {
       connections: 0,
-      connecting: rateLimit(limitOf("connectionsPerSecond", address)),
-      requests: rateLimit(limitOf("requestsPerSecond", address)),
+      connecting: new RateLimit(limitOf("connectionsPerSecond", address)),
+      requests: new RateLimit(limitOf("requestsPerSecond", address)),
     };
     usages.delete(address);
     usages.set(address, usage);

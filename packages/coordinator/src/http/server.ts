@@ -4,11 +4,11 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
-import type { PayloadLimits } from "@weft/protocol";
-import { acceptWebSocket, type Connection, type LinkOptions, webSocketServerOptions } from "@weft/transport";
+import { acceptWebSocket, type LinkOptions, webSocketServerOptions } from "@weft/transport";
 import type { Logger } from "pino";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 import { ListenError } from "../errors.ts";
+import type { Entrance } from "../host/entrance.ts";
 import type { ListenOptions, PageResponse } from "../options.ts";
 import { type Admission, bearerOf, checkExposure, originAllowed, travelsInClear } from "./admission.ts";
 import { type HttpRequest, readBody } from "./httpRequest.ts";
@@ -21,12 +21,12 @@ export interface Server {
 }
 
 export interface ServerContext {
-  readonly link: Omit<LinkOptions, "limits">;
+  readonly link: Omit<LinkOptions, "onClosed">;
   readonly log: Logger;
   readonly admission: Admission;
   readonly nowMs: () => number;
-  /** Takes a connection whose origin is allowed; `open` makes it, with limits that may change once its run is known. */
-  readonly connect: (open: (limits: () => PayloadLimits) => Connection) => void;
+  /** Takes connections whose origin is allowed, and is told of their end. */
+  readonly entrance: Pick<Entrance, "enter" | "left">;
   /** Answers what is no page; undefined where there is nothing. */
   readonly answer: (request: HttpRequest) => Promise<PageResponse | undefined>;
 }
@@ -51,19 +51,27 @@ export async function startServer(options: ListenOptions, context: ServerContext
   http.maxHeadersCount = 64;
   http.maxConnections = maxConnections + spareSockets;
   const door = new Door(options, context);
+  const { entrance } = context;
+  const link: LinkOptions = {
+    ...context.link,
+    onClosed: (connection) => {
+      door.leave(connection.remote.slice(0, connection.remote.lastIndexOf(":")));
+      entrance.left(connection);
+    },
+  };
   http.on("request", (request, response) => {
     answerRequest(request, response, { options, context, limits: door.limits });
   });
   http.on("upgrade", (request, socket, head) => {
-    const refusal = door.enter(request, socket);
+    const refusal = door.enter(request);
     if (refusal !== undefined) {
       refuseUpgrade(socket, refusal);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const remote = `${request.socket.remoteAddress ?? "?"}:${request.socket.remotePort ?? 0}`;
-      context.connect((limits) => acceptWebSocket(webSocket, { ...context.link, limits, remote }));
-    });
+    const address = addressOf(request);
+    const webSocket = upgrade(sockets, { request, socket, head });
+    if (webSocket === undefined) door.leave(address);
+    else entrance.enter(acceptWebSocket(webSocket, link, remoteOf(address, request.socket.remotePort)));
   });
   await bind(http, host, port);
   const address = http.address() as AddressInfo;
@@ -78,6 +86,23 @@ export async function startServer(options: ListenOptions, context: ServerContext
       }),
   };
 }
+
+/** Undefined where the request was none for a WebSocket, which it has then been told. */
+function upgrade(
+  sockets: WebSocketServer,
+  { request, socket, head }: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
+): WebSocket | undefined {
+  let opened: WebSocket | undefined;
+  sockets.handleUpgrade(request, socket, head, (webSocket) => {
+    opened = webSocket;
+  });
+  return opened;
+}
+
+const addressOf = (request: IncomingMessage) => request.socket.remoteAddress ?? "?";
+
+/** Joined, not added: a sum of strings keeps its parts, of which there would be some for each connection. */
+const remoteOf = (address: string, port = 0) => [address, port].join(":");
 
 function openServer({ tls }: ListenOptions): HttpServer {
   const timeouts = { headersTimeout: handshakeMs, requestTimeout: 10_000, connectionsCheckingInterval: 1000 };
@@ -126,7 +151,8 @@ class Door {
     this.limits = addressLimits(options.perAddress ?? {}, nowMs);
   }
 
-  enter(request: IncomingMessage, socket: Duplex): Refusal | undefined {
+  /** Why it may not come in; one that may is to be counted out again. */
+  enter(request: IncomingMessage): Refusal | undefined {
     if (pathOf(request) !== "/") return { status: 404, text: "workers connect to /" };
     if (!originAllowed(request.headers, this.#options)) {
       return { status: 403, text: "this origin is not on the allow-list" };
@@ -137,15 +163,15 @@ class Door {
     }
     const { maxConnections = 1024 } = this.#options;
     if (this.#open >= maxConnections) return { status: 503, text: `all ${maxConnections} connections are taken` };
-    const address = request.socket.remoteAddress ?? "";
-    const text = this.limits.connect(address);
+    const text = this.limits.connect(addressOf(request));
     if (text !== undefined) return { status: 429, text };
     this.#open += 1;
-    socket.once("close", () => {
-      this.#open -= 1;
-      this.limits.disconnect(address);
-    });
     return undefined;
+  }
+
+  leave(address: string): void {
+    this.#open -= 1;
+    this.limits.disconnect(address);
   }
 }
 
@@ -182,7 +208,7 @@ function answerRequest(request: IncomingMessage, response: ServerResponse, answe
 }
 
 async function pageFor(request: IncomingMessage, { options, context, limits }: Answering): Promise<PageResponse> {
-  if (!limits.request(request.socket.remoteAddress ?? "")) {
+  if (!limits.request(addressOf(request))) {
     return { ...plain(429, "too many requests a second from this address"), headers: { "retry-after": "1" } };
   }
   const path = pathOf(request);

@@ -28,10 +28,14 @@ export class Attendance {
   }
 
   #watch(session: Session): void {
-    const { connection } = session;
-    this.traffic.add(connection, () => session.worker);
+    this.traffic.add(session);
     this.#sessions.add(session);
-    void connection.closed.then(() => this.#sessions.delete(session));
+  }
+
+  /** Its connection is gone. */
+  closed(session: Session): void {
+    this.#sessions.delete(session);
+    this.traffic.ended(session);
   }
 
   /** The session is this worker's from now on; the one that was before, if there is one, and whether that had joined. */
@@ -75,7 +79,11 @@ export class Attendance {
   attachCrowd(entrance: CrowdEntrance, size: number): Crowd {
     const crowd = new Crowd(`c${this.#crowds.size + 1}`, size, entrance);
     this.#crowds.set(crowd.name, crowd);
-    this.traffic.add(entrance, () => crowd.name);
+    const source = { connection: entrance, worker: crowd.name };
+    this.traffic.add(source);
+    void entrance.closed.then(() => {
+      this.traffic.ended(source);
+    });
     return crowd;
   }
 

@@ -63,7 +63,7 @@ export class Crowd {
 
   identityOf(place: number): { readonly identity: Identity; readonly device: string } {
     const worker = this.idOf(place);
-    const anonymous = { resumeToken: "", tokenHash: "", known: false };
+    const anonymous = { tokenHash: "", known: false };
     return { identity: { worker, slot: undefined, name: worker, ...anonymous }, device: this.entrance.device };
   }
 }

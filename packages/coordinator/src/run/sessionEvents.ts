@@ -95,6 +95,10 @@ export class SessionEvents implements SessionHost {
     live.parts.emit({ event: "workerLeft", worker, name: identity?.name ?? "", reason, workers: live.workers });
   }
 
+  closed(session: Session): void {
+    this.#live.attendance.closed(session);
+  }
+
   failed(error: unknown): void {
     this.#live.failed(error);
   }

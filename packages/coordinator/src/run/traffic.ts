@@ -1,5 +1,5 @@
 /** Bytes moved between rounds, by worker, kind of message and codec, over connections that come and go. */
-import type { Connection, TallyEntry } from "@weft/transport";
+import type { Connection } from "@weft/transport";
 import type { KindTraffic } from "../events.ts";
 
 export interface TrafficEntry extends KindTraffic {
@@ -14,30 +14,37 @@ export interface RoundTrafficEntries {
   readonly traffic: readonly TrafficEntry[];
 }
 
-interface Watched {
-  readonly connection: Pick<Connection, "stats" | "closed">;
-  readonly worker: () => string;
-  /** Bytes told of so far, by account, and all of them. */
-  readonly told: Map<TallyEntry, { up: number; down: number }>;
-  toldBytes: number;
+/** Whose bytes are counted. */
+export interface TrafficSource {
+  readonly connection: Pick<Connection, "stats">;
+  /** Its worker, as far as that is known when it is asked. */
+  readonly worker: string;
+}
+
+/** What has been told of a source: bytes up and down of each entry of its tally, and all of them. */
+interface Told {
+  readonly bytes: readonly number[];
+  readonly sum: number;
 }
 
 /** Accounts of connections that ended while no round did; those of further workers are counted together. */
 const maxEnded = 16_384;
 
 export class Traffic {
-  readonly #live = new Set<Watched>();
+  /** Undefined where nothing has been told yet. */
+  readonly #live = new Map<TrafficSource, Told | undefined>();
   /** Of connections that have ended since the last call, each kind and codec of each worker once. */
   #ended = new Map<string, TrafficEntry>();
 
-  /** @param worker whose connection it is, as far as that is known when it is asked */
-  add(connection: Watched["connection"], worker: () => string): void {
-    const watched: Watched = { connection, worker, told: new Map(), toldBytes: 0 };
-    this.#live.add(watched);
-    void connection.closed.then(() => {
-      this.#live.delete(watched);
-      for (const entry of news(watched)) this.#note(entry);
-    });
+  add(source: TrafficSource): void {
+    this.#live.set(source, undefined);
+  }
+
+  /** Its connection has ended: what it has moved is told of once more. */
+  ended(source: TrafficSource): void {
+    const entries = this.#news(source);
+    this.#live.delete(source);
+    for (const entry of entries) this.#note(entry);
   }
 
   /** Connections that come and go while no round ends must not pile up, in memory or in the round's record. */
@@ -48,7 +55,10 @@ export class Traffic {
 
   /** Bytes received and sent since the call before. */
   sinceLast(): RoundTrafficEntries {
-    const traffic = merged([...this.#ended.values(), ...[...this.#live].flatMap(news)]);
+    const traffic = merged([
+      ...this.#ended.values(),
+      ...[...this.#live.keys()].flatMap((source) => this.#news(source)),
+    ]);
     this.#ended = new Map();
     let [bytesUp, bytesDown] = [0, 0];
     for (const entry of traffic) {
@@ -57,23 +67,23 @@ export class Traffic {
     }
     return { bytesUp, bytesDown, traffic };
   }
-}
 
-/** What a connection has moved that was not told of. */
-function news(watched: Watched): TrafficEntry[] {
-  const { connection, worker, told } = watched;
-  const { sentBytes, receivedBytes, tally } = connection.stats;
-  if (sentBytes + receivedBytes === watched.toldBytes) return [];
-  watched.toldBytes = sentBytes + receivedBytes;
-  const entries: TrafficEntry[] = [];
-  for (const account of tally) {
-    const { kind, codec, receivedBytes: up, sentBytes: down } = account;
-    const before = told.get(account) ?? { up: 0, down: 0 };
-    if (up === before.up && down === before.down) continue;
-    told.set(account, { up, down });
-    entries.push({ worker: worker(), kind, codec, bytesUp: up - before.up, bytesDown: down - before.down });
+  /** What a connection has moved that was not told of. */
+  #news(source: TrafficSource): TrafficEntry[] {
+    const { sentBytes, receivedBytes, tally } = source.connection.stats;
+    const before = this.#live.get(source) ?? { bytes: [], sum: 0 };
+    if (sentBytes + receivedBytes === before.sum) return [];
+    const entries: TrafficEntry[] = [];
+    const told: number[] = [];
+    for (const { kind, codec, receivedBytes: up, sentBytes: down } of tally) {
+      const [upBefore = 0, downBefore = 0] = before.bytes.slice(told.length, told.length + 2);
+      told.push(up, down);
+      if (up === upBefore && down === downBefore) continue;
+      entries.push({ worker: source.worker, kind, codec, bytesUp: up - upBefore, bytesDown: down - downBefore });
+    }
+    this.#live.set(source, { bytes: told, sum: sentBytes + receivedBytes });
+    return entries;
   }
-  return entries;
 }
 
 /** One entry for each worker, kind and codec, in that order. */

@@ -7,10 +7,16 @@ export interface Identity {
   /** Slot held before; undefined for a new worker. */
   readonly slot: number | undefined;
   readonly name: string;
-  readonly resumeToken: string;
   readonly tokenHash: string;
   /** The worker was known by its token. */
   readonly known: boolean;
+}
+
+/** Who a worker is, and what it is to show when it comes back. */
+export interface Identified {
+  readonly identity: Identity;
+  /** Told to the worker, and not kept. */
+  readonly resumeToken: string;
 }
 
 /** Where identities outlive the process; without one they last as long as it. */
@@ -26,15 +32,16 @@ const rememberedWorkers = 10_000;
 export function createIdentities(store: IdentityStore = memoryIdentities()) {
   return {
     /** The worker that a token names, or a new one. */
-    identify(name: string, resumeToken: string | undefined): Identity {
+    identify(name: string, resumeToken: string | undefined): Identified {
       const known = resumeToken === undefined ? undefined : store.findWorker(hashOfToken(resumeToken));
       if (known !== undefined && resumeToken !== undefined) {
         const { id: worker, slot, tokenHash } = known;
-        return { worker, slot, name, resumeToken, tokenHash, known: true };
+        return { identity: { worker, slot, name, tokenHash, known: true }, resumeToken };
       }
       const fresh = randomBytes(32).toString("base64url");
       const worker = randomBytes(6).toString("hex");
-      return { worker, slot: undefined, name, resumeToken: fresh, tokenHash: hashOfToken(fresh), known: false };
+      const identity = { worker, slot: undefined, name, tokenHash: hashOfToken(fresh), known: false };
+      return { identity, resumeToken: fresh };
     },
 
     knows: (resumeToken: string): boolean => store.findWorker(hashOfToken(resumeToken)) !== undefined,

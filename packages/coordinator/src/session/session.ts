@@ -3,7 +3,7 @@
  * leaves every decision about rounds to the run.
  */
 import { type Message, type MessageOf, versionMismatch } from "@weft/protocol";
-import type { Clock, Connection, IncomingPayload, OutgoingPayload } from "@weft/transport";
+import type { Clock, CloseReason, Connection, IncomingPayload, OutgoingPayload } from "@weft/transport";
 import type { Logger } from "pino";
 import type { Admission } from "../http/admission.ts";
 import type { Broadcast } from "./broadcast.ts";
@@ -53,7 +53,9 @@ export interface SessionHost {
   evaluated(session: Session, message: MessageOf<"evaluated">): void;
   declined(session: Session, message: MessageOf<"decline">): void;
   refused(session: Session, code: string, reason: string): void;
-  /** The connection has ended; `goodbye`: the worker said so before, or closed it in good order. */
+  /** The connection is gone, whoever it was with. */
+  closed(session: Session): void;
+  /** The connection of a worker that was welcomed has ended; `goodbye`: the worker said so before, or closed it in good order. */
   ended(session: Session, how: { readonly goodbye: boolean; readonly reason: string }): void;
   /** Something went wrong that is not the worker's fault. */
   failed(error: unknown): void;
@@ -68,6 +70,8 @@ const maxFetchBytes = 4 * 65_536;
 /** The sums' precision is shared with the weightiest worker, whose word is all there is for its number of examples. */
 const maxOwnExamples = 2 ** 24;
 
+const none: never[] = [];
+
 type Stage = "hello" | "preparing" | "ready" | "ended";
 
 export class Session {
@@ -77,19 +81,21 @@ export class Session {
   ownExamples: number | undefined;
   readonly #context: SessionContext;
   #stage: Stage;
-  #cancelDeadline: () => void;
+  /** Of the stage it is in. */
+  #deadline: unknown;
   #goodbye: string | undefined;
   /** What the worker kept of earlier connections. */
   #holds: MessageOf<"hello">["holds"];
-  /** Hashes of the versions that the worker holds for certain. */
-  readonly #whole = new Set<string>();
-  /** Versions sent whole, by hash, until the worker shows that it has them. */
-  readonly #reading = new Map<string, number>();
+  /** Hashes of the versions that the worker holds for certain, the newest last. */
+  #whole: readonly string[] = none;
+  /** Versions sent whole, until the worker shows that it has them. */
+  #reading: readonly { readonly hash: string; readonly version: number }[] = none;
   /** The version sent over this connection last, or held from before. */
   #heldVersion: number | undefined;
   /** Gives up sending a version; undefined when none is on its way. */
   #sending: AbortController | undefined;
-  #fetches = Promise.resolve();
+  /** Those that wait for their answers, one after the other. */
+  #fetches: Promise<void> | undefined;
   #queuedFetches = 0;
 
   /** @param introduced who the worker is, where hello, welcome and ready are behind it */
@@ -103,13 +109,9 @@ export class Session {
     this.identity = introduced?.identity;
     this.device = introduced?.device ?? "";
     this.#stage = introduced === undefined ? "hello" : "ready";
-    this.#cancelDeadline = introduced === undefined ? this.#deadline(helloMs, "no hello came") : () => undefined;
-    void connection.closed.then(({ code, reason }) => {
-      this.#end(code, reason);
-    });
-    connection.listen((message, payload) => {
-      this.#receive(message, payload);
-    });
+    if (introduced === undefined) this.#allow(helloMs, "no hello came");
+    void connection.closed.then(this.#end.bind(this));
+    connection.listen(this.#receive.bind(this));
   }
 
   get isReady(): boolean {
@@ -128,7 +130,7 @@ export class Session {
   /** Ends here and now; the run hears nothing of it. */
   letGo(reason: string): void {
     this.#stage = "ended";
-    this.#cancelDeadline();
+    this.#inTime();
     this.close(1000, reason);
   }
 
@@ -156,12 +158,12 @@ export class Session {
     this.#sending = sending;
     const begun = this.#heldPart(hash, bytes.length);
     // Of several ways, the one from the newest version that the worker holds.
-    const delta = begun === undefined ? [...deltas].find(([from]) => this.#whole.has(from))?.[1] : undefined;
+    const delta = begun === undefined ? [...deltas].find(([from]) => this.#whole.includes(from))?.[1] : undefined;
     const payload = delta?.bytes ?? bytes;
     const offset = begun ?? (delta && this.#heldPart(delta.hash, delta.bytes.length));
     const way = delta && { from: delta.from, hash: delta.hash };
     const message = { kind: "weights", run: this.#context.run, version, codec, hash, offset, delta: way } as const;
-    if (delta === undefined) this.#reading.set(hash, version);
+    if (delta === undefined) this.#reading = [...this.#reading, { hash, version }];
     void this.send(message, payload.subarray(offset), sending.signal).then((isSent) => {
       if (this.#sending === sending) this.#sending = undefined;
       if (isSent) this.#keptBy(hash);
@@ -170,23 +172,23 @@ export class Session {
 
   /** The worker has a version whole, and lets go of all but the newest two. */
   #keptBy(hash: string): void {
-    this.#whole.add(hash);
-    for (const oldest of this.#whole) if (this.#whole.size > 2) this.#whole.delete(oldest);
+    const all = this.#whole.includes(hash) ? this.#whole : [...this.#whole, hash];
+    this.#whole = all.slice(-2);
   }
 
   /** Whether bytes of that version may still be on their way, from where they lie. */
   mayRead(hash: string): boolean {
-    return this.#reading.has(hash);
+    return this.#reading.some((sent) => sent.hash === hash);
   }
 
   /** The worker answers on a version, so it has it; whatever was sent before that has left. */
   #hasRead(version: number): void {
-    for (const [hash, sent] of this.#reading) if (sent <= version) this.#reading.delete(hash);
+    this.#reading = this.#reading.filter((sent) => sent.version > version);
   }
 
   /** Whether the worker holds the version of that hash. */
   holds(hash: string): boolean {
-    return this.#whole.has(hash);
+    return this.#whole.includes(hash);
   }
 
   /** Bytes of a payload that the worker said it holds of it; undefined for none. */
@@ -272,15 +274,14 @@ export class Session {
       this.refuse("codec", `the job's codec is ${unknown}, the worker knows ${hello.capabilities.codecs.join(", ")}`);
       return;
     }
-    this.identity = identities.identify(hello.name, hello.resume);
+    const { identity, resumeToken } = identities.identify(hello.name, hello.resume);
+    const { worker } = identity;
+    this.identity = identity;
     this.device = hello.capabilities.device;
     this.#stage = "preparing";
-    this.#cancelDeadline();
-    this.#cancelDeadline = this.#deadline(readyMs, "the worker did not get ready");
+    this.#allow(readyMs, "the worker did not get ready");
     host.welcomed(this);
-    this.#holds = hello.holds;
-    for (const { hash } of hello.holds?.versions ?? []) this.#whole.add(hash);
-    const { worker, resumeToken } = this.identity;
+    this.#heed(hello.holds);
     const transfer = host.heldTransfer(this);
     const counted = hello.holds?.updates?.flatMap(({ round, attempt }) => {
       const version = host.counted({ worker, round, attempt });
@@ -290,6 +291,13 @@ export class Session {
     if (hello.holds?.job === jobHash) return;
     const offset = this.#heldPart(jobHash, job.length);
     void this.send({ kind: "job", hash: jobHash, offset }, job.subarray(offset));
+  }
+
+  /** What the worker kept of earlier connections, where that is anything. */
+  #heed(holds: MessageOf<"hello">["holds"]): void {
+    if (holds === undefined || holds.versions.length + holds.parts.length === 0) return;
+    this.#holds = holds;
+    this.#whole = holds.versions.map(({ hash }) => hash);
   }
 
   #ready({ jobHash, ownExamples }: MessageOf<"ready">): void {
@@ -311,7 +319,7 @@ export class Session {
     }
     this.ownExamples = ownExamples;
     this.#stage = "ready";
-    this.#cancelDeadline();
+    this.#inTime();
     this.#context.host.ready(this);
   }
 
@@ -338,11 +346,12 @@ export class Session {
       this.#violation(`more than ${maxQueuedFetches} fetches at once`);
       return;
     }
-    this.#fetches = this.#fetches
+    this.#fetches = (this.#fetches ?? Promise.resolve())
       .then(() => this.#answerFetch(request, payload))
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#queuedFetches -= 1;
+        if (this.#queuedFetches === 0) this.#fetches = undefined;
       });
   }
 
@@ -364,23 +373,29 @@ export class Session {
     this.#context.host.failed(error);
   }
 
-  #deadline(ms: number, reason: string): () => void {
-    const { clock } = this.#context;
-    const timer = clock.setTimer(() => {
+  /** So much time for the stage that begins. */
+  #allow(ms: number, reason: string): void {
+    this.#inTime();
+    this.#deadline = this.#context.clock.setTimer(() => {
       this.close(1008, `${reason} within ${ms} ms`);
     }, ms);
-    return () => {
-      clock.clearTimer(timer);
-    };
   }
 
-  #end(code: number, reason: string): void {
+  #inTime(): void {
+    this.#context.clock.clearTimer(this.#deadline);
+    this.#deadline = undefined;
+  }
+
+  #end({ code, reason }: CloseReason): void {
     const before = this.#stage;
     this.#stage = "ended";
-    this.#cancelDeadline();
-    if (before === "ended" || this.identity === undefined) return;
-    // 1000 and 1001: closed on purpose, such as a page that its reader leaves.
-    const goodbye = this.#goodbye !== undefined || code === 1000 || code === 1001;
-    this.#context.host.ended(this, { goodbye, reason: this.#goodbye ?? (reason || `connection lost (${code})`) });
+    this.#inTime();
+    const { host } = this.#context;
+    if (before !== "ended" && this.identity !== undefined) {
+      // 1000 and 1001: closed on purpose, such as a page that its reader leaves.
+      const goodbye = this.#goodbye !== undefined || code === 1000 || code === 1001;
+      host.ended(this, { goodbye, reason: this.#goodbye ?? (reason || `connection lost (${code})`) });
+    }
+    host.closed(this);
   }
 }

@@ -210,7 +210,7 @@ export class VirtualCoordinator {
       clock: process,
       link: {
         accepts: "worker",
-        limits: () => limits,
+        limits,
         heartbeatMs: 5000,
         maxMessagesPerSecond: 2000,
         onFault: ({ remote, code, reason, cause }) => {
