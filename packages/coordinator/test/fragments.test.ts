@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { plainLayout } from "../src/model/layout.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
 import { encodeBroadcast } from "../src/session/broadcast.ts";
+import { EarlierVersions } from "../src/session/deltas.ts";
 import { FragmentDeltas } from "../src/session/fragmentDeltas.ts";
 import { makeJob, startRun, until, updateFor } from "./harness.ts";
 
@@ -108,6 +109,17 @@ test("versions differ by the fragments that rounds have brought in since, and wh
   expect((await deltas.deltasTo(versions[2]!, () => false)).size).toBe(0);
   const holdsBoth = (_: string, without?: string) => without === undefined;
   expect([...(await deltas.deltasTo(versions[2]!, holdsBoth)).values()].map(({ from }) => from)).toEqual([1]);
+});
+
+test("of versions that are alike to the last bit no difference is sent, for nobody knows which of them a worker holds", async () => {
+  const codec = openCodec({ kind: "int8" }, createManifest([{ name: "p", shape: [400] }]));
+  const deltas = new EarlierVersions(codec);
+  const [same, last] = [values(400, 1), values(400, 1).map((value) => 1.01 * value)];
+  for (const version of [0, 1]) deltas.keep(encodeBroadcast(version, same, codec));
+  expect((await deltas.deltasTo(encodeBroadcast(2, last, codec), () => true)).size).toBe(0);
+  deltas.keep(encodeBroadcast(2, last, codec));
+  const next = await deltas.deltasTo(encodeBroadcast(3, same, codec), () => true);
+  expect([...next.values()].map(({ from }) => from)).toEqual([2]);
 });
 
 test("a fragment of small steps goes out as its difference from what it was", async () => {

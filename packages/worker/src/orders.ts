@@ -145,6 +145,8 @@ export class Orders {
     const startedAt = clock.now();
     const { vectors, weight, metrics, figures, kept } = await this.#train(this.#trainer, work, partition);
     const computeMs = clock.now() - startedAt;
+    // What it leaves behind must not take the place of what was counted since.
+    this.#assertLatest(work);
     const broken = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
     if (broken) {
       const [name, value] = broken;
@@ -240,7 +242,7 @@ export class Orders {
     let done = 0;
     let asked = false;
     return async () => {
-      if (this.#latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
+      this.#assertLatest(work);
       done += 1;
       const leftMs = ((clock.now() - startedAt) / done) * (steps - done);
       if (!asked && this.#newestVersion > work.version && leftMs <= this.#downloadMs) {
@@ -249,6 +251,11 @@ export class Orders {
       }
       await turns.take();
     };
+  }
+
+  /** Gives up on an order that a newer one has superseded, or whose session is over. */
+  #assertLatest(work: Work): void {
+    if (this.#latest !== work) throw new OrderDeclinedError("superseded", "a newer order came");
   }
 
   /** The worker's share without what it holds out. */

@@ -2,6 +2,7 @@
 import { setBackend } from "@weft/tensor";
 import { createReferenceBackend } from "@weft/tensor/reference";
 import { type CodecMemory, createManifest, encodeVector, openCodec } from "@weft/vector";
+import { checkJob, createTrainer } from "@weft/worker";
 import { beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "../src/hash.ts";
 import { largeTrainer } from "./largeTrainer.ts";
@@ -271,4 +272,46 @@ describe("what comes from the coordinator", () => {
     expect((await second.next("decline")).message.code).toBe("no-base");
     worker.stop("done");
   });
+});
+
+test("what was still being computed when a connection broke changes nothing of what was counted over the next", async () => {
+  const codec = { up: { kind: "topK", fraction: 0.5 }, down: { kind: "f32" } } as const;
+  const job = linearJob({ codec });
+  const connections = [scripted(), scripted(), scripted()] as const;
+  const gates = [0, 1].map(() => Promise.withResolvers<undefined>());
+  let asked = 0;
+  const prepare = () => {
+    const trainer = createTrainer(checkJob(job));
+    const gradient = async () => {
+      await gates[asked++]!.promise;
+      return { gradient: Float32Array.of(3, 2, 1, 4), weight: 4, metrics: { loss: 4 } };
+    };
+    return Promise.resolve({ ...trainer, gradient });
+  };
+  const { worker } = start(connections, { ...endless, prepare });
+  const weights = new Uint8Array(16);
+  const hash = await sha256(weights);
+  const order = work({ versionHash: hash, order: own });
+  const [first, second, third] = connections;
+  await first.next("hello");
+  await welcome(first, job);
+  await first.next("ready");
+  void first.send({ kind: "weights", run: "r", version: 0, codec: "f32", hash }, weights);
+  void first.send(order);
+  while (asked < 1) await new Promise((resolve) => setImmediate(resolve));
+  first.pair.sever();
+  await second.next("hello");
+  await second.send(await welcomeMessage(job));
+  await second.next("ready");
+  void second.send(order);
+  gates[1]!.resolve(undefined);
+  const { round, attempt } = (await second.next("update")).message;
+  await second.send({ kind: "verdict", round, attempt, accepted: true, code: "accepted", reason: "", version: 1 });
+  await second.send({ kind: "committed", round, version: 1, metrics: {} });
+  gates[0]!.resolve(undefined);
+  await new Promise((resolve) => setImmediate(resolve));
+  second.pair.sever();
+  // An update of unknown fate would be asked about.
+  expect((await third.next("hello")).message.holds).not.toHaveProperty("updates");
+  worker.stop("test");
 });

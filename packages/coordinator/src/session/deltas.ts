@@ -39,10 +39,37 @@ export interface VersionDeltas {
   deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>>;
 }
 
+const hashesKept = 4096;
+
+/**
+ * Which version a hash stands for. Two may be alike to the last bit, as when nothing is learnt any more or a codec does not show it: then
+ * the hash does not say which of them somebody holds.
+ */
+export class VersionNames {
+  /** NaN where there are several. */
+  readonly #versions = new Map<string, number>();
+
+  note(hash: string, version: number): void {
+    const known = this.#versions.get(hash) ?? version;
+    this.#versions.delete(hash);
+    this.#versions.set(hash, known === version ? version : NaN);
+    for (const oldest of this.#versions.keys()) {
+      if (this.#versions.size <= hashesKept) break;
+      this.#versions.delete(oldest);
+    }
+  }
+
+  /** Whether whoever holds what has this hash holds this version. */
+  isOf(hash: string, version: number): boolean {
+    return this.#versions.get(hash) === version;
+  }
+}
+
 /** Differences of code from code, wherever in the vector. */
 export class EarlierVersions implements VersionDeltas {
   readonly reach: number;
   readonly #codec: VectorCodec;
+  readonly #names = new VersionNames();
   #versions: EncodedVersion[] = [];
 
   constructor(codec: VectorCodec) {
@@ -54,13 +81,14 @@ export class EarlierVersions implements VersionDeltas {
 
   keep({ version, bytes, hash }: EncodedVersion): void {
     if (this.reach === 0) return;
+    this.#names.note(hash, version);
     this.#versions = [{ version, bytes, hash }, ...this.#versions].slice(0, this.reach);
   }
 
   async deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>> {
     const deltas = new Map<string, Delta>();
     for (const from of this.#versions) {
-      if (!isHeld(from.hash)) continue;
+      if (!isHeld(from.hash) || !this.#names.isOf(from.hash, from.version)) continue;
       const delta = await shortDelta(this.#codec, { from: from.bytes, to: to.bytes }, to.bytes.length);
       if (delta === undefined) continue;
       deltas.set(from.hash, { from: from.version, ...delta });

@@ -8,7 +8,15 @@ import { fragmentOf } from "@weft/protocol";
 import { loopTurns } from "@weft/transport";
 import { encodedRange, type VectorCodec, withinRanges } from "@weft/vector";
 import type { ElementRange } from "../model/layout.ts";
-import { type Delta, type EncodedVersion, type IsHeld, keptBytes, shortDelta, type VersionDeltas } from "./deltas.ts";
+import {
+  type Delta,
+  type EncodedVersion,
+  type IsHeld,
+  keptBytes,
+  shortDelta,
+  type VersionDeltas,
+  VersionNames,
+} from "./deltas.ts";
 
 /** Workers hold the newest two versions. */
 const keptVersions = 2;
@@ -26,6 +34,7 @@ export class FragmentDeltas implements VersionDeltas {
   readonly reach = keptVersions;
   readonly #codec: VectorCodec;
   readonly #fragments: readonly ElementRange[];
+  readonly #names = new VersionNames();
   #versions: readonly Earlier[] = [];
 
   constructor(codec: VectorCodec, fragments: readonly ElementRange[]) {
@@ -34,6 +43,7 @@ export class FragmentDeltas implements VersionDeltas {
   }
 
   keep({ version, hash, bytes }: EncodedVersion): void {
+    this.#names.note(hash, version);
     const isOfUse = this.#codec.spec.kind !== "f32" && keptVersions * bytes.length <= keptBytes;
     const earlier = { version, hash, bytes: isOfUse ? bytes : undefined };
     this.#versions = [earlier, ...this.#versions].slice(0, keptVersions);
@@ -44,7 +54,8 @@ export class FragmentDeltas implements VersionDeltas {
     for (const [index, from] of this.#versions.entries()) {
       // Whoever holds a newer one is served with less.
       const newer = this.#versions[index - 1]?.hash;
-      if (to.version - from.version >= this.#fragments.length || !isHeld(from.hash, newer)) continue;
+      const isNear = to.version - from.version < this.#fragments.length && this.#names.isOf(from.hash, from.version);
+      if (!isNear || !isHeld(from.hash, newer)) continue;
       deltas.set(from.hash, { from: from.version, ...(await this.#between(from, to)) });
     }
     return deltas;
