@@ -4,8 +4,10 @@ export interface Carrier {
   readonly remote: string;
   /** Bytes accepted by `send` that have not left yet. */
   readonly bufferedBytes: number;
-  /** Whether others should have their turn before more is sent; `drained` says when to go on. Absent where nobody else is there. */
+  /** Whether others should have their turn before more is sent; `mayGoOn` says when. Absent where nobody else is there. */
   readonly isHeld?: boolean;
+  /** The same for messages, which wait for less. */
+  readonly messagesWait?: boolean;
   /** One frame in parts. They are only read, and not after they have left, so the same bytes may go to many carriers. */
   send(parts: readonly Uint8Array[]): void;
   /** Lets what was sent go out, then closes; reports `ended` in any case, after seconds at the latest. */
@@ -19,8 +21,10 @@ export interface CarrierSink {
   receive(frame: Uint8Array, rest?: Uint8Array): void;
   /** What came breaks the rules of the carrier itself; `code` says which close code tells the peer. */
   fault(code: number, reason: string, cause?: unknown): void;
-  /** Some buffered bytes have left, or others have had their turn. */
+  /** Some buffered bytes have left. */
   drained(): void;
+  /** Others have had their turn. */
+  mayGoOn(): void;
   /** The last call. */
   ended(code: number, reason: string): void;
 }

@@ -130,6 +130,7 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
 
   close(code: number, reason: string): void {
     if (this.#end !== undefined) return;
+    this.#outbox.flush();
     this.#finish({ code, reason });
     this.#carrier.close(code, closeText(reason));
   }
@@ -156,6 +157,10 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
 
   drained(): void {
     this.#heartbeat.progress();
+    this.#outbox.pump();
+  }
+
+  mayGoOn(): void {
     this.#outbox.pump();
   }
 

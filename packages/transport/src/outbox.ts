@@ -19,6 +19,9 @@ interface Outgoing {
   readonly reject: (error: Error) => void;
 }
 
+/** Messages to one receiver that let others have their turn; past that they are not to pile up. */
+const mostPatient = 64;
+
 /** Streams given up of late, for which credit may still be on its way. */
 const rememberedCancels = 256;
 
@@ -56,7 +59,7 @@ export class Outbox {
 
   send(message: Message, payload: OutgoingPayload | undefined, signal: AbortSignal | undefined): Promise<void> {
     // Most messages have no payload, and nothing to wait for.
-    if (payload === undefined && this.#waiting.length === 0 && this.#ended === undefined) {
+    if (payload === undefined && this.#waiting.length === 0 && this.#ended === undefined && !this.#mustWait) {
       this.#send(accountOf(message), { frame: "message", message });
       this.pump();
       return Promise.resolve();
@@ -161,6 +164,11 @@ export class Outbox {
     }
   }
 
+  /** Sends messages that let others go first: there will be no later turn. */
+  flush(): void {
+    this.#pumpMessages(false);
+  }
+
   end(error: ConnectionError): void {
     this.#ended = error;
     for (const { reject } of [...this.#streams, ...this.#waiting]) reject(error);
@@ -168,10 +176,16 @@ export class Outbox {
     this.#waiting = none;
   }
 
-  #pumpMessages(): void {
+  /** Whether others have their turn before the next message. */
+  get #mustWait(): boolean {
+    return this.#waiting.length <= mostPatient && this.#carrier.messagesWait === true;
+  }
+
+  #pumpMessages(isPatient = true): void {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const { message, payload } = next;
       if (payload !== undefined && payload.left > 0 && this.#streams.length >= maxStreams) return;
+      if (isPatient && this.#mustWait) return;
       this.#waiting = this.#waiting.slice(1);
       const account = accountOf(message);
       if (payload === undefined) {

@@ -2,7 +2,8 @@
  * What all sockets of a thread read and write within one turn of its event loop. Left alone, libuv reads up to 2 MiB from every
  * socket that has something before any timer has its turn: with a hundred senders, some hundred milliseconds' work. Here a turn
  * ends after a few milliseconds or megabytes: whoever comes after that is held until a later turn, by round robin, and TCP
- * pushes back.
+ * pushes back. So are messages, in and out: they are small, and go before what others have to read and write, but a hundred at
+ * once take tens of milliseconds all the same.
  */
 import { threadMs } from "./threadTime.ts";
 
@@ -29,6 +30,8 @@ export class SocketTurns {
   readonly #limits: SocketTurnLimits;
   /** In the order they will go on. */
   readonly #held: GoOn[] = [];
+  /** The same for messages. */
+  readonly #messages: GoOn[] = [];
   /** Those that went on in this turn: so many share it. */
   #together = 0;
   /** Counts turns in which anything passed. */
@@ -83,10 +86,19 @@ export class SocketTurns {
     this.#schedule();
   }
 
+  /** Calls in a later turn, before those who wait to read or write: one message takes little. */
+  holdMessage(goOn: GoOn): void {
+    this.#messages.push(goOn);
+    this.#schedule();
+  }
+
   /** What has ended need not go on. */
   forget(goOn: GoOn | undefined): void {
-    const at = goOn === undefined ? -1 : this.#held.indexOf(goOn);
-    if (at >= 0) this.#held.splice(at, 1);
+    if (goOn === undefined) return;
+    for (const held of [this.#held, this.#messages]) {
+      const at = held.indexOf(goOn);
+      if (at >= 0) held.splice(at, 1);
+    }
   }
 
   #schedule(): void {
@@ -105,8 +117,9 @@ export class SocketTurns {
 
   readonly #next = (): void => {
     this.#isScheduled = false;
-    if (this.#held.length === 0) return;
+    if (this.#held.length + this.#messages.length === 0) return;
     this.#schedule();
+    this.#goOnWithMessages();
     // Whoever is held again meanwhile waits for the turn after; one goes on in any case.
     const most = Math.min(this.#held.length, togetherAtMost);
     while (this.#together < most && (this.#together === 0 || !this.isOver)) {
@@ -114,6 +127,13 @@ export class SocketTurns {
       this.#held.shift()?.();
     }
   };
+
+  /** As many as the turn has room for, and one in any case; what is held again meanwhile waits for the turn after. */
+  #goOnWithMessages(): void {
+    let left = this.#messages.length;
+    do this.#messages.shift()?.();
+    while (--left > 0 && !this.isOver);
+  }
 }
 
 /** Of this thread. */

@@ -41,9 +41,15 @@ export class WebSocketCarrier implements Carrier {
   /** Whether a message has ended with what was read last. */
   #messageEnded = false;
   #sendIsHeld = false;
+  /** Whether messages wait for a later turn to go out. */
+  #messagesAreHeld = false;
+  /** What has come, frame by frame, when the turn was over; undefined for nothing. */
+  #late: (readonly Uint8Array[])[] | undefined;
   /** What its turns call; made when it has to wait for the first time. */
   #readOn: GoOn | undefined;
   #sendOn: GoOn | undefined;
+  #tellOn: GoOn | undefined;
+  #hearOn: GoOn | undefined;
   readonly #sent = this.#hasSent.bind(this);
   /** Bytes that wait for the kernel, as the turns know of them. */
   #queuedBytes = 0;
@@ -97,8 +103,8 @@ export class WebSocketCarrier implements Carrier {
     this.#clock.clearTimer(this.#closeTimer);
     this.#hasEnded = true;
     this.#noteQueue(0);
-    this.#turns.forget(this.#readOn);
-    this.#turns.forget(this.#sendOn);
+    for (const goOn of [this.#readOn, this.#sendOn, this.#tellOn, this.#hearOn]) this.#turns.forget(goOn);
+    for (const frame of this.#late?.splice(0) ?? []) this.#pass(frame);
     this.#sink?.ended(code, reason.toString());
   }
 
@@ -114,6 +120,16 @@ export class WebSocketCarrier implements Carrier {
     if (mayGoOn) return false;
     this.#sendIsHeld = true;
     this.#turns.hold((this.#sendOn ??= this.#goOnSending.bind(this)));
+    return true;
+  }
+
+  get messagesWait(): boolean {
+    if (this.#messagesAreHeld) return true;
+    const mayGoOn = this.#isItsTurn || !this.#turns.isOver;
+    this.#isItsTurn = false;
+    if (mayGoOn) return false;
+    this.#messagesAreHeld = true;
+    this.#turns.holdMessage((this.#tellOn ??= this.#goOnTelling.bind(this)));
     return true;
   }
 
@@ -158,27 +174,55 @@ export class WebSocketCarrier implements Carrier {
     this.#readBytes += bytes;
     const hasShare = this.#readBytes >= turns.shareBytes && this.#messageEnded;
     this.#messageEnded = false;
-    if (this.#isClosing || this.#hasEnded || this.#readBytes < bulkBytes || !(hasShare || turns.isOver)) return;
+    if (this.#isClosing || this.#hasEnded) return;
+    const hasEnough = this.#readBytes >= bulkBytes && (hasShare || turns.isOver);
+    if (!hasEnough && this.#late === undefined) return;
     this.#socket.pause();
-    turns.hold((this.#readOn ??= this.#socket.resume.bind(this.#socket)), !hasShare);
+    turns.hold((this.#readOn ??= this.#goOnReading.bind(this)), !hasShare);
+  }
+
+  #goOnReading(): void {
+    if (this.#late === undefined || this.#isClosing) this.#socket.resume();
+    else this.#turns.hold((this.#readOn ??= this.#goOnReading.bind(this)), true);
   }
 
   #goOnSending(): void {
     this.#sendIsHeld = false;
+    this.#goOn();
+  }
+
+  #goOnTelling(): void {
+    this.#messagesAreHeld = false;
+    this.#goOn();
+  }
+
+  #goOn(): void {
     this.#isItsTurn = true;
-    this.#sink?.drained();
+    this.#sink?.mayGoOn();
     this.#isItsTurn = false;
   }
 
+  /** Now, or in a later turn where this one is over. */
   #deliver(data: RawData): void {
-    const sink = this.#sink;
-    if (sink === undefined) return;
-    const parts = Array.isArray(data) ? data : [data];
-    const [first, second] = parts.map((part) => this.#memory.keep(plainBytes(part)));
-    if (first === undefined) sink.receive(new Uint8Array(0));
-    else if (second === undefined) sink.receive(first);
-    else if (parts.length === 2) sink.receive(first, second);
-    else sink.receive(joinParts(parts.map(plainBytes)));
+    const parts = (Array.isArray(data) ? data : [data]).map((part) => this.#memory.keep(plainBytes(part)));
+    const frame = parts.length > 2 ? [joinParts(parts)] : parts;
+    if (this.#late !== undefined) this.#late.push(frame);
+    else if (this.#isClosing || !this.#turns.isOver) this.#pass(frame);
+    else {
+      this.#late = [frame];
+      this.#turns.holdMessage((this.#hearOn ??= this.#goOnHearing.bind(this)));
+    }
+  }
+
+  #goOnHearing(): void {
+    const frame = this.#late?.shift();
+    if (frame !== undefined) this.#pass(frame);
+    if (this.#late === undefined || this.#late.length === 0) this.#late = undefined;
+    else this.#turns.holdMessage((this.#hearOn ??= this.#goOnHearing.bind(this)));
+  }
+
+  #pass([first = new Uint8Array(0), rest]: readonly Uint8Array[]): void {
+    this.#sink?.receive(first, rest);
   }
 
   /** A failed write is followed by the socket's close. */

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { type Connection, connectWebSocket, SocketTurns } from "@weft/transport";
 import { WebSocket } from "ws";
 import { loopback, type Loopback } from "./loopback.ts";
-import { inbox, pattern, update, weights } from "./samples.ts";
+import { committed, inbox, leave, pattern, update, weights } from "./samples.ts";
 import { virtualClock } from "../../../test/support/virtualClock.ts";
 
 const mebibyte = 2 ** 20;
@@ -119,6 +119,64 @@ test("those who send at once share turns as well: each turn hands over its share
     await setImmediate();
   }
   expect(most).toBeLessThan(mebibyte + 262_144 + count * 1024);
+});
+
+test("messages that come at once are handed over turn by turn, in order, and all of them before the end is told", async () => {
+  const [count, each] = [12, 20];
+  const server = await loopback({ turns: new SocketTurns({ turnMs: 0 }) });
+  servers.push(server);
+  const all: Pick<Sender, "worker" | "coordinator">[] = [];
+  for (let i = 0; i < count; i++) {
+    const worker = await connectWebSocket(server.address, { accepts: "coordinator" });
+    all.push({ worker, coordinator: await server.next() });
+  }
+  let handedOver = 0;
+  const received = all.map(({ coordinator }) => inbox(coordinator));
+  const ends = all.map(({ coordinator }, i) => coordinator.closed.then(() => received[i]!.all.length));
+  let most = 0;
+  for (const { worker } of all) {
+    for (let i = 0; i < each; i++) void worker.send(leave(`${i}`));
+    worker.close(1000, "said all");
+  }
+  const told = { isOver: false };
+  void Promise.all(ends).then(() => (told.isOver = true));
+  while (!told.isOver) {
+    await setImmediate();
+    const now = received.reduce((sum, { all: messages }) => sum + messages.length, 0);
+    most = Math.max(most, now - handedOver);
+    handedOver = now;
+  }
+  expect(await Promise.all(ends)).toEqual(Array<number>(count).fill(each));
+  for (const { all: messages } of received) {
+    const reasons = messages.map(({ message }) => (message.kind === "leave" ? message.reason : ""));
+    expect(reasons).toEqual(Array.from({ length: each }, (_, i) => `${i}`));
+  }
+  // One in any case, and those of one whose end has come.
+  expect(most).toBeLessThanOrEqual(2 * each);
+});
+
+test("messages go out turn by turn, in order, the last words before a close included", async () => {
+  const [count, each] = [12, 20];
+  const server = await loopback({ turns: new SocketTurns({ turnMs: 0 }) });
+  const all = await senders(server, count, 0);
+  const received = all.map(({ worker }) => inbox(worker));
+  const handedOver = () => all.reduce((sum, { coordinator }) => sum + coordinator.stats.sentBytes, 0);
+  const before = handedOver();
+  for (const { coordinator } of all) for (let i = 0; i < each; i++) void coordinator.send(committed(i + 1));
+  const atOnce = handedOver() - before;
+  await Promise.all(received.map((each) => each.next()));
+  for (const { coordinator } of all) {
+    void coordinator.send(weights(99), new Uint8Array(0));
+    coordinator.close(1000, "said all");
+  }
+  await Promise.all(all.map(({ worker }) => worker.closed));
+  for (const { all: messages } of received) {
+    expect(messages.map(({ message }) => ("version" in message ? message.version : 0))).toEqual([
+      ...Array.from({ length: each }, (_, i) => i + 1),
+      99,
+    ]);
+  }
+  expect(atOnce).toBeLessThan((handedOver() - before) / 10);
 });
 
 test("a ping of the WebSocket protocol is answered with its own bytes, though what it came in is given back", async () => {
