@@ -75,6 +75,8 @@ export const i32 = {
   shrS: folding(0x75, (x, y) => x >> y, 0),
   shrU: folding(0x76, (x, y) => x >>> y, 0),
   eqz: unary("i32", "i32", 0x45),
+  /** How many zeros are above the highest bit that is set. */
+  clz: unary("i32", "i32", 0x67),
   /** How many zeros are below the lowest bit that is set. */
   ctz: unary("i32", "i32", 0x68),
   eq: binary("i32", "i32", 0x46),

@@ -51,6 +51,8 @@ export const v128 = {
 } as const;
 
 export const i8x16 = {
+  /** Sixteen lane positions in the concatenation x y (0..31). */
+  shuffle: (x: V128, y: V128, lanes: readonly number[]) => vector(0x0d, [x, y], lanes),
   splat: (x: number) => vector(0x0c, [], Array<number>(16).fill(x & 255)),
   extractLaneU: extract("i32", 0x16),
   /** The sign of each lane, the first in the lowest bit. */
@@ -74,7 +76,10 @@ export const i16x8 = {
   extendHighI8x16S: unary(0x88),
   extendLowI8x16U: unary(0x89),
   shl: shift(0x8b),
+  shrS: shift(0x8c),
   shrU: shift(0x8d),
+  add: binary(0x8e),
+  sub: binary(0x91),
 } as const;
 
 /** Byte positions of four 32-bit lanes. */

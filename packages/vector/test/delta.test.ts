@@ -1,6 +1,7 @@
 import { applyDelta, createManifest, DeltaError, encodeDelta, encodeVector, openCodec } from "@weft/vector";
 import * as fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
+import { deltasBy } from "../src/codec/delta.ts";
 import { anyFloats } from "./bits.ts";
 
 const publishing = ["f32", "f16", "bf16", "int8", "int4"] as const;
@@ -8,10 +9,8 @@ const publishing = ["f32", "f16", "bf16", "int8", "int4"] as const;
 const codecFor = (kind: (typeof publishing)[number], size: number) =>
   openCodec({ kind }, createManifest([{ name: "x", shape: [size] }]));
 
-function deltaOf(...args: Parameters<typeof encodeDelta>): Uint8Array {
-  const parts = [...encodeDelta(...args)];
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
-}
+const bytesOf = (parts: Iterable<Uint8Array>) => Uint8Array.from([...parts].flatMap((part) => [...part]));
+const deltaOf = (...args: Parameters<typeof encodeDelta>) => bytesOf(encodeDelta(...args));
 
 function applied(codec: Parameters<typeof applyDelta>[0], from: Uint8Array, delta: Uint8Array): Uint8Array {
   const to = new Uint8Array(codec.encodedBytes);
@@ -29,6 +28,40 @@ describe.each(publishing)("a delta of %s", (kind) => {
         expect(applied(codec, from, deltaOf(codec, from, to))).toEqual(to);
         expect(applied(codec, to, deltaOf(codec, to, to))).toEqual(to);
       }),
+    );
+  });
+
+  it("has the same bytes by kernels and plain loops, and leads to the same ones or the same error", () => {
+    const plain = deltasBy(() => undefined);
+    const stream = fc.infiniteStream(fc.nat({ max: 255 }));
+    fc.assert(
+      fc.property(
+        fc.nat(700),
+        fc.constantFrom(0, 1, 2, 6, 12, 20, 27, 28, 29, 30, 31, 32),
+        stream,
+        (size, bits, random) => {
+          const codec = codecFor(kind, size);
+          const byte = () => random.next().value as number;
+          const from = Uint8Array.from({ length: codec.encodedBytes }, byte);
+          // Differences of so many bits of every four bytes.
+          const to = from.map((old, i) => old ^ (byte() & ((2 ** Math.max(0, bits - 8 * (i % 4)) - 1) & 255)));
+          const delta = deltaOf(codec, from, to);
+          expect(delta).toEqual(bytesOf(plain.encodeDelta(codec, from, to)));
+          expect(applied(codec, from, delta)).toEqual(to);
+          const hostile = delta.map((own, i) => (i % 37 === byte() % 37 ? byte() & 63 : own)).subarray(0, byte() + 1);
+          const led = [applyDelta, plain.applyDelta].map((apply) => {
+            const out = new Uint8Array(codec.encodedBytes);
+            try {
+              Array.from(apply(codec, hostile, { from, to: out }));
+            } catch (error) {
+              return String(error);
+            }
+            return out;
+          });
+          expect(led[0]).toEqual(led[1]);
+        },
+      ),
+      { numRuns: 150 },
     );
   });
 

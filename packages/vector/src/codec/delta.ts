@@ -3,31 +3,25 @@
  * follow each other are equal or neighbours; so differences are taken code by code and packed in groups, each in as many bits
  * as its largest needs.
  */
+import { blockElements } from "../block.ts";
 import { DeltaError } from "../errors.ts";
+import { groupUnits, type UnitBits, type Units } from "../kernels/delta.ts";
+import { type Kernels, kernels, owedAt, valuesAt } from "../kernels/kernels.ts";
 import type { CodecKind } from "./codecSpec.ts";
 import { int4Shape, int8Shape } from "./groupShape.ts";
 import type { Segment, VectorCodec } from "./vectorCodec.ts";
 
-/** Differences that share a width, which takes a byte. */
-const groupUnits = 32;
-
-type UnitBits = 4 | 8 | 16 | 32;
-
 /** Bytes [from, to) of an encoding, as units of so many bits; floats are compared in the order of their values. */
-interface Run {
+interface Run extends Units {
   readonly from: number;
   readonly to: number;
-  readonly bits: UnitBits;
-  readonly isFloat: boolean;
 }
 
 /** What of a codec its deltas depend on. */
 export type DeltaParts = "spec" | "text" | "segments" | "encodedBytes";
 type DeltaCodec = Pick<VectorCodec, DeltaParts>;
 
-interface Codes {
-  readonly bits: UnitBits;
-  readonly isFloat: boolean;
+interface Codes extends Units {
   /** Values that share a scale, in front of the codes. */
   readonly group?: number;
 }
@@ -41,45 +35,60 @@ const codesOf: { readonly [K in CodecKind]?: Codes } = {
   int4: { bits: 4, isFloat: false, group: int4Shape.group },
 };
 
-/**
- * The delta in parts, one for each segment, so that a caller may let others have their turn between them.
- *
- * @throws {DeltaError} for a codec that has none, and for encodings of another length
- */
-export function* encodeDelta(
-  codec: DeltaCodec,
-  from: Uint8Array,
-  to: Uint8Array,
-): Generator<Uint8Array, void, undefined> {
-  checkLengths(codec, from, to);
-  const units = new Uint32Array(groupUnits);
-  for (const segment of codec.segments) {
-    // A group that is no shorter than it was takes a byte more.
-    const out = new Uint8Array(segment.bytes + Math.ceil((8 * segment.bytes) / groupUnits) + 2);
-    let at = 0;
-    for (const run of runsOf(codec, segment)) at = packRun(run, { from, to, units, out, at });
-    yield out.slice(0, at);
-  }
+/** Encodes deltas, and applies them. */
+export interface Deltas {
+  /**
+   * The delta in parts, one for each segment, so that a caller may let others have their turn between them.
+   *
+   * @throws {DeltaError} for a codec that has none, and for encodings of another length
+   */
+  readonly encodeDelta: (codec: DeltaCodec, from: Uint8Array, to: Uint8Array) => Generator<Uint8Array, void, undefined>;
+  /**
+   * Writes the version that a delta leads to, segment by segment.
+   *
+   * @throws {DeltaError} for bytes that are no delta of this codec
+   */
+  readonly applyDelta: (
+    codec: DeltaCodec,
+    delta: Uint8Array,
+    versions: { readonly from: Uint8Array; readonly to: Uint8Array },
+  ) => Generator<void, void, undefined>;
 }
 
-/**
- * Writes the version that a delta leads to, segment by segment.
- *
- * @throws {DeltaError} for bytes that are no delta of this codec
- */
-export function* applyDelta(
-  codec: DeltaCodec,
-  delta: Uint8Array,
-  { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
-): Generator<void, void, undefined> {
-  checkLengths(codec, from, to);
-  let at = 0;
-  for (const segment of codec.segments) {
-    for (const run of runsOf(codec, segment)) at = unpackRun(run, { from, to, delta, at });
-    yield;
-  }
-  if (at !== delta.length) throw new DeltaError(`a delta of ${at} bytes expected, got ${delta.length}`);
+/** @param simd gives the kernels for whole groups, where there are any; the plain loops define the bytes */
+export function deltasBy(simd: () => Kernels | undefined): Deltas {
+  return {
+    *encodeDelta(codec, from, to) {
+      checkLengths(codec, from, to);
+      const longest = codec.segments.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+      // A group that is no shorter than it was takes a byte more.
+      const out = new Uint8Array(longest + Math.ceil((8 * longest) / groupUnits) + 2);
+      for (const segment of codec.segments) {
+        let at = 0;
+        for (const run of runsOf(codec, segment)) {
+          const done = packGroups(simd(), run, { from, to, out, at });
+          at = packRun(done.rest, { from, to, out, at: done.at });
+        }
+        yield out.slice(0, at);
+      }
+    },
+
+    *applyDelta(codec, delta, { from, to }) {
+      checkLengths(codec, from, to);
+      let at = 0;
+      for (const segment of codec.segments) {
+        for (const run of runsOf(codec, segment)) {
+          const done = unpackGroups(simd(), run, { from, to, delta, at });
+          at = unpackRun(done.rest, { from, to, delta, at: done.at });
+        }
+        yield;
+      }
+      if (at !== delta.length) throw new DeltaError(`a delta of ${at} bytes expected, got ${delta.length}`);
+    },
+  };
 }
+
+export const { encodeDelta, applyDelta } = deltasBy(kernels);
 
 function checkLengths(codec: DeltaCodec, from: Uint8Array, to: Uint8Array): void {
   if (codesOf[codec.spec.kind] === undefined) {
@@ -102,17 +111,76 @@ function runsOf(codec: DeltaCodec, { start, end, offset, bytes }: Segment): Run[
   return group ? [{ from: offset, to: codes.from, bits: 16, isFloat: false }, codes] : [codes];
 }
 
+/** Where a run's whole groups are brought to the kernels: two encodings of so many bytes at most, and the delta. */
+const pieceBytes = 2 * blockElements;
+const [fromAt, toAt, deltaAt] = [valuesAt, valuesAt + pieceBytes, owedAt];
+
+interface Done {
+  /** What the plain loops have to do. */
+  readonly rest: Run;
+  /** Where that begins in the delta. */
+  readonly at: number;
+}
+
+/** Packs a run's whole groups by the kernels. */
+function packGroups(simd: Kernels | undefined, run: Run, { from, to, out, at: start }: Packing): Done {
+  if (simd === undefined) return { rest: run, at: start };
+  let at = start;
+  for (const piece of piecesOf(run)) {
+    simd.bytes.set(from.subarray(piece.from, piece.to), fromAt);
+    simd.bytes.set(to.subarray(piece.from, piece.to), toAt);
+    const end = simd.pack(run, fromAt, toAt, deltaAt, piece.groups);
+    out.set(simd.bytes.subarray(deltaAt, end), at);
+    at += end - deltaAt;
+  }
+  return { rest: restOf(run), at };
+}
+
+/** Unpacks a run's whole groups by the kernels. */
+function unpackGroups(simd: Kernels | undefined, run: Run, { from, to, delta, at: start }: Unpacking): Done {
+  if (simd === undefined) return { rest: run, at: start };
+  let at = start;
+  for (const piece of piecesOf(run)) {
+    simd.bytes.set(from.subarray(piece.from, piece.to), fromAt);
+    // No piece's delta is longer.
+    const own = delta.subarray(at, at + piece.groups * (1 + (groupUnits * run.bits) / 8));
+    simd.bytes.set(own, deltaAt);
+    const end = simd.unpack(run, fromAt, toAt, deltaAt, deltaAt + own.length, piece.groups);
+    if (end < 0) throw cutShort(at + (-1 - end - deltaAt));
+    to.set(simd.bytes.subarray(toAt, toAt + piece.to - piece.from), piece.from);
+    at += end - deltaAt;
+  }
+  return { rest: restOf(run), at };
+}
+
+const groupBytes = ({ bits }: Run): number => (groupUnits * bits) / 8;
+
+/** What whole groups leave of a run. */
+function restOf(run: Run): Run {
+  return { ...run, from: run.to - ((run.to - run.from) % groupBytes(run)) };
+}
+
+/** The whole groups of a run, as many at a time as the kernels have room for. */
+function piecesOf(run: Run): { readonly from: number; readonly to: number; readonly groups: number }[] {
+  const { from: end } = restOf(run);
+  const pieces = [];
+  for (let from = run.from; from < end; from += pieceBytes) {
+    const to = Math.min(from + pieceBytes, end);
+    pieces.push({ from, to, groups: (to - from) / groupBytes(run) });
+  }
+  return pieces;
+}
+
 interface Packing {
   readonly from: Uint8Array;
   readonly to: Uint8Array;
-  /** Room for the differences of a group. */
-  readonly units: Uint32Array;
   readonly out: Uint8Array;
   readonly at: number;
 }
 
 /** Returns where the next run is to be written. */
-function packRun(run: Run, { from, to, units, out, at: start }: Packing): number {
+function packRun(run: Run, { from, to, out, at: start }: Packing): number {
+  const units = new Uint32Array(groupUnits);
   const total = ((run.to - run.from) * 8) / run.bits;
   let at = start;
   for (let first = 0; first < total; first += groupUnits) {
@@ -154,7 +222,7 @@ function unpackRun(run: Run, { from, to, delta, at: start }: Unpacking): number 
     const count = Math.min(groupUnits, total - first);
     const width = delta[at++] ?? Infinity;
     if (width > run.bits || at + Math.ceil((count * width) / 8) > delta.length) {
-      throw new DeltaError(`a delta's group at byte ${at - 1} is cut short, or wider than its codes`);
+      throw cutShort(at - 1);
     }
     let [bits, filled] = [0, 0];
     for (let i = 0; i < count; i++) {
@@ -171,6 +239,9 @@ function unpackRun(run: Run, { from, to, delta, at: start }: Unpacking): number 
   }
   return at;
 }
+
+const cutShort = (at: number): DeltaError =>
+  new DeltaError(`a delta's group at byte ${at} is cut short, or wider than its codes`);
 
 /** The signed difference modulo 2^bits, its sign as the lowest bit. */
 function zigzag(difference: number, bits: UnitBits): number {

@@ -37,12 +37,12 @@ export function addFromHalves(module: ModuleBuilder): void {
   addWidening(module, "fromHalves", (half, { keep, fixed }) => {
     const sign = i32x4.shl(v128.and(half, fixed(i32x4.splat(0x8000))), 16);
     const magnitude = keep(v128.and(half, fixed(i32x4.splat(0x7fff))));
-    const shifted = keep(i32x4.shl(magnitude, 13));
-    const normal = i32x4.add(shifted, fixed(i32x4.splat(0x38000000)));
-    const subnormal = f32x4.mul(f32x4.convertI32x4S(magnitude), fixed(f32x4.splat(2 ** -24)));
-    const special = v128.or(shifted, fixed(i32x4.splat(0x7f800000)));
-    const finite = v128.bitselect(subnormal, normal, i32x4.ltS(magnitude, fixed(i32x4.splat(0x400))));
-    return v128.or(sign, v128.bitselect(special, finite, i32x4.gtS(magnitude, fixed(i32x4.splat(0x7bff)))));
+    // As if none were subnormal, whose implicit 1 is taken off below: of those that makes less, of others more.
+    const normal = keep(i32x4.add(i32x4.shl(magnitude, 13), fixed(i32x4.splat(0x38000000))));
+    const raised = i32x4.add(normal, fixed(i32x4.splat(0x00800000)));
+    const finite = i32x4.minS(normal, f32x4.sub(raised, fixed(f32x4.splat(2 ** -14))));
+    const isSpecial = i32x4.gtS(magnitude, fixed(i32x4.splat(0x7bff)));
+    return v128.or(v128.or(sign, finite), v128.and(isSpecial, fixed(i32x4.splat(0x7f800000))));
   });
 }
 
