@@ -13,4 +13,5 @@ export * from "./parse.ts";
 export * from "./refusals.ts";
 export type * from "./round.ts";
 export type { StopRule as JobStop } from "./stop.ts";
+export * from "./roundMisfit.ts";
 export * from "./sharedVector.ts";

@@ -1,6 +1,6 @@
 /** Combinations of knobs that make no sense, each with the reason: refused when a job is defined, and when one is decoded. */
 import type { JobDocument } from "./job.ts";
-import type { JobRound, LocalJobWork } from "./round.ts";
+import type { JobRound, LocalJobWork, WorkerShare } from "./round.ts";
 import type { StopRule } from "./stop.ts";
 
 /** The parts of a job that knobs can contradict. */
@@ -18,6 +18,8 @@ export interface Refusal {
   readonly applies: (job: Combined) => boolean;
   /** What contradicts what, and the remedy. */
   readonly reason: string;
+  /** The figures that contradict each other, where there are any. */
+  readonly got?: (job: Combined) => string;
 }
 
 const isBuffered = ({ round }: Combined) => round.pace?.kind === "buffered";
@@ -42,6 +44,11 @@ const hasKnownEffort = ({ optimizer, proximal, keepOptimizer }: LocalJobWork) =>
 const streams = (job: Combined) => localWork(job)?.streaming !== undefined;
 const ordersUpdates = ({ round: { combine = { kind: "mean" } } }: Combined) => combine.kind !== "mean";
 const owing: readonly string[] = ["int2", "sign", "topK", "randomK", "lowRank"];
+/** Parameters that travel. */
+const sharedOf = ({ parameters = [] }: Combined) =>
+  parameters.filter(({ local, shape }) => local !== true && !shape.includes(0));
+const shareText = (share: WorkerShare) =>
+  "count" in share ? `{ count: ${share.count} }` : `{ fraction: ${share.fraction} }`;
 const onWorkers = ({ round }: Combined) => round.evaluation?.on === "workers";
 
 export const refusals: readonly Refusal[] = [
@@ -71,10 +78,18 @@ export const refusals: readonly Refusal[] = [
     reason: "in a buffered pace a fast worker gets more orders, not larger ones; leave `balance` out",
   },
   {
+    name: "a quorum larger than the cohort",
+    applies: ({ round: { cohort, quorum } }) => "count" in quorum && "count" in cohort && quorum.count > cohort.count,
+    reason: "no more updates can come than workers are invited; lower `quorum` or raise `cohort`",
+    got: ({ round: { cohort, quorum } }) => `quorum ${shareText(quorum)}, cohort ${shareText(cohort)}`,
+  },
+  {
     name: "a buffer larger than the batch",
     applies: ({ round: { work, pace } }) =>
       work.kind === "gradient" && pace?.kind === "buffered" && pace.size > work.batchSize,
     reason: "the batch is divided among the `size` orders of a version; lower `size` or raise `batchSize`",
+    got: ({ round: { work, pace } }) =>
+      pace?.kind === "buffered" ? `size ${pace.size}, batchSize ${work.batchSize}` : "",
   },
   {
     name: "local work of unequal length",
@@ -107,6 +122,7 @@ export const refusals: readonly Refusal[] = [
     applies: ({ round: { cohort } }) =>
       cohort.fairness !== undefined && "fraction" in cohort && cohort.fairness.maxWait * cohort.fraction < 1,
     reason: "with this fraction a turn of everyone takes longer than `fairness.maxWait` rounds; raise one of them",
+    got: ({ round: { cohort } }) => `cohort ${shareText(cohort)}, maxWait ${cohort.fairness?.maxWait ?? "none"}`,
   },
   {
     name: "sampling by data nobody owns",
@@ -135,6 +151,8 @@ export const refusals: readonly Refusal[] = [
     applies: ({ round: { evaluation }, stop: { target } }) =>
       evaluation !== undefined && target !== undefined && target.every !== evaluation.every,
     reason: "`stop.target.every` and `evaluation.every` differ; a target is checked at evaluations",
+    got: ({ round: { evaluation }, stop: { target } }) =>
+      `${target?.every ?? "none"} and ${evaluation?.every ?? "none"}`,
   },
   {
     name: "local work of no length, or of two",
@@ -148,6 +166,8 @@ export const refusals: readonly Refusal[] = [
     name: "parts larger than the batch",
     applies: ({ round: { work } }) => work.kind === "gradient" && (work.microBatch ?? 0) > work.batchSize,
     reason: "`microBatch` is a part of `batchSize`; lower it, or leave it out",
+    got: ({ round: { work } }) =>
+      `microBatch ${"microBatch" in work ? work.microBatch : "none"}, batchSize ${work.batchSize}`,
   },
   {
     name: "weights that only local work has",
@@ -234,10 +254,10 @@ export const refusals: readonly Refusal[] = [
     applies: (job) => {
       const { streaming } = localWork(job) ?? {};
       const { parameters = [] } = job;
-      const shared = parameters.filter(({ local, shape }) => local !== true && !shape.includes(0));
-      return streaming !== undefined && parameters.length > 0 && shared.length < streaming.fragments;
+      return streaming !== undefined && parameters.length > 0 && sharedOf(job).length < streaming.fragments;
     },
     reason: "a part of the model is made of whole parameters; lower `streaming.fragments`",
+    got: (job) => `${localWork(job)?.streaming?.fragments ?? 0} fragments of ${sharedOf(job).length} parameters`,
   },
   {
     name: "weights in an order statistic",
@@ -287,5 +307,7 @@ export const refusals: readonly Refusal[] = [
 /** The first reason why the combination is refused; undefined when it is sound. */
 export function refusalOf(job: Combined): string | undefined {
   const found = refusals.find(({ applies }) => applies(job));
-  return found === undefined ? undefined : `${found.name}: ${found.reason}`;
+  if (found === undefined) return undefined;
+  const got = found.got === undefined ? "" : ` (${found.got(job)})`;
+  return `${found.name}${got}: ${found.reason}`;
 }

@@ -56,6 +56,7 @@ const unsound: Record<string, Combined> = {
     cohort: { count: 3, fairness: { maxShare: 2, maxWait: 9 } },
   }),
   "a buffered pace with balanced slices": job({ ...gradient, pace: buffered, balance: "speed" }),
+  "a quorum larger than the cohort": job({ ...local, cohort: { count: 3 }, quorum: { count: 5 } }),
   "a buffer larger than the batch": job({ ...gradient, pace: { ...buffered, size: 65 } }),
   "local work of unequal length": job({ ...local, balance: "speed" }),
   "balanced slices that weigh the same": job({ ...gradient, balance: "speed", weighting: "uniform" }),
@@ -131,10 +132,12 @@ const unsound: Record<string, Combined> = {
 };
 
 describe("a combination is refused, with what to change:", () => {
-  test.each(refusals.map((refusal) => [refusal.name, refusal] as const))("%s", (name, { reason, applies }) => {
+  test.each(refusals.map((refusal) => [refusal.name, refusal] as const))("%s", (name, { reason, applies, got }) => {
     const combined = unsound[name]!;
     expect(applies(combined)).toBe(true);
-    expect(refusalOf(combined)).toBe(`${name}: ${reason}`);
+    const figures = got?.(combined);
+    expect(refusalOf(combined)).toBe(`${name}${figures === undefined ? "" : ` (${figures})`}: ${reason}`);
+    if (figures !== undefined) expect(figures).toMatch(/\d.*\d/);
     expect(() => encodeJob(drafted(combined), programs)).toThrow(`job: ${name}`);
   });
 

@@ -6,7 +6,7 @@ import { decodeJob } from "@weft/protocol";
 import { checkJob } from "@weft/worker";
 import { describe, expect, test } from "vitest";
 import type { JobDefinition } from "weft";
-import { adaptive, asynchronous, buffered, buildJob, dataParallel, defineJob, federated } from "weft";
+import { adaptive, asynchronous, buffered, buildJob, dataParallel, defineJob, federated, shards } from "weft";
 
 const definition: JobDefinition = {
   name: "digits",
@@ -21,10 +21,85 @@ const definition: JobDefinition = {
 const local = { epochs: 1, batchSize: 8, optimizer: sgd({ learningRate: 0.1 }) };
 const server = sgd({ learningRate: 1 });
 
+describe("knobs of a round are refused", () => {
+  const batches = { batchSize: 32, optimizer: adam({ learningRate: 1e-3 }) };
+  const withRound = (round: JobDefinition["round"]) => () => defineJob({ ...definition, round, stop: { rounds: 1 } });
+  const share = /expected \{ fraction \} above 0 and up to 1, or \{ count \} from 1/;
+  const values: [string, () => unknown, RegExp[]][] = [
+    [
+      "a quorum of nobody",
+      withRound(federated({ local, server, quorum: { count: 0 } })),
+      [/quorum is {"count":0};/, share],
+    ],
+    [
+      "a quorum above the cohort",
+      withRound(federated({ local, server, cohort: { count: 3 }, quorum: { count: 5 } })),
+      [/\(quorum { count: 5 }, cohort { count: 3 }\): .* lower `quorum` or raise `cohort`/],
+    ],
+    [
+      "a negative deadline",
+      withRound(dataParallel({ ...batches, deadline: -5 })),
+      [/deadline is -5; expected whole milli/],
+    ],
+    ["no number at all", withRound(dataParallel({ ...batches, deadline: NaN })), [/deadline is NaN; expected/]],
+    [
+      "half an example",
+      withRound(dataParallel({ ...batches, batchSize: 2.5 })),
+      [/batchSize is 2.5; expected a whole/],
+    ],
+    [
+      "passes that are none",
+      withRound(federated({ server, local: { ...local, epochs: 0 } })),
+      [/local\.epochs is 0; expected a whole number of passes from 1/],
+    ],
+    [
+      "a buffer of nothing",
+      withRound(federated({ local, server, pace: buffered({ size: 0 }) })),
+      [/pace is .*"size":0.*; expected buffered\(/],
+    ],
+    ["shares that are none", withRound(federated({ local, server, partition: shards(0) })), [/shards\(0\); expected/]],
+  ];
+  test.each(values)("%s", (_name, define, patterns) => {
+    for (const pattern of patterns) expect(define).toThrow(pattern);
+  });
+
+  // What a compiler would have refused: job files are also written in JavaScript.
+  const misspelt: [string, () => unknown, RegExp][] = [
+    [
+      "one that is nowhere",
+      () => dataParallel({ ...batches, quorums: 3 } as never),
+      /no knob quorums; there are batchSize,/,
+    ],
+    [
+      "the codec's",
+      () => federated({ local, server, upload: "int4" } as never),
+      /no knob upload; it is the job's codec/,
+    ],
+    ["of other rounds", () => dataParallel({ ...batches, weighting: "uniform" } as never), /it is of federated rounds/],
+    [
+      "of local work",
+      () => federated({ server, local: { ...local, mu: 1 } } as never),
+      /local has no knob mu; there are epochs/,
+    ],
+    ["none at all for the server", () => federated({ local } as never), /server is missing; expected an optimiser/],
+    ["none at all for the workers", () => federated({ server } as never), /local is missing; expected local: {/],
+    [
+      "an optimiser's name",
+      () => dataParallel({ batchSize: 1, optimizer: "adam" } as never),
+      /optimizer is "adam"; expected/,
+    ],
+  ];
+  test.each(misspelt)("misspelt: %s", (_name, define, pattern) => {
+    expect(define).toThrow(pattern);
+  });
+});
+
 describe("a definition is refused", () => {
   const cases: [string, Partial<JobDefinition>, RegExp][] = [
     ["without an end", { stop: {} }, /would never end; give stop/],
     ["with a name that is no file name", { name: "a/b" }, /letters, digits/],
+    ["with half a round", { stop: { rounds: 2.5 } }, /stop\.rounds is 2\.5; expected a whole number/],
+    ["with an end misspelt", { stop: { rounds: 2, epoch: 1 } as never }, /stop has no epoch; there are rounds, epochs/],
     ["with rounds that are none", { stop: { rounds: 0 } }, /stop\.rounds is 0; expected a positive number/],
     [
       "with a target nobody measures",

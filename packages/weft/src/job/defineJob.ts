@@ -5,7 +5,9 @@ import { refusalOf } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
 import { JobError } from "../errors.ts";
 import { misfitOf } from "./checkDefinition.ts";
+import { roundProblem } from "./checkRound.ts";
 import { type CodecChoice, jobCodec } from "./codec.ts";
+import { partitionProblem } from "./partition.ts";
 import { type RoundRule, wireRound } from "./round.ts";
 import { type StopRule, stopProblem, wireStop } from "./stop.ts";
 
@@ -62,6 +64,8 @@ export function defineJob(definition: JobDefinition): Job {
   if (misfit !== undefined) fail(misfit);
   const problem = stopProblem(stop, round, Object.keys(metrics));
   if (problem !== undefined) fail(problem);
+  const misset = roundProblem(wireRound(round)) ?? partitionProblem(round.partition);
+  if (misset !== undefined) fail(`round: ${misset}`);
   const refusal = refusalOf({ round: wireRound(round), stop: wireStop(stop, round), examples: undefined });
   if (refusal !== undefined) fail(refusal);
   jobCodec(definition);

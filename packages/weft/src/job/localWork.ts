@@ -1,6 +1,8 @@
 /** Training on the workers between two versions: how long, by which optimiser, and what holds their models together. */
 import type { Optimizer } from "@weft/optim";
 import type { JobRound, JobWeighting, LocalJobWork } from "@weft/protocol";
+import { JobError } from "../errors.ts";
+import { checkKnobs } from "./checkRound.ts";
 
 /** How long a worker trains before it sends: passes over its examples, or steps of one batch each. */
 export type LocalLength =
@@ -66,21 +68,28 @@ export const fair = (options: { readonly q: number; readonly lipschitz: number }
   ...options,
 });
 
-export function localWork({
-  epochs,
-  steps,
-  proximal,
-  keepOptimizer,
-  correction,
-  streaming,
-  ...local
-}: LocalKnobs): LocalJobWork {
+const localKnobs: Readonly<Record<keyof LocalKnobs, true>> = {
+  epochs: true,
+  steps: true,
+  batchSize: true,
+  optimizer: true,
+  keepOptimizer: true,
+  proximal: true,
+  correction: true,
+  streaming: true,
+};
+
+/** @throws {JobError} for what is no knob of local work, or lacks one */
+export function localWork(knobs: LocalKnobs): LocalJobWork {
+  if (typeof knobs !== "object") throw new JobError(`local is missing; ${localForm}`);
+  checkKnobs("local", knobs, localKnobs);
+  const { epochs, steps, proximal, keepOptimizer, correction, streaming, ...local } = knobs;
   return {
     kind: "local",
     ...(epochs === undefined ? {} : { epochs }),
     ...(steps === undefined ? {} : { steps }),
     batchSize: local.batchSize,
-    optimizer: specOf(local.optimizer),
+    optimizer: specOf(local.optimizer, "local.optimizer"),
     ...(keepOptimizer === true ? { keepOptimizer } : {}),
     ...(proximal === undefined || proximal === 0 ? {} : { proximal }),
     ...(correction === undefined ? {} : { correction }),
@@ -88,5 +97,16 @@ export function localWork({
   };
 }
 
-/** A specification is plain JSON data: the form in which optimisers travel. */
-export const specOf = ({ spec }: Optimizer): JobRound["server"] => ({ ...spec }) as unknown as JobRound["server"];
+const localForm = "expected local: { epochs, batchSize, optimizer } or { steps, batchSize, optimizer }";
+
+/**
+ * A specification is plain JSON data: the form in which optimisers travel.
+ *
+ * @param knob where it stands
+ * @throws {JobError} where there is no optimiser
+ */
+export function specOf(optimizer: Optimizer | undefined, knob: string): JobRound["server"] {
+  if (typeof optimizer?.spec === "object") return { ...optimizer.spec } as unknown as JobRound["server"];
+  const got = optimizer === undefined ? "missing" : typeof optimizer === "string" ? JSON.stringify(optimizer) : "none";
+  throw new JobError(`${knob} is ${got}; expected an optimiser, such as sgd({ learningRate: 0.1 })`);
+}

@@ -67,6 +67,28 @@ function numbersOf({ contract, columns, size }: Dataset, name: string): ArrayLik
   return column;
 }
 
+/** What is wrong with a rule whatever the data. */
+export function partitionProblem(rule: PartitionRule): string | undefined {
+  const positive = (value: number) => value > 0 && value < Infinity;
+  switch (rule.kind) {
+    case "shards": {
+      const { shardsPerWorker } = rule;
+      const fits = Number.isInteger(shardsPerWorker) && shardsPerWorker >= 1;
+      return fits ? undefined : `partition is shards(${shardsPerWorker}); expected a whole number from 1`;
+    }
+    case "dirichlet":
+      return positive(rule.alpha) ? undefined : `partition is dirichlet(${rule.alpha}); expected a number above 0`;
+    case "sizes":
+      return positive(rule.alpha) ? undefined : `partition is unequalSizes(${rule.alpha}); expected a number above 0`;
+    case "iid":
+    case "key":
+      return undefined;
+    default:
+      rule satisfies never;
+      return `partition is ${JSON.stringify(rule)}; expected iid(), shards(2), dirichlet(0.3), unequalSizes(0.5) or byKey("writer")`;
+  }
+}
+
 const forms = "iid, shards:2, dirichlet:0.3, sizes:0.5 or key:FIELD";
 
 /**

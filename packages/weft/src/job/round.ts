@@ -11,6 +11,7 @@ import type {
   StalenessRule,
   WorkerShare,
 } from "@weft/protocol";
+import { checkKnobs } from "./checkRound.ts";
 import { type LocalKnobs, localWork, specOf, type StreamingKnobs } from "./localWork.ts";
 import { iid, type PartitionRule } from "./partition.ts";
 
@@ -103,15 +104,35 @@ export interface DataParallelKnobs extends SharedKnobs {
   readonly balance?: "equal" | "speed";
 }
 
+const sharedKnobs: Readonly<Record<keyof SharedKnobs, true>> = {
+  combine: true,
+  quorum: true,
+  deadline: true,
+  pace: true,
+  late: true,
+  evaluation: true,
+  normBound: true,
+};
+
+const dataParallelKnobs: Readonly<Record<keyof DataParallelKnobs, true>> = {
+  batchSize: true,
+  optimizer: true,
+  microBatch: true,
+  cohort: true,
+  balance: true,
+  ...sharedKnobs,
+};
+
 /** Data-parallel training: one gradient from every worker, every round. */
 export function dataParallel(knobsOf: DataParallelKnobs): RoundRule {
+  checkKnobs("dataParallel", knobsOf, dataParallelKnobs);
   const { batchSize, microBatch, optimizer, cohort, balance, ...shared } = knobsOf;
   return {
     work: { kind: "gradient", batchSize, ...given({ microBatch }) },
     cohort: cohort ?? { fraction: 1 },
     ...given({ balance }),
     weighting: usualWeighting(shared),
-    server: specOf(optimizer),
+    server: specOf(optimizer, "optimizer"),
     partition: iid(),
     ...knobs(shared),
   };
@@ -165,14 +186,26 @@ export interface FederatedKnobs extends SharedKnobs {
   readonly partition?: PartitionRule;
 }
 
+const federatedKnobs: Readonly<Record<keyof FederatedKnobs, true>> = {
+  local: true,
+  server: true,
+  cohort: true,
+  weighting: true,
+  personal: true,
+  balance: true,
+  partition: true,
+  ...sharedKnobs,
+};
+
 /** Federated averaging (McMahan et al. 2017) and its server-optimiser variants (Reddi et al. 2021). */
 export function federated(knobsOf: FederatedKnobs): RoundRule {
+  checkKnobs("federated", knobsOf, federatedKnobs);
   const { cohort, local, server, weighting, partition, personal, balance, ...shared } = knobsOf;
   return {
     work: localWork(local),
     cohort: cohort ?? { fraction: 1 },
     weighting: weighting ?? usualWeighting(shared),
-    server: specOf(server),
+    server: specOf(server, "server"),
     partition: partition ?? iid(),
     ...given({ personal, balance }),
     ...knobs(shared),

@@ -23,13 +23,21 @@ export function wireStop({ target, ...stop }: StopRule, { evaluation }: RoundRul
 
 /** What is wrong with a rule for a job that reports these metrics. */
 export function stopProblem(stop: StopRule, round: RoundRule, metrics: readonly string[]): string | undefined {
-  const { rounds, epochs, target, patience } = stop;
+  const { rounds, epochs, target, patience, ...others } = stop;
+  const unknown = Object.keys(others)[0];
+  if (unknown !== undefined) return `stop has no ${unknown}; there are rounds, epochs, target and patience`;
   if (rounds === undefined && epochs === undefined && target === undefined) {
     return "it would never end; give stop: { rounds }, { epochs } or { target }";
   }
   const counts = { rounds, epochs, "patience.evaluations": patience?.evaluations };
   for (const [what, value] of Object.entries(counts)) {
     if (value !== undefined && !(value > 0)) return `stop.${what} is ${value}; expected a positive number`;
+    if (value !== undefined && what !== "epochs" && !Number.isInteger(value)) {
+      return `stop.${what} is ${value}; expected a whole number`;
+    }
+  }
+  if (target !== undefined && !Number.isFinite(target.value)) {
+    return `stop.target.value is ${JSON.stringify(target.value)}; expected a number, such as 0.97`;
   }
   if (epochs !== undefined && round.work.kind === "local") {
     return "stop.epochs counts passes of data-parallel rounds; with federated rounds use stop: { rounds } or { target }";
