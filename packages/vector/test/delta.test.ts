@@ -9,7 +9,7 @@ const publishing = ["f32", "f16", "bf16", "int8", "int4"] as const;
 const codecFor = (kind: (typeof publishing)[number], size: number) =>
   openCodec({ kind }, createManifest([{ name: "x", shape: [size] }]));
 
-const bytesOf = (parts: Iterable<Uint8Array>) => Uint8Array.from([...parts].flatMap((part) => [...part]));
+const bytesOf = (parts: Iterable<Uint8Array>) => new Uint8Array(Buffer.concat([...parts]));
 const deltaOf = (...args: Parameters<typeof encodeDelta>) => bytesOf(encodeDelta(...args));
 
 function applied(codec: Parameters<typeof applyDelta>[0], from: Uint8Array, delta: Uint8Array): Uint8Array {
@@ -95,6 +95,17 @@ describe.each(publishing)("a delta of %s", (kind) => {
     expect(() => applied(codec, whole, Uint8Array.from([...delta, 0]))).toThrow(DeltaError);
     expect(() => applied(codec, whole.subarray(1), delta)).toThrow(DeltaError);
   });
+});
+
+test("a segment of more than the kernels take at a time has the bytes of the plain loops, at its widest too", () => {
+  const codec = codecFor("f32", 65_536 + 40_007);
+  let state = 1;
+  const bytes = () =>
+    Uint8Array.from({ length: codec.encodedBytes }, () => (state = Math.imul(state, 69069) + 12345) >>> 24);
+  const [from, to] = [bytes(), bytes()];
+  const delta = deltaOf(codec, from, to);
+  expect(Buffer.compare(delta, bytesOf(deltasBy(() => undefined).encodeDelta(codec, from, to)))).toBe(0);
+  expect(Buffer.compare(applied(codec, from, delta), to)).toBe(0);
 });
 
 test("codecs that cannot carry weights have no deltas", () => {

@@ -3,10 +3,9 @@
  * follow each other are equal or neighbours; so differences are taken code by code and packed in groups, each in as many bits
  * as its largest needs.
  */
-import { blockElements } from "../block.ts";
 import { DeltaError } from "../errors.ts";
 import { groupUnits, type UnitBits, type Units } from "../kernels/delta.ts";
-import { type Kernels, kernels, owedAt, valuesAt } from "../kernels/kernels.ts";
+import { deltaAt, type DeltaKernels, deltaKernels, fromAt, pieceBytes, toAt } from "../kernels/deltaKernels.ts";
 import type { CodecKind } from "./codecSpec.ts";
 import { int4Shape, int8Shape } from "./groupShape.ts";
 import type { Segment, VectorCodec } from "./vectorCodec.ts";
@@ -56,7 +55,7 @@ export interface Deltas {
 }
 
 /** @param simd gives the kernels for whole groups, where there are any; the plain loops define the bytes */
-export function deltasBy(simd: () => Kernels | undefined): Deltas {
+export function deltasBy(simd: () => DeltaKernels | undefined): Deltas {
   return {
     *encodeDelta(codec, from, to) {
       checkLengths(codec, from, to);
@@ -88,7 +87,7 @@ export function deltasBy(simd: () => Kernels | undefined): Deltas {
   };
 }
 
-export const { encodeDelta, applyDelta } = deltasBy(kernels);
+export const { encodeDelta, applyDelta } = deltasBy(deltaKernels);
 
 function checkLengths(codec: DeltaCodec, from: Uint8Array, to: Uint8Array): void {
   if (codesOf[codec.spec.kind] === undefined) {
@@ -111,10 +110,6 @@ function runsOf(codec: DeltaCodec, { start, end, offset, bytes }: Segment): Run[
   return group ? [{ from: offset, to: codes.from, bits: 16, isFloat: false }, codes] : [codes];
 }
 
-/** Where a run's whole groups are brought to the kernels: two encodings of so many bytes at most, and the delta. */
-const pieceBytes = 2 * blockElements;
-const [fromAt, toAt, deltaAt] = [valuesAt, valuesAt + pieceBytes, owedAt];
-
 interface Done {
   /** What the plain loops have to do. */
   readonly rest: Run;
@@ -123,7 +118,7 @@ interface Done {
 }
 
 /** Packs a run's whole groups by the kernels. */
-function packGroups(simd: Kernels | undefined, run: Run, { from, to, out, at: start }: Packing): Done {
+function packGroups(simd: DeltaKernels | undefined, run: Run, { from, to, out, at: start }: Packing): Done {
   if (simd === undefined) return { rest: run, at: start };
   let at = start;
   for (const piece of piecesOf(run)) {
@@ -137,7 +132,7 @@ function packGroups(simd: Kernels | undefined, run: Run, { from, to, out, at: st
 }
 
 /** Unpacks a run's whole groups by the kernels. */
-function unpackGroups(simd: Kernels | undefined, run: Run, { from, to, delta, at: start }: Unpacking): Done {
+function unpackGroups(simd: DeltaKernels | undefined, run: Run, { from, to, delta, at: start }: Unpacking): Done {
   if (simd === undefined) return { rest: run, at: start };
   let at = start;
   for (const piece of piecesOf(run)) {

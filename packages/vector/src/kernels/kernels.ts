@@ -4,7 +4,6 @@ import { blockElements } from "../block.ts";
 import { int2Group, int4Shape, int8Shape } from "../codec/groupShape.ts";
 import { addFromSigns, addSigns } from "./sign.ts";
 import { addDequantise2, addQuantise2, statisticsBytes } from "./int2.ts";
-import { addPack, addUnpack, packName, type Units, unitKinds, unpackName } from "./delta.ts";
 import { addLargest, addOwed } from "./owed.ts";
 import { addExpand, addGather, addProject } from "./thin.ts";
 import { addCount, addPlaces } from "./places.ts";
@@ -35,8 +34,6 @@ type OwingOperands = readonly [
 type ThinProduct = (...operands: ThinOperands) => unknown;
 type ThinOperands = readonly [values: number, thin: number, left: number, rows: number, stride: number, rank: number];
 type PlacesOperands = readonly [values: number, places: number, magnitudes: number, count: number, least: number];
-type PackOperands = readonly [from: number, to: number, delta: number, groups: number];
-type UnpackOperands = readonly [from: number, to: number, delta: number, end: number, groups: number];
 type Convert = (values: number, halves: number, count: number) => unknown;
 
 export interface Kernels {
@@ -70,9 +67,6 @@ export interface Kernels {
   readonly gather: ThinProduct;
   readonly expand: ThinProduct;
   readonly takeOff: ThinProduct;
-  /** Of groups of units; see `delta.ts`. */
-  readonly pack: (units: Units, ...operands: PackOperands) => number;
-  readonly unpack: (units: Units, ...operands: UnpackOperands) => number;
   readonly toHalves: Convert;
   readonly fromHalves: Convert;
   readonly toBrains: Convert;
@@ -136,9 +130,7 @@ function kernelsWith(bytes: number): Kernels | undefined {
   }
   const { memory, functions } = instance;
   return {
-    ...(functions as unknown as Omit<Kernels, "values" | "owed" | "bytes" | "pack" | "unpack">),
-    pack: (units, ...operands) => functions[packName(units)]!(...operands),
-    unpack: (units, ...operands) => functions[unpackName(units)]!(...operands),
+    ...(functions as unknown as Omit<Kernels, "values" | "owed" | "bytes">),
     values: new Float32Array(memory, valuesAt, blockElements),
     owed: new Float32Array(memory, owedAt, blockElements),
     bytes: new Uint8Array(memory),
@@ -169,9 +161,5 @@ function kernelModule(): ModuleBuilder {
   addFromHalves(module);
   addToBrains(module);
   addFromBrains(module);
-  for (const units of unitKinds) {
-    addPack(module, units);
-    addUnpack(module, units);
-  }
   return module;
 }
