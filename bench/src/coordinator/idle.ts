@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import { type BenchOptions, type Figure, threeDigits } from "../figure.ts";
 import type { IdleReport, IdleRequest, IdleRole } from "./idleEnd.ts";
 
-const connections = 500;
-/** Made before, so that what the first one brings along (compiled programs, tables) is counted with none. */
-const first = 20;
+const connections = 1000;
+/** Made before, so that what the first ones bring along (compiled code, tables) is counted with none. */
+const first = 300;
 
 export async function* idle({ filter }: BenchOptions): AsyncIterable<Figure> {
   if (!"idle".includes(filter)) return;

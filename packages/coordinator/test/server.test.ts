@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { connectWebSocket } from "@weft/transport";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -17,6 +17,19 @@ async function listen(options: ListenOptions = {}): Promise<{ coordinator: Coord
   open.push(coordinator);
   const url = coordinator.url!;
   return { coordinator, url, http: url.replace("ws:", "http:") };
+}
+
+/** What comes back for bytes that no client library would send, until the connection ends. */
+function answerTo(url: string, bytes: string): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = "";
+    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(bytes));
+    socket.on("data", (data) => (answer += data.toString("latin1")));
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      resolve(answer);
+    });
+  });
 }
 
 /** The status with which an upgrade is answered, 101 when it succeeds. */
@@ -94,6 +107,35 @@ describe("the port", () => {
     });
     expect(code).toBe(1009);
     expect((await fetch(`${http}/healthz`)).status).toBe(200);
+  });
+
+  it("answers requests that two servers would cut differently with 400, and reads no further", async () => {
+    const { url } = await listen();
+    const head = "POST /api/runs HTTP/1.1\r\nHost: x\r\n";
+    const smuggled = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    const twoLengths = `${head}Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`;
+    const lengthTwice = `${head}Content-Length: 0\r\nContent-Length: 40\r\n\r\n${smuggled}`;
+    const bareLineFeeds = `${head.replaceAll("\r\n", "\n")}Content-Length: 0\n\n${smuggled}`;
+    for (const bytes of [twoLengths, lengthTwice, bareLineFeeds]) {
+      const answer = await answerTo(url, bytes);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    }
+  });
+
+  it("reads no more than 16 KiB of headers, and lends itself to nobody as a proxy", async () => {
+    const { url } = await listen();
+    const long = `GET /healthz HTTP/1.1\r\nHost: x\r\nx-long: ${"x".repeat(20_000)}\r\n\r\n`;
+    expect(await answerTo(url, long)).toMatch(/^HTTP\/1\.1 431 /);
+    expect(await answerTo(url, "CONNECT example.org:80 HTTP/1.1\r\nHost: example.org:80\r\n\r\n")).toBe("");
+    expect(await upgradeStatus(`${url}/../..%2f..%2fetc/passwd`, {})).toBe(404);
+  });
+
+  it("counts out whose handshake failed: they take up no connection", async () => {
+    const { url } = await listen({ maxConnections: 1 });
+    const withoutKey = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    for (let i = 0; i < 3; i++) expect(await answerTo(url, withoutKey)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await upgradeStatus(url, {})).toBe(101);
   });
 
   it("beyond loopback needs a token or the word of whoever starts it", async () => {

@@ -19,6 +19,8 @@ export interface Carrier {
 export interface CarrierSink {
   /** One whole frame, or its first and its last part where it came in two; the bytes belong to the sink. */
   receive(frame: Uint8Array, rest?: Uint8Array): void;
+  /** A ping of the carrier's own has come, and was answered. */
+  pinged(): void;
   /** What came breaks the rules of the carrier itself; `code` says which close code tells the peer. */
   fault(code: number, reason: string, cause?: unknown): void;
   /** Some buffered bytes have left. */

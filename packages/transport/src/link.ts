@@ -105,9 +105,7 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
       throw error;
     }
     const sent = this.#outbox.send(message, payload, options?.signal);
-    if (this.#carrier.bufferedBytes > maxBufferedBytes || this.#outbox.waitingMessages > maxWaitingMessages) {
-      this.#fail(1008, "the peer does not read its messages", undefined);
-    }
+    this.#checkReader();
     return sent;
   }
 
@@ -149,6 +147,20 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
       else this.#fail(1011, "internal error", error);
     }
     this.#tally.count(account, "receivedBytes", bytes);
+  }
+
+  /** Pings of the carrier's own count as ours do, and their answers have to be read. */
+  pinged(): void {
+    if (this.#end !== undefined) return;
+    this.#heartbeat.alive();
+    if (this.#rate?.admit(this.#clock.now()) === false) this.#fail(1008, this.#tooMany, undefined);
+    else this.#checkReader();
+  }
+
+  #checkReader(): void {
+    if (this.#carrier.bufferedBytes > maxBufferedBytes || this.#outbox.waitingMessages > maxWaitingMessages) {
+      this.#fail(1008, "the peer does not read its messages", undefined);
+    }
   }
 
   fault(code: number, reason: string, cause?: unknown): void {
@@ -209,9 +221,13 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
     }
   }
 
+  get #tooMany(): string {
+    return `more than ${this.#options.maxMessagesPerSecond ?? 0} messages a second`;
+  }
+
   #admit(): void {
     if (this.#rate?.admit(this.#clock.now()) === false) {
-      throw new ProtocolError("sequence", `more than ${this.#options.maxMessagesPerSecond ?? 0} messages a second`);
+      throw new ProtocolError("sequence", this.#tooMany);
     }
   }
 

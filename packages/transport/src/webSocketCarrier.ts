@@ -86,6 +86,7 @@ export class WebSocketCarrier implements Carrier {
   /** The answer to a ping of the protocol's own is a view of what was read. */
   #onPing(): void {
     this.#memory.leave();
+    this.#sink?.pinged();
   }
 
   #onData(chunk: Uint8Array): void {

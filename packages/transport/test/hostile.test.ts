@@ -116,6 +116,29 @@ test("a message in a hundred thousand fragments closes the link", async () => {
   expect(await end).toBe(1008);
 });
 
+test("a flood of the socket's own pings, whose answers nobody reads, closes the link", async () => {
+  await server.next();
+  const limited = await loopback({ maxMessagesPerSecond: 200 });
+  const flooding = new WebSocket(limited.address, { perMessageDeflate: false });
+  await new Promise((resolve) => flooding.once("open", resolve));
+  const connection = await limited.next();
+  connection.listen(() => undefined);
+  flooding.pause();
+  for (let count = 0; count < 10_000; count++) flooding.ping(new Uint8Array(125));
+  expect(await connection.closed).toEqual({ code: 1008, reason: "more than 200 messages a second" });
+  flooding.terminate();
+  await limited.close();
+});
+
+test("a few of the socket's own pings are answered", async () => {
+  const connection = await server.next();
+  connection.listen(() => undefined);
+  const answered = new Promise((resolve) => socket.once("pong", resolve));
+  socket.ping(Uint8Array.of(1, 2, 3));
+  expect(await answered).toEqual(Buffer.of(1, 2, 3));
+  expect(faults).toHaveLength(0);
+});
+
 test("a compressed frame closes the link, for compression was not agreed on", async () => {
   const connection = await server.next();
   connection.listen(() => undefined);

@@ -34,7 +34,8 @@ export interface ServerContext {
 const defaultPort = 7700;
 /** Sockets beyond those of workers: requests under way, and those that have not said what they want. */
 const spareSockets = 256;
-const handshakeMs = 5000;
+/** Who has not asked for anything by then is gone within five seconds. */
+const handshakeMs = 4000;
 
 /** @throws {ListenError} when the address is taken or not to be had, or is open to others without a token */
 export async function startServer(options: ListenOptions, context: ServerContext): Promise<Server> {
@@ -105,7 +106,7 @@ const addressOf = (request: IncomingMessage) => request.socket.remoteAddress ?? 
 const remoteOf = (address: string, port = 0) => [address, port].join(":");
 
 function openServer({ tls }: ListenOptions): HttpServer {
-  const timeouts = { headersTimeout: handshakeMs, requestTimeout: 10_000, connectionsCheckingInterval: 1000 };
+  const timeouts = { headersTimeout: handshakeMs, requestTimeout: 10_000, connectionsCheckingInterval: 500 };
   if (tls === undefined) return createServer(timeouts);
   try {
     return createTlsServer({ ...timeouts, ...tls, handshakeTimeout: handshakeMs });

@@ -167,6 +167,14 @@ async function letIn(url: string): Promise<{ readonly socket: WebSocket; readonl
   return { socket, resume: welcome.resume };
 }
 
+/** Connects and asks for nothing at all; to be gone in time as well. */
+async function silent(url: string): Promise<Ending> {
+  const socket = bare(url);
+  const openedMs = performance.now();
+  await new Promise((resolve) => socket.once("close", resolve));
+  return performance.now() - openedMs <= 7000 ? "ended" : "late";
+}
+
 /** Says nothing, and notes whether it was shown out in time: five seconds, and what a busy machine adds. */
 async function idle(url: string): Promise<Ending> {
   const socket = await open(url);
@@ -259,6 +267,7 @@ export const attacks: readonly Attack[] = [
     run: (url) => upgradeStatus(url, { origin: "https://evil.example" }),
   },
   { what: "a connection that says nothing", expected: [1008], withinMs: 30_000, run: idle },
+  { what: "a socket that asks for nothing", expected: ["ended"], withinMs: 30_000, run: silent },
   { what: "a handshake byte by byte", expected: ["ended"], withinMs: 30_000, run: slowHandshake },
   { what: "a worker that reads nothing", expected: ["ended"], withinMs: 90_000, run: slowReader },
 ];
