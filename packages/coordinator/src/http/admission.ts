@@ -53,7 +53,7 @@ export function checkExposure({ token, tokens = [], allowOpen }: ListenOptions, 
   const isGuarded = token !== undefined || tokens.some(({ role }) => role === "worker");
   if (isLoopback(host) || isGuarded || allowOpen === true) return;
   throw new ListenError(
-    `listening on ${host} lets in anyone who reaches this machine; give a token, or allow it on purpose (allowOpen)`,
+    `listening on ${host} lets in anyone who reaches this machine; give a token (--token), or allow it on purpose (allowOpen; --open)`,
   );
 }
 

@@ -2,13 +2,14 @@
  * One connection: hello, welcome, job, ready; then work out and updates in. It checks who speaks and in which order, and
  * leaves every decision about rounds to the run.
  */
-import { type Message, type MessageOf, versionMismatch } from "@weft/protocol";
+import type { Message, MessageOf } from "@weft/protocol";
 import type { Clock, CloseReason, Connection, IncomingPayload, OutgoingPayload } from "@weft/transport";
 import type { Logger } from "pino";
 import type { Admission } from "../http/admission.ts";
 import type { Broadcast } from "./broadcast.ts";
 import type { ServedExamples } from "./examples.ts";
 import type { Identities, Identity } from "./identities.ts";
+import { byHello, byReady } from "./turnedAway.ts";
 
 /** An update that broke off: how much of the transfer is held, for its worker to go on with. */
 export interface HeldTransfer {
@@ -67,8 +68,6 @@ const helloMs = 4000;
 const readyMs = 10 * 60_000;
 const maxQueuedFetches = 4;
 const maxFetchBytes = 4 * 65_536;
-/** The sums' precision is shared with the weightiest worker, whose word is all there is for its number of examples. */
-const maxOwnExamples = 2 ** 24;
 
 const none: never[] = [];
 
@@ -256,24 +255,12 @@ export class Session {
       this.#violation("hello twice");
       return;
     }
-    const mismatch = versionMismatch(hello.protocol);
-    const { admission, codecs, identities, host, run, job, jobHash, heartbeatMs } = this.#context;
-    if (mismatch !== undefined) {
-      this.refuse("protocol", mismatch);
+    const away = byHello(hello, this.#context);
+    if (away !== undefined) {
+      this.refuse(away.code, away.reason);
       return;
     }
-    if (!admission.allows(hello.token, "worker")) {
-      this.refuse(
-        "token",
-        `${hello.token === undefined ? "a token is needed" : "the token is wrong"}; ask who runs this`,
-      );
-      return;
-    }
-    const unknown = codecs.find((kind) => !hello.capabilities.codecs.includes(kind));
-    if (unknown !== undefined) {
-      this.refuse("codec", `the job's codec is ${unknown}, the worker knows ${hello.capabilities.codecs.join(", ")}`);
-      return;
-    }
+    const { identities, host, run, job, jobHash, heartbeatMs } = this.#context;
     const { identity, resumeToken } = identities.identify(hello.name, hello.resume);
     const { worker } = identity;
     this.identity = identity;
@@ -300,24 +287,17 @@ export class Session {
     this.#whole = holds.versions.map(({ hash }) => hash);
   }
 
-  #ready({ jobHash, ownExamples }: MessageOf<"ready">): void {
+  #ready(ready: MessageOf<"ready">): void {
     if (this.#stage !== "preparing") {
       this.#violation("ready without a welcome before");
       return;
     }
-    if (jobHash !== this.#context.jobHash) {
-      this.refuse("job-hash", `the job's hash is ${this.#context.jobHash}, the worker is ready for ${jobHash}`);
+    const away = byReady(ready, this.#context);
+    if (away !== undefined) {
+      this.refuse(away.code, away.reason);
       return;
     }
-    if (ownExamples === 0 || (ownExamples === undefined && !this.#context.servesExamples)) {
-      this.refuse("data", "this run trains on its workers' own data; bring at least one example");
-      return;
-    }
-    if (ownExamples !== undefined && ownExamples > maxOwnExamples) {
-      this.refuse("data", `${ownExamples} examples of one worker's own, at most ${maxOwnExamples} are weighed`);
-      return;
-    }
-    this.ownExamples = ownExamples;
+    this.ownExamples = ready.ownExamples;
     this.#stage = "ready";
     this.#inTime();
     this.#context.host.ready(this);

@@ -193,7 +193,7 @@ function printInvitation({ listening }: HostSettings, url: string, output: Outpu
   const ca = options.tls === undefined ? "" : " --ca FILE";
   output.line(`workers: weft join ${url}${token}${ca}`);
   output.line(`browsers: ${url.replace(/^ws/, "http")}/join${options.token === undefined ? "" : "#token=…"}`);
-  output.line(`operator token: ${operatorToken}  (weft pause, unpause, set, abort)`);
+  output.line(`operator token: ${operatorToken}  (weft pause, set, abort)`);
   if (options.tls === undefined && !/^ws:\/\/(127\.|localhost|\[::1\])/.test(url)) {
     output.line("tokens and weights can be read on their way; --tls-cert and --tls-key prevent it");
   }

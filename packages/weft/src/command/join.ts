@@ -9,6 +9,7 @@ import { Command, Option } from "commander";
 import { useEngine } from "../run/engine.ts";
 import { stateFile } from "../run/stateFile.ts";
 import { caOption, readPem } from "./control.ts";
+import { UsageError } from "../errors.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { count, figure } from "./format.ts";
 import { collected, jsonOption, threadsOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
@@ -32,6 +33,20 @@ interface JoinFlags {
   readonly stay?: boolean;
   readonly json: boolean;
   readonly child?: boolean;
+}
+
+/**
+ * Where a coordinator is: the address that it printed for workers, or the one for browsers, which people have at hand.
+ *
+ * @throws {UsageError} for what is neither
+ */
+export function coordinatorAddress(text: string): string {
+  const url = URL.parse(text.replace(/^http/, "ws"));
+  if (url?.protocol !== "ws:" && url?.protocol !== "wss:") {
+    throw new UsageError(`${text}: expected a coordinator's address, such as ws://HOST:7700`);
+  }
+  if (!text.startsWith("http")) return text;
+  return `${url.protocol}//${url.host}${url.pathname.replace(/\/(join)?$/, "")}`;
 }
 
 export function joinCommand(finish: Finish): Command {
@@ -63,10 +78,11 @@ Examples:
   $ weft join ws://192.0.2.7:7700 --stay    # one run after another`,
     )
     .action(async (url: string, flags: JoinFlags) => {
+      const address = coordinatorAddress(url);
       const engine = useEngine({ threads: flags.threads ?? "auto" });
       const output = createOutput(flags);
       const workers = Array.from({ length: flags.workers }, (_, index) =>
-        startOne(url, flags, { index, engine, output }),
+        startOne(address, flags, { index, engine, output }),
       );
       stopWithSignals(workers, { child: flags.child === true, output });
       finish(exitCodeOf(await Promise.all(workers.map(({ outcome }) => outcome))));
