@@ -139,7 +139,7 @@ describe("the port", () => {
   });
 
   it("beyond loopback needs a token or the word of whoever starts it", async () => {
-    await expect(listen({ host: "0.0.0.0" })).rejects.toThrow(/give a token, or allow it/);
+    await expect(listen({ host: "0.0.0.0" })).rejects.toThrow(/give a token \(--token\), or allow it on purpose/);
     const { url } = await listen({ host: "0.0.0.0", token: "secret" });
     expect(url).not.toContain("0.0.0.0");
   });
