@@ -23,7 +23,7 @@ import { Committer } from "./run/committer.ts";
 import type { AttachedCrowd, CrowdEntrance } from "./run/crowd.ts";
 import { Run } from "./run/run.ts";
 import type { RunReport } from "./run/report.ts";
-import { encodeBroadcast, encodeBroadcastInTurns } from "./session/broadcast.ts";
+import { encodeBroadcastInTurns } from "./session/broadcast.ts";
 import { serveExamples } from "./session/examples.ts";
 import { createIdentities } from "./session/identities.ts";
 import { Patience } from "./store/patience.ts";
@@ -192,7 +192,7 @@ async function assemble(
       job: encoded,
       manifest,
       weighting: document.round.weighting,
-      hash: () => encodeBroadcast(0, model.weights, codecs.down).hash,
+      hash: async () => (await encodeBroadcastInTurns(0, model.weights, codecs.down)).hash,
       options: optionsToStore(options),
     }));
   const store = opened?.store;

@@ -68,6 +68,34 @@ describe("a flipped bit", () => {
     },
   );
 
+  it("that makes the log lose exactly the last committed round is told of, and what is done: it is run again", async () => {
+    const directory = await interrupted();
+    const log = inRun(directory, "rounds-000006.log");
+    truncateSync(log, statSync(log).size - 20);
+    const { model, resumed } = await resume(directory);
+    expect(resumed.version).toBe(6);
+    expect(resumed.warnings).toEqual([
+      expect.stringContaining("rounds-000006.log: damaged, cut off or missing after round 6"),
+      "rounds after 6 cannot be restored and are run again",
+    ]);
+    await liveOn(resumed.store, model, { from: 7 });
+    expect(hashOf(model)).toBe(undisturbed);
+  });
+
+  it("that makes the database forget the last committed round is told of: the log knows that it was committed", async () => {
+    const directory = await interrupted();
+    const database = new DatabaseSync(inRun(directory, "run.sqlite"));
+    database.exec("DELETE FROM rounds WHERE round = 7");
+    database.close();
+    const { model, resumed } = await resume(directory);
+    expect(resumed.version).toBe(6);
+    expect(resumed.warnings).toEqual([
+      "run.sqlite: has no record of round 7, which rounds-000006.log says was committed; run again from there",
+    ]);
+    await liveOn(resumed.store, model, { from: 7 });
+    expect(hashOf(model)).toBe(undisturbed);
+  });
+
   it("of an older version is nobody's loss while the newest is whole, and is found when it is needed", async () => {
     const directory = await interrupted();
     flip(inRun(directory, "version-000003.safetensors"), -5);
@@ -83,8 +111,8 @@ describe("a flipped bit", () => {
   it.each([
     ["head", 5],
     ["update", 4000],
-    ["checksum", -39],
-    ["hash", -3],
+    ["checksum", -47],
+    ["hash", -11],
   ])("of the log (its %s) costs the rounds after it, which are run again, and names the file", async (_, at) => {
     const directory = await interrupted();
     flip(inRun(directory, "rounds-000006.log"), at);

@@ -44,7 +44,7 @@ describe("the server model", () => {
         state = next.state;
         if (version === 1) {
           const restored = await ServerModel.create(spec, new Float32Array(size));
-          restored.restore(model.weights, model.state());
+          await restored.restore(model.weights, model.state());
           model.dispose();
           model = restored;
         }
@@ -58,8 +58,10 @@ describe("the server model", () => {
   it("refuses a state that is not its optimiser's", async () => {
     const model = await ServerModel.create(specs[1], vector(10, 0));
     const other = await ServerModel.create(specs[0], vector(10, 0));
-    expect(() => model.restore(vector(10, 0), other.state())).toThrow(/does not fit the job's server optimiser/);
-    expect(() => model.restore(vector(9, 0), model.state())).toThrow(/9 elements, the job has 10/);
+    await expect(model.restore(vector(10, 0), other.state())).rejects.toThrow(
+      /does not fit the job's server optimiser/,
+    );
+    await expect(model.restore(vector(9, 0), model.state())).rejects.toThrow(/9 elements, the job has 10/);
   });
 });
 

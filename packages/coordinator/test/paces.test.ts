@@ -130,6 +130,20 @@ describe("a buffered pace", () => {
     expect(m.state.phase).toMatchObject({ kind: "finished", reason: "failed" });
   });
 
+  it("closes its sums early for whoever comes with more examples than they have room for, and has room then", () => {
+    const work = { kind: "local", epochs: 1, batchSize: 4, optimizer: { name: "sgd", learningRate: 1 } } as const;
+    const m = machine({ ...bufferedOf(3), work, examples: 0 }, 1);
+    m.join("a", 0, { ownExamples: 8 });
+    // Empty, they are opened anew.
+    expect(kinds(m.join("b", 1, { ownExamples: 20 }))).toContain("open");
+    expect(ordersOf(m, "b")).toHaveLength(1);
+    m.deliver("a", 2);
+    expect(kinds(m.join("c", 3, { ownExamples: 50 }))).toContain("commit");
+    expect(ordersOf(m, "c")).toHaveLength(0);
+    expect(kinds(m.send({ kind: "committed", nowMs: 4 }))).toContain("open");
+    expect(ordersOf(m, "c")).toHaveLength(1);
+  });
+
   it("keeps no more at work at once than the cohort says", () => {
     const m = machine({ ...bufferedOf(2), cohort: { count: 2 } }, 4);
     for (const worker of ["a", "b", "c", "d"]) m.join(worker, 0);

@@ -4,6 +4,7 @@ import { loopTurns } from "@weft/transport";
 import { blockElements } from "@weft/vector";
 import { CoordinatorOptionsError } from "../errors.ts";
 import { type ElementRange, isPlain, type ModelLayout, plainLayout } from "./layout.ts";
+import { copyInTurns } from "./copyInTurns.ts";
 import { letGo } from "./letGo.ts";
 import type { ModelMemory } from "./modelMemory.ts";
 import { compileServerStep, type ServerStep, type StepValue } from "./serverStep.ts";
@@ -19,8 +20,6 @@ export type OptimizerState = readonly TensorData[];
 
 /** A model no larger than this is stepped at once, and stays, with its state, in the backend's memory from step to step. */
 const residentElements = 16 * blockElements;
-/** Elements copied between two turns of the event loop. */
-const copiedAtOnce = 16 * blockElements;
 /** Elements of larger ones stepped at once, so that their size is not held twice: some milliseconds' work. */
 const runElements = 2 * blockElements;
 
@@ -116,7 +115,7 @@ export class ServerModel {
    *
    * @throws {CoordinatorOptionsError} for an optimiser whose rate is not one number
    */
-  setLearningRate(rate: number): void {
+  async setLearningRate(rate: number): Promise<void> {
     const spec = withRate(this.#spec, rate);
     if (JSON.stringify(spec) === JSON.stringify(this.#spec)) return;
     const [weights, state] = [this.#weights, this.state()];
@@ -125,7 +124,7 @@ export class ServerModel {
     for (const run of this.#runs) run.step = stepFor(run.stepped - run.start);
     for (const step of old) step?.dispose();
     this.#spec = spec;
-    this.restore(weights, state);
+    await this.restore(weights, state);
   }
 
   /**
@@ -166,14 +165,15 @@ export class ServerModel {
     return this.#memory === undefined ? parts : [...parts, this.#memory];
   }
 
-  /** Puts a stored version in place. */
-  restore(weights: Float32Array, stored: OptimizerState): void {
+  /** Puts a stored version in place. While it does, others have their turn of the event loop. */
+  async restore(weights: Float32Array, stored: OptimizerState): Promise<void> {
     if (weights.length !== this.size) {
       throw new CoordinatorOptionsError(`a stored version of ${weights.length} elements, the job has ${this.size}`);
     }
     const { stepped, fragments } = this.#layout;
     const [state, [memory]] = this.#memory === undefined ? [stored, []] : [stored.slice(0, -1), stored.slice(-1)];
-    for (const run of this.#runs) {
+    for (const [index, run] of this.#runs.entries()) {
+      if (index > 0) await loopTurns.next();
       run.parameters = undefined;
       if (run.step === undefined) continue;
       const types = run.step.stateTypes;
@@ -189,10 +189,10 @@ export class ServerModel {
     }
     if (this.#memory !== undefined) {
       if (!(memory instanceof Float32Array) || memory.length !== stepped) throw unfit();
-      this.#memory.set(memory);
+      await copyInTurns(memory, this.#memory);
     }
     this.#weights = this.#room?.version ?? weights;
-    if (this.#weights !== weights) this.#weights.set(weights);
+    if (this.#weights !== weights) await copyInTurns(weights, this.#weights);
   }
 
   /** Steps to the next version. While it does, others have their turn of the event loop. */
@@ -241,10 +241,7 @@ export class ServerModel {
       [0, start],
       [end, this.size],
     ] as const) {
-      for (let at = from; at < to; at += copiedAtOnce) {
-        if (at > from) await loopTurns.next();
-        next.set(this.#weights.subarray(at, Math.min(at + copiedAtOnce, to)), at);
-      }
+      await copyInTurns(this.#weights.subarray(from, to), next.subarray(from, to));
     }
   }
 

@@ -9,7 +9,7 @@ import { change, type Draft, openRound, putTask, putWorker } from "./draft.ts";
 import { durableProgress } from "./durable.ts";
 import { endOf } from "./ending.ts";
 import { assignPartitions, gathered } from "./gathering.ts";
-import { makeOrder } from "./orders.ts";
+import { largestWeight, makeOrder } from "./orders.ts";
 import { bufferedPace, type BufferedPace, isEvaluatedHere } from "./plan.ts";
 import { keepsRecords } from "./record.ts";
 import { eligibleWorkers } from "./ranking.ts";
@@ -37,12 +37,14 @@ function tryClose(draft: Draft, pace: BufferedPace): boolean {
   const { tasks } = draft.state;
   const isDeserted = tasks.size === 0 && draft.state.workers.present === 0;
   const isOver = endOf(draft.state) !== undefined;
-  if (isOver || (isDeserted && round.counted.length === 0)) {
+  const isOutgrown = largestWeight(draft.state) > round.most;
+  // Whoever has come with more examples than the sums have room for waits for the next.
+  if (isOver || ((isDeserted || isOutgrown) && round.counted.length === 0)) {
     holdArriving(draft);
     change(draft, { phase: { kind: "gathering" } });
     return true;
   }
-  const isDue = isFull(round, pace) && !leavesSomeoneBehind(draft, round, pace);
+  const isDue = (isFull(round, pace) || isOutgrown) && !leavesSomeoneBehind(draft, round, pace);
   if (!isDue && !isDeserted) return false;
   commit(draft, round);
   return true;
@@ -98,7 +100,8 @@ function tryOpen(draft: Draft, pace: BufferedPace): boolean {
   draft.effects.push({ kind: "open", round, attempt: 0, contributions: room, discounts });
   const timing = { openedMs: nowMs, deadlineAtMs: Infinity, lastDeliveryMs: nowMs };
   const opened = { round, attempt: 0, ...timing, members: new Map(), needed: pace.size, room, counted: [] };
-  change(draft, { started: true, phase: { kind: "open", round: { ...opened, after: progress } } });
+  const most = largestWeight(draft.state);
+  change(draft, { started: true, phase: { kind: "open", round: { ...opened, most, after: progress } } });
   return true;
 }
 
@@ -118,7 +121,7 @@ function giveOrders(draft: Draft, pace: BufferedPace): void {
   const chosen = drawFrom(draft.state, ready, {
     count: Math.min(count, ready.size),
     key: [plan.seed, 3, round.round, attempt],
-  }).map(({ id }) => id);
+  }).flatMap(({ id, ownExamples = 0 }) => (plan.work.kind === "local" && ownExamples > round.most ? [] : [id]));
   assignPartitions(draft, chosen);
   for (const id of chosen) giveOrder(draft, id);
 }

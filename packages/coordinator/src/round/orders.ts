@@ -41,6 +41,15 @@ function paced({ work, balance }: RunState["plan"], { record }: WorkerState, fas
   return { steps: Math.max(1, Math.round((work.steps * record.speed) / fastest)) };
 }
 
+/** The most that any update of a round can have: fixes the grid of exact sums, so it changes as rarely as possible. */
+export function largestWeight({ plan, workers }: Pick<RunState, "plan" | "workers">): number {
+  if (plan.work.kind === "gradient") return plan.work.batchSize;
+  if (workers.owners === 0) return plan.examples;
+  let most = plan.examples;
+  for (const { ownExamples = 0 } of workers.known()) most = Math.max(most, ownExamples);
+  return most;
+}
+
 function localOrder({ epochs, steps, batchSize }: LocalJobWork, seed: number): WorkOrder {
   const length = epochs === undefined ? { steps } : { epochs };
   return { kind: "local", ...length, batchSize, seed };

@@ -8,7 +8,7 @@ import { endOf } from "./ending.ts";
 import { closeEvaluation, openEvaluation } from "./evaluation.ts";
 import { forgetAbsent } from "./forget.ts";
 import { assignPartitions, gathered, noteShortage } from "./gathering.ts";
-import { makeOrders } from "./orders.ts";
+import { largestWeight, makeOrders } from "./orders.ts";
 import { bufferedPace, isEvaluatedHere } from "./plan.ts";
 import { keepsRecords } from "./record.ts";
 import { Members } from "./members.ts";
@@ -162,6 +162,7 @@ function tryOpen(draft: Draft): boolean {
     members: Members.of(members),
     needed: cohort.needed,
     room,
+    most: largestWeight(draft.state),
     counted: [],
     after,
   };

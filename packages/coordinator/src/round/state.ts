@@ -93,8 +93,9 @@ export interface OpenRound {
   readonly members: ReadonlyMap<string, Member>;
   /** Members that were needed when it opened; over-selection invites more. */
   readonly needed: number;
-  /** Updates that its sums have room for. */
+  /** Updates that its sums have room for, and the most examples that one of them may stand for. */
   readonly room: number;
+  readonly most: number;
   readonly counted: readonly Counted[];
   /** Where the run stands once this round is committed. */
   readonly after: Progress;

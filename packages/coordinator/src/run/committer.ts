@@ -134,7 +134,7 @@ export class Committer {
     const { round, attempt, cohort, progress, learningRate } = effect;
     const { weighting } = document.round;
     const updates = effect.uploads.length;
-    if (learningRate !== undefined) model.setLearningRate(learningRate);
+    if (learningRate !== undefined) await model.setLearningRate(learningRate);
     const { examples, metrics } = uploads.figures(effect.uploads, ["loss", ...document.metrics]);
     await uploads.settled();
     uploads.close(effect.uploads);

@@ -1,9 +1,9 @@
 /** Carries out what the round machine asks for: messages to workers, sums, commits, what is told to those who watch. */
+import { largestWeight } from "../round/orders.ts";
 import type { RunEffect } from "../round/runEvent.ts";
 import { announcementOf } from "./announcement.ts";
 import { commitRound } from "./commitRound.ts";
 import type { LiveRun } from "./liveRun.ts";
-import { largestWeight } from "./weights.ts";
 
 export class Effects {
   readonly #live: LiveRun;

@@ -18,31 +18,12 @@ export interface Broadcast {
 /** Encoded and hashed at once between two turns of the event loop: a millisecond or two. */
 const sliceBytes = 1024 * 1024;
 
-/** Weights in f32 are sent from where they lie, so they must not change any more. */
-export function encodeBroadcast(version: number, weights: Float32Array, codec: VectorCodec): Broadcast {
-  const slices = encoding(version, weights, codec);
-  for (;;) {
-    const { done, value } = slices.next();
-    if (done === true) return value;
-  }
-}
-
-/** The same while sockets and timers have their turn. */
+/** Sockets and timers have their turn meanwhile. Weights in f32 are sent from where they lie, so they must not change any more. */
 export async function encodeBroadcastInTurns(
   version: number,
   weights: Float32Array,
   codec: VectorCodec,
 ): Promise<Broadcast> {
-  const slices = encoding(version, weights, codec);
-  for (;;) {
-    const { done, value } = slices.next();
-    if (done === true) return value;
-    await loopTurns.next();
-  }
-}
-
-/** Yields after every slice but the last. */
-function* encoding(version: number, weights: Float32Array, codec: VectorCodec): Generator<undefined, Broadcast> {
   const isPlain = codec.spec.kind === "f32";
   const bytes = isPlain ? asBytes(weights) : new Uint8Array(codec.encodedBytes);
   const hash = createHash("sha256");
@@ -53,7 +34,7 @@ function* encoding(version: number, weights: Float32Array, codec: VectorCodec): 
     if (offset + length - hashedBytes < sliceBytes) continue;
     hash.update(bytes.subarray(hashedBytes, offset + length));
     hashedBytes = offset + length;
-    if (hashedBytes < bytes.length) yield undefined;
+    if (hashedBytes < bytes.length) await loopTurns.next();
   }
   hash.update(bytes.subarray(hashedBytes));
   return { version, codec: codec.text, bytes, hash: hash.digest("hex"), deltas: new Map() };

@@ -12,6 +12,7 @@ import {
   WeftError as VectorError,
 } from "@weft/vector";
 import { StoreError } from "../errors.ts";
+import { copyInTurns } from "../model/copyInTurns.ts";
 import type { OptimizerState } from "../model/serverModel.ts";
 import type { CheckpointRecord } from "./database.ts";
 import { type Disk, explained } from "./disk.ts";
@@ -49,7 +50,11 @@ async function place(
   const temporary = `${path}.part`;
   await disk.write(temporary, [header, ...parts], { flush });
   await disk.rename(temporary, path, { flush });
-  const hash = createHash("sha256").update(header);
+  return sha256Of([header, ...parts]);
+}
+
+async function sha256Of(parts: readonly Uint8Array[]): Promise<string> {
+  const hash = createHash("sha256");
   for (const part of parts) {
     for (let at = 0; at < part.length; at += hashedAtOnce) {
       hash.update(part.subarray(at, at + hashedAtOnce));
@@ -73,7 +78,7 @@ export async function readCheckpoint(
     const tensor = tensors.get(`state.${i}`);
     const known = tensor?.dtype === "F32" || tensor?.dtype === "I32" || tensor?.dtype === "U32";
     if (!known) throw new StoreError(`${stateFile(version)}: no tensor state.${i} of a known type`);
-    state.push(tensor.data.slice());
+    state.push(await copied(tensor.data));
   }
   return { version, weights, state };
 }
@@ -86,14 +91,21 @@ export async function readWeights(path: string, manifest: Manifest, sha256?: str
     if (tensor?.dtype !== "F32" || tensor.data.length !== view.length) {
       throw new StoreError(`${path}: parameter ${name} of ${view.length} f32 values expected`);
     }
-    view.set(tensor.data);
+    await copyInTurns(tensor.data, view);
   }
   return flat;
 }
 
+/** In memory of its own, not the file's. */
+async function copied(values: Float32Array | Int32Array | Uint32Array): Promise<TensorData> {
+  const copy = new (values.constructor as new (length: number) => TensorData)(values.length);
+  await copyInTurns(values, copy);
+  return copy;
+}
+
 async function readTensors(path: string, sha256: string | undefined): Promise<ReadonlyMap<string, SafeTensor>> {
   const bytes = await explained(path, () => readFile(path));
-  if (sha256 !== undefined && createHash("sha256").update(bytes).digest("hex") !== sha256) {
+  if (sha256 !== undefined && (await sha256Of([bytes])) !== sha256) {
     throw new StoreError(`${path}: the file is not what was written (its SHA-256 differs)`);
   }
   try {

@@ -6,7 +6,7 @@ import { codecsOf } from "../codecs.ts";
 import { RunError, StoreError } from "../errors.ts";
 import { layoutOf } from "../model/layout.ts";
 import { ServerModel } from "../model/serverModel.ts";
-import { encodeBroadcast } from "../session/broadcast.ts";
+import { encodeBroadcastInTurns } from "../session/broadcast.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import { openDatabase, type RunDatabase } from "./database.ts";
 import { at, jobFile } from "./layout.ts";
@@ -65,7 +65,7 @@ async function loadFrom(path: string, wanted: number, database: RunDatabase) {
         const reached = await replay(path, base, {
           ...{ database, model, warnings },
           weighting: document.round.weighting,
-          hash: () => encodeBroadcast(0, model.weights, codec).hash,
+          hash: async () => (await encodeBroadcastInTurns(0, model.weights, codec)).hash,
           upTo: wanted,
         });
         return { version: reached, weights: model.weights.slice(), checkpoint: base.version, warnings };

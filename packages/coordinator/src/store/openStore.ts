@@ -64,7 +64,7 @@ export async function openStore(
     readonly job: Uint8Array;
     readonly manifest: Manifest;
     readonly weighting: JobWeighting;
-    readonly hash: () => string;
+    readonly hash: () => Promise<string>;
     readonly options: StoredOptions;
   },
 ): Promise<OpenedStore> {

@@ -29,7 +29,7 @@ export interface ResumeOptions {
   readonly model: ServerModel;
   readonly weighting: JobWeighting;
   /** Hash of the model's present version, as `RoundRecord.hash`. */
-  readonly hash: () => string;
+  readonly hash: () => Promise<string>;
   /** In force from now on. */
   readonly options?: StoredOptions | undefined;
 }
@@ -130,7 +130,7 @@ export interface ReplayOptions extends Omit<ResumeOptions, "run" | "name" | "man
 /** Steps the model from a checkpoint through every committed round that the logs still hold; the version that it reached. */
 export async function replay(directory: string, base: Checkpoint, context: ReplayOptions): Promise<number> {
   const { model, database, warnings, hash, weighting, upTo = Infinity } = context;
-  model.restore(base.weights, base.state);
+  await model.restore(base.weights, base.state);
   let { version } = base;
   const committed = new Map(database.rounds(version).map((round) => [round.version, round]));
   const bases = readdirSync(directory)
@@ -141,11 +141,17 @@ export async function replay(directory: string, base: Checkpoint, context: Repla
   let log = logFile(version);
   /** Whole in the logs and unknown to the database. */
   let unknown = 0;
+  /** Of which the logs say that they were committed. */
+  const marked = new Set<number>();
   for (const [index, start] of bases.entries()) {
     if (start !== version) break;
     log = logFile(start);
     const next = bases[index + 1] ?? Infinity;
-    for await (const record of readLog(at(directory, log), (reached) => model.elementsOf(fragment(reached)))) {
+    const reading = {
+      elementsOf: (reached: number) => model.elementsOf(fragment(reached)),
+      onCommitted: (reached: number) => marked.add(reached),
+    };
+    for await (const record of readLog(at(directory, log), reading)) {
       if (record.version !== version + unknown + 1 || record.version > Math.min(next, upTo)) break;
       const round = committed.get(record.version);
       if (round === undefined || unknown > 0) {
@@ -155,20 +161,26 @@ export async function replay(directory: string, base: Checkpoint, context: Repla
       // The round at the end of a log may have been cut off before its commit, and then run again in another way.
       if (round.hash !== record.hash) break;
       const { learningRate } = round.progress.changes ?? {};
-      if (learningRate !== undefined) model.setLearningRate(learningRate);
+      if (learningRate !== undefined) await model.setLearningRate(learningRate);
       const logged: UpdateSource = (block, out) => {
         out.set(record.update.subarray(block * blockElements, block * blockElements + out.length));
       };
       await model.step(logged, { share: shareOf(round, weighting), fragment: fragment(record.version) });
       version = record.version;
-      if (hash() === record.hash) continue;
+      if ((await hash()) === record.hash) continue;
       warnings.push(`round ${version}, replayed, differs in its last bits: another backend or machine than before?`);
     }
   }
   if (committed.has(version + 1) && version < upTo) {
     warnings.push(`${log}: damaged, cut off or missing after round ${version}`);
   }
-  // One round may be whole in the log and not committed yet when a process is killed; more are a database that forgot.
-  if (unknown > 1) warnings.push(`${databaseFile}: has no record of the ${unknown} rounds after ${version} in ${log}`);
+  // One round may be whole in the log and not committed yet when a process is killed; else the database has forgotten.
+  if (unknown > 1 || (unknown === 1 && marked.has(version + 1))) {
+    const rounds =
+      unknown === 1
+        ? `round ${version + 1}, which ${log} says was committed`
+        : `the ${unknown} rounds after ${version} in ${log}`;
+    warnings.push(`${databaseFile}: has no record of ${rounds}; run again from there`);
+  }
   return version;
 }

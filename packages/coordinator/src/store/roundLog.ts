@@ -1,7 +1,8 @@
 /**
  * The write-ahead log between two checkpoints: for every round the combined update, from which the server optimiser gives
  * the same version again. A record is `magic, version, elements | f32 blocks | crc32, magic, hash of the version`; whatever
- * is not whole to the last byte does not count.
+ * is not whole to the last byte does not count. Behind the last record stands a mark once its round is committed, where the next record
+ * will begin: a database that has no row of it has forgotten the round.
  */
 import { open, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
@@ -12,6 +13,8 @@ const headBytes = 16;
 const tailBytes = 8 + 32;
 const headMagic = 0x31525457; // "WTR1"
 const tailMagic = 0x45525457; // "WTRE"
+const markMagic = 0x43525457; // "WTRC"
+const markBytes = 8;
 
 /** Bytes of a record for a vector of `elements`. */
 const recordBytes = (elements: number) => headBytes + 4 * elements + tailBytes;
@@ -76,6 +79,14 @@ export class LogWriter {
     this.#bytes = this.#start;
   }
 
+  /** The round of the last record is committed. Says so to whoever recovers; a mark that cannot be written is missed by nobody else. */
+  async mark(version: number): Promise<void> {
+    const mark = new DataView(new ArrayBuffer(markBytes));
+    mark.setUint32(0, markMagic, true);
+    mark.setUint32(4, version, true);
+    await this.#file.write(new Uint8Array(mark.buffer), this.#bytes);
+  }
+
   flush(): Promise<void> {
     return this.#retry(() => this.#file.flush());
   }
@@ -102,21 +113,27 @@ export interface LogRecord {
   readonly update: Float32Array;
 }
 
-/**
- * The whole records of a log in order, up to the first that is cut short or damaged. Each vector may be overwritten by the next.
- *
- * @param elementsOf the update that leads to a version
- */
+export interface LogReading {
+  /** Of the update that leads to a version. */
+  readonly elementsOf: (version: number) => number;
+  /** Told at the end of the version behind whose record there is a mark that its round was committed. */
+  readonly onCommitted?: (version: number) => unknown;
+}
+
+/** The whole records of a log in order, up to the first that is cut short or damaged. Each vector may be overwritten by the next. */
 export async function* readLog(
   path: string,
-  elementsOf: (version: number) => number,
+  { elementsOf, onCommitted }: LogReading,
 ): AsyncGenerator<LogRecord, void, undefined> {
   const file = await explained(path, () => open(path, "r"));
   try {
     let room = new Float32Array();
     for (let at = 0; ;) {
       const head = new Uint8Array(headBytes);
-      if (!(await fill(file, head, at))) return;
+      const isThere = await fill(file, head, at);
+      const marked = markIn(head);
+      if (marked !== undefined) onCommitted?.(marked);
+      if (!isThere) return;
       const { version, elements } = readHead(head);
       if (version === undefined || elements !== elementsOf(version)) return;
       if (room.length < elements) room = new Float32Array(elements);
@@ -136,6 +153,12 @@ function readHead(head: Uint8Array): { readonly version?: number; readonly eleme
   const view = new DataView(head.buffer);
   const elements = view.getFloat64(8, true);
   return view.getUint32(0, true) === headMagic ? { version: view.getUint32(4, true), elements } : { elements };
+}
+
+/** The version that a mark is of. */
+function markIn(head: Uint8Array): number | undefined {
+  const view = new DataView(head.buffer);
+  return view.getUint32(0, true) === markMagic ? view.getUint32(4, true) : undefined;
 }
 
 /** Fills the update; the hash of the version, where the record is whole. */

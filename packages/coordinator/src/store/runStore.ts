@@ -92,6 +92,8 @@ export class RunStore {
       database.putRound(record);
     });
     this.#logRounds += 1;
+    // Nothing depends on it but a warning.
+    await this.#log?.mark(record.version).catch(() => undefined);
   }
 
   async #completeRecord(log: LogWriter, { version, hash }: RoundRecord, update: UpdateSource): Promise<void> {
