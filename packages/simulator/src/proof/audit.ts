@@ -50,6 +50,8 @@ export class Audit {
   #room: Room = { contributions: 0, most: 0, discounts: false };
   /** Learning rates that an operator asked for, and the run may have: since the last round announced, and what held then. */
   #rates: (number | undefined)[] = [undefined];
+  /** Where among them is that of the round committed last. */
+  #rateUsed = 0;
   /** Shown as committed to the outside: never to be undone. */
   #announced = 0;
   #state: RunState | undefined;
@@ -93,7 +95,7 @@ export class Audit {
     if (round !== this.#announced + 1 && round !== this.#announced) {
       throw new BrokenPromise(`round ${round} is announced after round ${this.#announced}`);
     }
-    if (round > this.#announced) this.#rates = this.#rates.slice(-1);
+    if (round > this.#announced) this.#rates = this.#rates.slice(this.#rateUsed);
     this.#announced = round;
   }
 
@@ -292,7 +294,8 @@ export class Audit {
 
   #commit(effect: EffectOf<"commit">, after: RunState, nowMs: number): void {
     const { round, uploads, learningRate } = effect;
-    if (!this.#rates.includes(learningRate)) {
+    this.#rateUsed = this.#rates.lastIndexOf(learningRate);
+    if (this.#rateUsed < 0) {
       throw new BrokenPromise(`round ${round} steps by ${learningRate}; ${this.#rates.join(" or ")} was asked for`);
     }
     const newest = this.#versions[round - 1];
