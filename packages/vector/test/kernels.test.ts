@@ -171,6 +171,20 @@ describe.each(pairs)("the SIMD kernels of %s", (_, simd, plain) => {
         }
       };
       expect(result(simd)).toEqual(result(plain));
+      // In the values, or in what is owed of them.
+      for (const place of [3, 300, 598]) {
+        const mild = values.with(300, 1);
+        const given = [
+          { run: mild.with(place, odd), before: mild },
+          { run: mild, before: mild.with(place, odd) },
+        ];
+        for (const { run, before } of given) {
+          const [own, other] = [new Float32Array(600), new Float32Array(600)];
+          const expected = outcome(plain, run, { before, after: other });
+          expect(outcome(simd, run, { before, after: own })).toEqual(expected);
+          if (typeof expected !== "string") expect(bitsOf(own)).toEqual(bitsOf(other));
+        }
+      }
     }
   });
 });

@@ -2,7 +2,9 @@
  * Which values of a run are largest in magnitude: two passes of counting over their bits, no sorting of the whole. By SIMD, one
  * pass that finds what is above a guess, and a selection among that.
  */
-import { codesAt, type Kernels, owedAt } from "../kernels/kernels.ts";
+import { codesAt, type Kernels, owedAt, valuesAt } from "../kernels/kernels.ts";
+import type { Owed } from "./blockCodec.ts";
+import { type LoadedRun, sumRun } from "./loadRun.ts";
 
 /** Upper half of an f32's magnitude: sign left out, so 2^15 of them. */
 const bins = 2 ** 15;
@@ -58,6 +60,22 @@ const beyondAll = 0x7f800000;
 export interface Loaded {
   readonly kernels: Kernels;
   readonly at: number;
+  /** How many `sumAndSeek` has found. */
+  readonly found?: number | undefined;
+}
+
+/** As `sumRun`, and what `largestPlacesBy` begins with, in the same pass. */
+export function sumAndSeek(simd: Kernels, values: Float32Array, owed: Owed): LoadedRun & Pick<Loaded, "found"> {
+  let found: number | undefined;
+  const run = sumRun(simd, values, owed, (_, { before, after, count }) => {
+    found = simd.sumsAndPlaces(valuesAt, before, after, count, codesAt, owedAt, guess);
+    // NaN and infinities are above every guess.
+    const magnitudes = new Uint32Array(simd.bytes.buffer, owedAt, found);
+    let largest = 0;
+    for (let i = 0; i < found; i++) if (magnitudes[i]! > largest) largest = magnitudes[i]!;
+    return largest;
+  });
+  return { ...run, found };
 }
 
 /**
@@ -83,10 +101,10 @@ export function largestPlacesBy(loaded: Loaded, values: Float32Array, kept: numb
 }
 
 /** Places and magnitudes of at least `kept` values, the largest among them, and where that can be of not many more. */
-function candidatesIn({ kernels, at }: Loaded, elements: number, kept: number) {
+function candidatesIn({ kernels, at, found: before }: Loaded, elements: number, kept: number) {
   const count = Math.ceil(elements / 16) * 16;
   const placesFrom = (least: number) => kernels.places(at, codesAt, owedAt, count, least);
-  let found = placesFrom(guess);
+  let found = before ?? placesFrom(guess);
   if (found < kept || found > 4 * kept + 64) found = placesFrom(leastFor({ kernels, at }, count, kept));
   // Those that fill the run up come last.
   const real = Math.min(found, elements);

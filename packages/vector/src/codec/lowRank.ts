@@ -5,13 +5,13 @@
 import { blockElements } from "../block.ts";
 import { allFinite } from "../check.ts";
 import { LengthError, ValueError } from "../errors.ts";
-import { kernelsFor, type SimdFor } from "../kernels/kernels.ts";
+import { addressIn, kernelsFor, type SimdFor } from "../kernels/kernels.ts";
 import type { Manifest } from "../manifest.ts";
 import { bf16 } from "./bf16.ts";
 import { notFinite, type Owed } from "./blockCodec.ts";
-import { sumRuns } from "./loadRun.ts";
+import { sumPart, sumRuns } from "./loadRun.ts";
 import { mixed } from "./sparse.ts";
-import { thinProducts } from "./thinProducts.ts";
+import { type RowsWork, thinProducts } from "./thinProducts.ts";
 
 export type LowRankPart =
   | {
@@ -64,36 +64,48 @@ export function matrixOf(
   const factorElements = rank * (rows + columns);
   const encodedBytes = 2 * factorElements;
   const productsOf = (matrix: Float32Array) => thinProducts({ rows, columns, rank }, simd(matrix));
+  const encode = (values: Float32Array, out: Uint8Array, { seed, basis }: MatrixSettings, prepare?: RowsWork): void => {
+    if (out.length !== encodedBytes) throw wrongLength(out.length);
+    if (basis.every((value) => value === 0)) randomBasis(basis, seed);
+    const factors = new Float32Array(factorElements);
+    const left = factors.subarray(0, rows * rank);
+    const right = factors.subarray(rows * rank);
+    const products = productsOf(values);
+    products.project(values, basis, left, prepare);
+    orthonormalize(left, rows, rank);
+    products.gather(values, left, right);
+    if (!allFinite(factors)) throw notFinite("lowRank");
+    bf16.encode(factors, out, 0);
+    basis.set(right);
+    // A direction that met nothing has to be drawn anew.
+    refillEmpty(basis, { columns, rank, seed });
+  };
   return {
     encodedBytes,
     basisElements: columns * rank,
 
     /** The basis is left at Q, for the next time. */
-    encode(values: Float32Array, out: Uint8Array, { seed, basis }: MatrixSettings): void {
-      if (out.length !== encodedBytes) throw wrongLength(out.length);
-      if (basis.every((value) => value === 0)) randomBasis(basis, seed);
-      const factors = new Float32Array(factorElements);
-      const left = factors.subarray(0, rows * rank);
-      const right = factors.subarray(rows * rank);
-      const products = productsOf(values);
-      products.project(values, basis, left);
-      orthonormalize(left, rows, rank);
-      products.gather(values, left, right);
-      if (!allFinite(factors)) throw notFinite("lowRank");
-      bf16.encode(factors, out, 0);
-      basis.set(right);
-      // A direction that met nothing has to be drawn anew.
-      refillEmpty(basis, { columns, rank, seed });
-    },
+    encode,
 
     /** As `encode`, of the sum with what was owed before. */
     encodeOwing(values: Float32Array, owed: Owed, out: Uint8Array, settings: MatrixSettings): void {
-      sumRuns(simd(owed.after), values, owed);
-      this.encode(owed.after, out, settings);
+      const kernels = simd(owed.after);
+      const products = productsOf(owed.after);
+      const { before } = owed;
+      const isNear = before === undefined || (kernels && addressIn(kernels, before)) !== undefined;
+      if (products.reaches(owed.after) && isNear) {
+        // Rows are looked at as soon as they are summed, while the cache has them.
+        encode(owed.after, out, settings, (first, count) => {
+          sumPart(kernels, values, { owed, start: first * columns, end: (first + count) * columns });
+        });
+      } else {
+        sumRuns(kernels, values, owed);
+        encode(owed.after, out, settings);
+      }
       const factors = new Float32Array(factorElements);
       bf16.decode(out, factors);
       const [left, right] = [factors.subarray(0, rows * rank), factors.subarray(rows * rank)];
-      productsOf(owed.after).expand(left, right, { matrix: owed.after, takeOff: true });
+      products.expand(left, right, { matrix: owed.after, takeOff: true });
     },
 
     /** Elements [from, from + out.length) of the matrix, row by row. */

@@ -7,7 +7,7 @@ import { kernelsFor, type SimdFor } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, checkRun, notFinite } from "./blockCodec.ts";
 import { int8 } from "./integers.ts";
 import { largestMagnitude } from "./laneSums.ts";
-import { largestPlaces, largestPlacesBy, type Loaded } from "./largestPlaces.ts";
+import { largestPlaces, largestPlacesBy, type Loaded, sumAndSeek } from "./largestPlaces.ts";
 import { loadRun, sumRun } from "./loadRun.ts";
 
 /** Values kept of so many: at least one. */
@@ -26,6 +26,7 @@ export function topKWith(fraction: number, simd: SimdFor): BlockCodec {
     {
       name: "topK",
       fraction,
+      sum: sumAndSeek,
       headerBytes: (kept) => placeBytes * kept,
       choose(values, out, { loaded }) {
         const kept = keptOf(values.length, fraction);
@@ -75,6 +76,8 @@ interface Choice {
   headerBytes(kept: number): number;
   /** The places of the values kept, which the header tells. */
   choose(values: Float32Array, header: Uint8Array, how: Choosing): Uint32Array;
+  /** Sums as `sumRun` does, where that makes the choice cheaper. */
+  readonly sum?: typeof sumAndSeek;
   /** The places that a header tells. */
   chosen(header: Uint8Array, elements: number): Uint32Array;
 }
@@ -113,10 +116,11 @@ function sparseCodec(choice: Choice, simd: SimdFor): BlockCodec {
       checkEncodedLength(codec, out, values.length);
       checkRun(name, values.length);
       const kernels = simd(owed.after);
-      const { largest, at } = sumRun(kernels, values, owed);
-      if (!(largest < Infinity)) throw notFinite(name);
+      const seek = kernels && choice.sum;
+      const run = seek ? seek(kernels, values, owed) : sumRun(kernels, values, owed);
+      if (!(run.largest < Infinity)) throw notFinite(name);
       const { after } = owed;
-      const { places, picked, codes } = put(after, out, { seed, loaded: kernels && { kernels, at } });
+      const { places, picked, codes } = put(after, out, { seed, loaded: kernels && { kernels, ...run } });
       int8.decode(codes, picked);
       for (let i = 0; i < picked.length; i++) after[places[i]!]! -= picked[i]!;
     },

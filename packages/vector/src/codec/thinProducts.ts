@@ -13,13 +13,21 @@ export interface Extents {
 
 /** Products of matrices of these extents, all of them row by row. */
 export interface ThinProducts {
-  /** left (rows × rank) = matrix · right (columns × rank) */
-  project(matrix: Float32Array, right: Float32Array, left: Float32Array): void;
+  /** Whether the kernels work on a matrix where it lies; for odd numbers of rows but for the last. */
+  reaches(matrix: Float32Array): boolean;
+  /**
+   * left (rows × rank) = matrix · right (columns × rank)
+   *
+   * @param prepare is called before so many rows are looked at
+   */
+  project(matrix: Float32Array, right: Float32Array, left: Float32Array, prepare?: RowsWork): void;
   /** right = matrixᵀ · left */
   gather(matrix: Float32Array, left: Float32Array, right: Float32Array): void;
   /** matrix = left · rightᵀ, or that taken off the matrix. */
   expand(left: Float32Array, right: Float32Array, into: Expansion): void;
 }
+
+export type RowsWork = (first: number, count: number) => void;
 
 export interface Expansion {
   readonly matrix: Float32Array;
@@ -50,15 +58,16 @@ function bySimd({ rows, columns, rank }: Extents, simd: Kernels, panel: Panel): 
   const { stride, panelRows } = panel;
   const leftArea = new Float32Array(simd.bytes.buffer, codesAt, leftRoom);
   const { putRows, takeRows } = rowMovers(columns, stride, simd.values);
+  const addressOf = (matrix: Float32Array) => (stride === columns ? addressIn(simd, matrix) : undefined);
   /** Runs the kernel on each panel: rows from `first` on, of which there are `count`, filled up to an even number. */
   const each = (kernel: ThinKernel, matrix: Float32Array, { reads, writes, before, after }: PanelWork): void => {
-    const own = stride === columns ? addressIn(simd, matrix) : undefined;
+    const own = addressOf(matrix);
     for (let first = 0; first < rows; first += panelRows) {
       const count = Math.min(panelRows, rows - first);
       // What is behind an odd last row belongs to others.
       const inPlace = own !== undefined && count % 2 === 0;
-      if (!inPlace && reads) putRows(matrix, first, count);
       before?.(first, count);
+      if (!inPlace && reads) putRows(matrix, first, count);
       const at = inPlace ? own + 4 * first * columns : valuesAt;
       simd[kernel](at, owedAt, codesAt, count + (count & 1), stride, panel.rank);
       if (!inPlace && writes) takeRows(matrix, first, count);
@@ -78,10 +87,12 @@ function bySimd({ rows, columns, rank }: Extents, simd: Kernels, panel: Panel): 
     }
   };
   return {
-    project(matrix, right, left) {
+    reaches: (matrix) => addressOf(matrix) !== undefined,
+    project(matrix, right, left, prepare) {
       putRight(right);
       each("project", matrix, {
         reads: true,
+        ...(prepare && { before: prepare }),
         after(first, count) {
           for (let i = 0; i < count; i++) {
             for (let k = 0; k < rank; k++) left[(first + i) * rank + k] = leftArea[i * panel.rank + k]!;
@@ -109,8 +120,8 @@ interface PanelWork {
   /** Whether the kernel looks at the matrix, and whether it changes it. */
   readonly reads: boolean;
   readonly writes?: boolean;
-  readonly before?: (first: number, count: number) => void;
-  readonly after?: (first: number, count: number) => void;
+  readonly before?: RowsWork;
+  readonly after?: RowsWork;
 }
 
 /** Rows of a matrix to the kernels, filled up to their stride and to an even number, and back. */
@@ -138,7 +149,9 @@ function rowMovers(columns: number, stride: number, room: Float32Array) {
 
 function plain({ rows, columns, rank }: Extents): ThinProducts {
   return {
-    project(matrix, right, left) {
+    reaches: () => false,
+    project(matrix, right, left, prepare) {
+      prepare?.(0, rows);
       const sums = new Float32Array(4);
       for (let i = 0; i < rows; i++) {
         for (let k = 0; k < rank; k++) {

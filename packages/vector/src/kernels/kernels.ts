@@ -6,7 +6,7 @@ import { addFromSigns, addSigns } from "./sign.ts";
 import { addDequantise2, addQuantise2, statisticsBytes } from "./int2.ts";
 import { addLargest, addOwed } from "./owed.ts";
 import { addExpand, addGather, addProject } from "./thin.ts";
-import { addCount, addPlaces } from "./places.ts";
+import { addCount, addPlaces, addSumsAndPlaces } from "./places.ts";
 import { addFromBrains, addFromHalves, addToBrains, addToHalves } from "./halves.ts";
 import { addDequantise, addQuantise } from "./quantise.ts";
 
@@ -33,6 +33,15 @@ type OwingOperands = readonly [
 ];
 type ThinProduct = (...operands: ThinOperands) => unknown;
 type ThinOperands = readonly [values: number, thin: number, left: number, rows: number, stride: number, rank: number];
+type SumsAndPlacesOperands = readonly [
+  values: number,
+  owed: number,
+  after: number,
+  count: number,
+  places: number,
+  magnitudes: number,
+  least: number,
+];
 type PlacesOperands = readonly [values: number, places: number, magnitudes: number, count: number, least: number];
 type Convert = (values: number, halves: number, count: number) => unknown;
 
@@ -62,6 +71,8 @@ export interface Kernels {
   readonly count: (values: number, count: number, least: number) => number;
   /** Places of values whose magnitude's bits are at least `least`, as u16, and those bits; gives how many. */
   readonly places: (...operands: PlacesOperands) => number;
+  /** As `addOwed`, and as `places` of the sums; magnitudes may be written over what is owed. */
+  readonly sumsAndPlaces: (...operands: SumsAndPlacesOperands) => number;
   /** Products of a panel of rows with thin matrices; see `thin.ts`. */
   readonly project: ThinProduct;
   readonly gather: ThinProduct;
@@ -103,8 +114,7 @@ const withRoom = new WeakMap<ArrayBufferLike, Kernels>();
  * is no SIMD, or not as much memory in one piece. Memory is taken from the system as it is written to, not before.
  */
 export function createRoom(elements: number, count: number): Float32Array[] {
-  // Addresses that differ by a multiple of a page seem the same to a processor that looks whether a load follows a store.
-  const strideBytes = Math.ceil((4 * elements) / pageBytes) * pageBytes + pageBytes / 2;
+  const strideBytes = Math.ceil((4 * elements) / pageBytes) * pageBytes;
   const bytes = roomAt + count * strideBytes;
   const own = bytes <= largestPages * 65536 ? kernelsWith(bytes) : undefined;
   if (own === undefined) return Array.from({ length: count }, () => new Float32Array(elements));
@@ -153,6 +163,7 @@ function kernelModule(): ModuleBuilder {
   addLargest(module, "largest");
   addCount(module, "count");
   addPlaces(module, "places");
+  addSumsAndPlaces(module, "sumsAndPlaces");
   addProject(module, "project");
   addGather(module, "gather");
   addExpand(module, "expand", { takeOff: false });
