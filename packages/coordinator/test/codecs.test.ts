@@ -63,6 +63,17 @@ describe.each(["int8", "int4", "f16"] as const)("versions published as %s", (dow
   });
 });
 
+it("after versions that are alike no difference is sent from one which a worker has let go of", async () => {
+  const script = (base: Float32Array, { round: made }: { readonly round: number }) =>
+    base.map((_, i) => (made === 2 ? 0 : Math.sin(i)));
+  const run = await startRun({ job: makeJob({ codec: { down: "int8" }, round, stop: { rounds: 5 } }) });
+  const worker = run.join({ script });
+  await run.coordinator.finished;
+  const sent = worker.of("weights");
+  expect(sent[1]!.hash).toBe(sent[2]!.hash);
+  for (const { version, delta } of sent) expect(version - (delta?.from ?? version)).toBeLessThanOrEqual(2);
+});
+
 it("versions in f32 go out whole", async () => {
   const run = await startRun({ job: makeJob({ round, stop: { rounds: 3 } }), run: { expectedWorkers: 2 } });
   const [worker] = await pairOfWorkers(run);

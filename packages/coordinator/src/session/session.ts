@@ -171,8 +171,8 @@ export class Session {
 
   /** The worker has a version whole, and lets go of all but the newest two. */
   #keptBy(hash: string): void {
-    const all = this.#whole.includes(hash) ? this.#whole : [...this.#whole, hash];
-    this.#whole = all.slice(-2);
+    // One that is alike to the one before is another all the same.
+    this.#whole = [...this.#whole, hash].slice(-2);
   }
 
   /** Whether bytes of that version may still be on their way, from where they lie. */
