@@ -42,5 +42,5 @@ export type { ReduceOnPlateauOptions } from "./fit/learningRate.ts";
 export type { Fit } from "./run/fit.ts";
 export { fit } from "./run/fit.ts";
 export type { TrainedModel } from "./run/trainedModel.ts";
-export type { LoadedModel, LoadOptions, SavedModel } from "./run/modelFile.ts";
-export { loadModel, saveModel } from "./run/modelFile.ts";
+export type { LoadedModel, LoadOptions, SavedModel } from "./files/modelFile.ts";
+export { loadModel, saveModel } from "./files/modelFile.ts";

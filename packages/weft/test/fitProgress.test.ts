@@ -1,7 +1,7 @@
 /** What a fit shows: on a terminal, in a pipe, and to programs. */
 import type { BatchRecord, EpochRecord, FitControl } from "weft";
 import { expect, test } from "vitest";
-import { createOutput } from "../src/command/output.ts";
+import { createOutput } from "../src/terminal/output.ts";
 import { fitProgress } from "../src/fit/progress.ts";
 
 const refuse = () => Promise.reject(new Error("not for showing"));

@@ -1,10 +1,10 @@
 /** What people and programs read while something runs. */
 import { describe, expect, test } from "vitest";
-import { bytes, count, duration, figure, metric } from "../src/command/format.ts";
-import type { OutputStream } from "../src/command/output.ts";
-import { createOutput, fit } from "../src/command/output.ts";
+import { bytes, count, duration, figure, metric } from "../src/terminal/format.ts";
+import type { OutputStream } from "../src/terminal/output.ts";
+import { createOutput, fit } from "../src/terminal/output.ts";
 import { runProgress } from "../src/command/runProgress.ts";
-import { wrapped } from "../src/command/wrapped.ts";
+import { wrapped } from "../src/terminal/wrapped.ts";
 
 function stream(changes: Partial<OutputStream> = {}) {
   const written: string[] = [];

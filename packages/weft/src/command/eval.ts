@@ -4,11 +4,11 @@ import { Command } from "commander";
 import { openModel } from "../run/storedModel.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { count } from "./format.ts";
+import { count } from "../terminal/format.ts";
 import { readSource } from "./runSource.ts";
 import { loadJob } from "./loadJob.ts";
 import { jsonOption, runsOption, wholeNumber } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput } from "../terminal/output.ts";
 import { metricsText } from "./runProgress.ts";
 
 interface EvalFlags {

@@ -5,9 +5,9 @@ import { openModel, weightsFile } from "../run/storedModel.ts";
 import { UsageError } from "../errors.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { bytes, count } from "./format.ts";
+import { bytes, count } from "../terminal/format.ts";
 import { jsonOption, runsOption, wholeNumber } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput } from "../terminal/output.ts";
 
 interface ExportFlags {
   readonly out: string;

@@ -8,10 +8,10 @@ import type { FitOptions } from "../fit/options.ts";
 import { fitWithOutput } from "../run/fit.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { count } from "./format.ts";
+import { count } from "../terminal/format.ts";
 import { loadJob } from "./loadJob.ts";
 import { jsonOption, wholeNumber } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput } from "../terminal/output.ts";
 import { metricsText } from "./runProgress.ts";
 
 interface FitFlags extends Pick<FitOptions, "epochs" | "steps" | "batchSize" | "resume"> {

@@ -11,10 +11,10 @@ import { stateFile } from "../run/stateFile.ts";
 import { caOption, readPem } from "./control.ts";
 import { UsageError } from "../errors.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { count, figure } from "./format.ts";
+import { count, figure } from "../terminal/format.ts";
 import { collected, jsonOption, threadsOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
-import type { Output } from "./output.ts";
-import { createOutput } from "./output.ts";
+import type { Output } from "../terminal/output.ts";
+import { createOutput } from "../terminal/output.ts";
 import type { Finish } from "./exitCodes.ts";
 
 interface JoinFlags {

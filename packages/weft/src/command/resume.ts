@@ -7,7 +7,7 @@ import { exitCodes, type Finish } from "./exitCodes.ts";
 import { hostCommand, type RunSettings } from "./hostCommand.ts";
 import type { HostFlags } from "./options.ts";
 import { addHostOptions, listening, workersOption } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput } from "../terminal/output.ts";
 import { readSource } from "./runSource.ts";
 import { reportLine } from "./steer.ts";
 import { addWatchOptions, type Watching } from "./watch.ts";

@@ -1,7 +1,7 @@
 /** Shows a coordinator's events: the header, the live line, and the closing words. */
 import type { CoordinatorEvent, KindTraffic } from "@weft/coordinator";
-import { bytes, count, duration, figure, metric } from "./format.ts";
-import type { Output, Segment } from "./output.ts";
+import { bytes, count, duration, figure, metric } from "../terminal/format.ts";
+import type { Output, Segment } from "../terminal/output.ts";
 
 /** Workers beyond so many are counted, not named, as they join. */
 const namedWorkers = 8;

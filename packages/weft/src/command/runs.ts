@@ -16,9 +16,9 @@ import {
 } from "./control.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { count } from "./format.ts";
+import { count } from "../terminal/format.ts";
 import { jsonOption, runsOption } from "./options.ts";
-import { createOutput, type Output } from "./output.ts";
+import { createOutput, type Output } from "../terminal/output.ts";
 import { metricsText } from "./runProgress.ts";
 import { reportLine } from "./steer.ts";
 

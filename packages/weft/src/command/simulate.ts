@@ -11,10 +11,10 @@ import { remainingTime } from "../simulate/remaining.ts";
 import { knobs, numberIn, parseVariation, variants, type Named, type Variation } from "../simulate/settings.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { bytes, count, duration, metric as metricText } from "./format.ts";
+import { bytes, count, duration, metric as metricText } from "../terminal/format.ts";
 import { loadJob } from "./loadJob.ts";
 import { collected, jsonOption, threadsOption, wholeNumber, workersOption } from "./options.ts";
-import { createOutput, type Output } from "./output.ts";
+import { createOutput, type Output } from "../terminal/output.ts";
 
 interface SimulateFlags {
   readonly workers: number;

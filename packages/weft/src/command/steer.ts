@@ -4,9 +4,9 @@ import { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import { callRun, caOption, type ControlFlags, findControl, operatorTokenOption, urlOption } from "./control.ts";
 import { exitCodes, type Finish } from "./exitCodes.ts";
-import { count } from "./format.ts";
+import { count } from "../terminal/format.ts";
 import { jsonOption, runsOption } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput } from "../terminal/output.ts";
 
 interface SteerFlags extends ControlFlags {
   readonly json: boolean;

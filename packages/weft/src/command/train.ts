@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { hostCommand } from "./hostCommand.ts";
 import type { HostFlags } from "./options.ts";
 import { addHostOptions, listening, processesOption, workersOption } from "./options.ts";
-import { createOutput } from "./output.ts";
+import { createOutput } from "../terminal/output.ts";
 import { addWatchOptions, type Watching } from "./watch.ts";
 import type { Finish } from "./exitCodes.ts";
 

@@ -12,7 +12,7 @@ import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 import { abortCommand, pauseCommand, setCommand, unpauseCommand } from "./steer.ts";
 import { trainCommand } from "./train.ts";
-import { wrapped } from "./wrapped.ts";
+import { wrapped } from "../terminal/wrapped.ts";
 
 /** Runs one command line; never throws. */
 export async function weftCommand(args: readonly string[]): Promise<number> {

@@ -1,6 +1,6 @@
 /** Shows a fit: a live line while an epoch runs, a line that stays when it is done, or events for programs. */
-import { count, duration, figure, metric } from "../command/format.ts";
-import type { Output } from "../command/output.ts";
+import { count, duration, figure, metric } from "../terminal/format.ts";
+import type { Output } from "../terminal/output.ts";
 import type { BatchRecord, Callback, EpochRecord, FitControl } from "./callback.ts";
 
 /** The live line is drawn at most this often. */

@@ -2,7 +2,7 @@
 import type { Parameters } from "@weft/nn";
 import type { ModelInTraining } from "@weft/worker";
 import { JobError, ModelFileError } from "../errors.ts";
-import { loadModel, saveModel } from "../run/modelFile.ts";
+import { loadModel, saveModel } from "../files/modelFile.ts";
 import type { Callback, CallbackMemory, FitControl } from "./callback.ts";
 import type { KeptMeans } from "./means.ts";
 import { Means } from "./means.ts";

@@ -1,6 +1,6 @@
 /** What came of simulations: a table for the terminal, plain data, and curves. */
 import { plotCurves, type MachineModel, type Simulation, type SimulatedRound } from "@weft/simulator";
-import { bytes, count, duration, figure } from "../command/format.ts";
+import { bytes, count, duration, figure } from "../terminal/format.ts";
 
 export interface Result {
   readonly name: string;
