@@ -308,8 +308,14 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
   }
 }
 
-function checkOutgoing(message: Message, payload: OutgoingPayload | undefined, options: LinkOptions): void {
-  parseMessage(message, options.accepts === "worker" ? "coordinator" : "worker");
+/** Found in order last: what is told to many is looked at once. */
+let inOrder: { readonly message: Message; readonly accepts: Sender } | undefined;
+
+function checkOutgoing(message: Message, payload: OutgoingPayload | undefined, { accepts }: LinkOptions): void {
+  if (inOrder?.message !== message || inOrder.accepts !== accepts) {
+    parseMessage(message, accepts === "worker" ? "coordinator" : "worker");
+    inOrder = { message, accepts };
+  }
   const parts = payload instanceof Uint8Array ? [payload] : payload;
   const bytes = parts?.reduce((sum, part) => sum + part.length, 0);
   checkPayload(message.kind, bytes, defaultLimits);

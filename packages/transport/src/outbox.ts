@@ -22,6 +22,9 @@ interface Outgoing {
 /** Messages to one receiver that let others have their turn; past that they are not to pile up. */
 const mostPatient = 64;
 
+/** The message that was told last: one to many is encoded once. */
+let told: { readonly message: Message; readonly frame: Uint8Array } | undefined;
+
 /** Streams given up of late, for which credit may still be on its way. */
 const rememberedCancels = 256;
 
@@ -60,7 +63,7 @@ export class Outbox {
   send(message: Message, payload: OutgoingPayload | undefined, signal: AbortSignal | undefined): Promise<void> {
     // Most messages have no payload, and nothing to wait for.
     if (payload === undefined && this.#waiting.length === 0 && this.#ended === undefined && !this.#mustWait) {
-      this.#send(accountOf(message), { frame: "message", message });
+      this.#tell(accountOf(message), message);
       this.pump();
       return Promise.resolve();
     }
@@ -118,7 +121,16 @@ export class Outbox {
   }
 
   #send(account: Account, frame: LinkFrame, ...body: Uint8Array[]): void {
-    const parts = [encodeHeader(frame), ...body];
+    this.#carry(account, [encodeHeader(frame), ...body]);
+  }
+
+  /** A message alone. */
+  #tell(account: Account, message: Message): void {
+    if (told?.message !== message) told = { message, frame: encodeHeader({ frame: "message", message }) };
+    this.#carry(account, [told.frame]);
+  }
+
+  #carry(account: Account, parts: readonly Uint8Array[]): void {
     const bytes = parts.reduce((sum, { length }) => sum + length, 0);
     this.sentBytes += bytes;
     this.#tally.count(account, "sentBytes", bytes);
@@ -189,7 +201,7 @@ export class Outbox {
       this.#waiting = this.#waiting.slice(1);
       const account = accountOf(message);
       if (payload === undefined) {
-        this.#send(account, { frame: "message", message });
+        this.#tell(account, message);
         next.resolve();
         continue;
       }

@@ -130,29 +130,27 @@ test("messages that come at once are handed over turn by turn, in order, and all
     const worker = await connectWebSocket(server.address, { accepts: "coordinator" });
     all.push({ worker, coordinator: await server.next() });
   }
-  let handedOver = 0;
   const received = all.map(({ coordinator }) => inbox(coordinator));
-  const ends = all.map(({ coordinator }, i) => coordinator.closed.then(() => received[i]!.all.length));
-  let most = 0;
-  for (const { worker } of all) {
-    for (let i = 0; i < each; i++) void worker.send(leave(`${i}`));
-    worker.close(1000, "said all");
-  }
-  const told = { isOver: false };
-  void Promise.all(ends).then(() => (told.isOver = true));
-  while (!told.isOver) {
+  const sayAll = () => {
+    for (const { worker } of all) for (let i = 0; i < each; i++) void worker.send(leave(`${i}`));
+  };
+  const heard = () => received.reduce((sum, { all: messages }) => sum + messages.length, 0);
+  let [before, most] = [0, 0];
+  sayAll();
+  while (heard() < count * each) {
     await setImmediate();
-    const now = received.reduce((sum, { all: messages }) => sum + messages.length, 0);
-    most = Math.max(most, now - handedOver);
-    handedOver = now;
+    most = Math.max(most, heard() - before);
+    before = heard();
   }
-  expect(await Promise.all(ends)).toEqual(Array<number>(count).fill(each));
+  expect(most).toBeLessThanOrEqual(each);
+  const ends = all.map(({ coordinator }, i) => coordinator.closed.then(() => received[i]!.all.length));
+  sayAll();
+  for (const { worker } of all) worker.close(1000, "said all");
+  expect(await Promise.all(ends)).toEqual(Array<number>(count).fill(2 * each));
+  const inOrder = Array.from({ length: 2 * each }, (_, i) => `${i % each}`);
   for (const { all: messages } of received) {
-    const reasons = messages.map(({ message }) => (message.kind === "leave" ? message.reason : ""));
-    expect(reasons).toEqual(Array.from({ length: each }, (_, i) => `${i}`));
+    expect(messages.map(({ message }) => (message.kind === "leave" ? message.reason : ""))).toEqual(inOrder);
   }
-  // One in any case, and those of one whose end has come.
-  expect(most).toBeLessThanOrEqual(2 * each);
 });
 
 test("messages go out turn by turn, in order, the last words before a close included", async () => {

@@ -25,6 +25,8 @@ export async function commitRound(live: LiveRun, effect: CommitEffect): Promise<
   });
   const { round, version } = record;
   attendance.tell({ kind: "committed", round, version, metrics: record.metrics });
+  // What follows is told to as many.
+  if (attendance.sessions.size > 1) await setImmediate();
   attendance.letGoOfIdle(version - committer.reach, (worker) => isBusy(live.state, worker));
   const checkpointed = await committer.checkpoint("due");
   if (checkpointed !== undefined) emit({ event: "checkpoint", version: record.version, ...checkpointed });
