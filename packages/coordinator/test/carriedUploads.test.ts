@@ -156,3 +156,33 @@ it("weights become only as fine as the exact sums have room for", async () => {
   // 2^24 examples leave five bits: 1/√2 becomes 23/32.
   expect((await combined(uploads))[5]).toBeCloseTo((23 / 32) * valuesOf(1)[5]!, 6);
 });
+
+it("of uploads that are moved together, what comes is taken as it comes: none of it waits in memory for its turn", async () => {
+  const uploads = new Uploads(document, [codec], { budgetBytes: 0 });
+  uploads.open(20, 10);
+  const all = Array.from({ length: 20 }, (_, seed) => {
+    const id = uploads.announce(message);
+    uploads.receive(id);
+    const gate = gated(valuesOf(seed));
+    const taken = { chunks: 0 };
+    const payload = {
+      ...gate.payload,
+      async *chunks() {
+        for await (const chunk of gate.payload.chunks()) {
+          yield chunk;
+          taken.chunks += 1;
+        }
+      },
+    };
+    return { id, ...gate, taken, reading: uploads.read(id, payload, 10) };
+  });
+  for (const { letIn } of all) await letIn(4);
+  for (const { id } of all) uploads.hold(id);
+  await uploads.settled();
+  for (const { id } of all) uploads.receive(id);
+  for (const { letIn, chunks } of all) void letIn(chunks);
+  // No turn of the event loop passes meanwhile.
+  for (let i = 0; i < 200; i++) await Promise.resolve();
+  for (const { taken, chunks } of all) expect(taken.chunks).toBe(chunks);
+  for (const { reading } of all) expect(await reading).toEqual({ kind: "arrived" });
+});

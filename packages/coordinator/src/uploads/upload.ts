@@ -36,6 +36,9 @@ export interface Sums {
 /** For the values of any one block. */
 export const roomForBlock = ({ size }: VectorCodec): Float32Array => new Float32Array(Math.min(size, blockElements));
 
+/** Segments in a slice of an upload that is moved into sums or out of them: a millisecond or two. */
+export const segmentsAtOnce = 4;
+
 /** What may lie before a chunk in the memory of its frame. */
 const mostHeaderBytes = 1024;
 const leastChunkBytes = 128 * 1024;

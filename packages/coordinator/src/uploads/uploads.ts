@@ -6,8 +6,9 @@ import { createSlab, type Slab, slabBytes, type VectorCodec } from "@weft/vector
 import type { Reason } from "../round/runEvent.ts";
 import type { ModelMemory } from "../model/modelMemory.ts";
 import { blockRuleOf } from "./blockRuleOf.ts";
+import { Following } from "./following.ts";
 import { KeepBudget } from "./keep.ts";
-import { roomForBlock, Upload, type UploadKind } from "./upload.ts";
+import { roomForBlock, segmentsAtOnce, Upload, type UploadKind } from "./upload.ts";
 import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
 
 export type UpdateMessage = MessageOf<"update">;
@@ -35,9 +36,6 @@ const keepBytes = 32 * 1024 * 1024;
 const largestWeight = 2 ** 29;
 /** Weights are whole numbers; where updates are discounted they are so many times finer, if the sums have room for that. */
 const finest = 2 ** 10;
-/** Segments in a slice of an upload that is moved into sums or out of them: a millisecond or two. */
-const segmentsAtOnce = 4;
-
 /** Values of all updates that are sorted between two turns of the event loop: some milliseconds. */
 const valuesAtOnce = 2 ** 18;
 
@@ -274,22 +272,20 @@ export class Uploads {
       payload.discard();
       return { kind: "invalid", reason: problem };
     }
+    const following = new Following(upload, () => arrival.turn === turn);
     try {
       for await (const chunk of payload.chunks()) {
         if (upload.dropped || arrival.turn !== turn) return { kind: "ignored" };
-        let reason = upload.push(chunk);
-        // Of an upload that was moved, more is taken where it belongs than has just come.
-        if (reason === undefined && upload.folding && !upload.isFolded) {
-          await loopTurns.next();
-          reason = upload.catchUp(segmentsAtOnce);
-        }
+        const reason = upload.push(chunk) ?? following.goOn();
         if (reason !== undefined) return { kind: "invalid", reason };
       }
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       return { kind: arrival.turn === turn ? "broken" : "ignored" };
     }
-    return arrival.turn === turn ? this.whole(id) : { kind: "ignored" };
+    const reason = following.goOn();
+    if (reason !== undefined) return { kind: "invalid", reason };
+    return arrival.turn === turn ? this.whole(id, following) : { kind: "ignored" };
   }
 
   /** Whether it is there to the last byte, and in the sums. */
@@ -298,13 +294,13 @@ export class Uploads {
   }
 
   /** Waits until an upload that has come to its end is in the sums, or not wanted any more. */
-  async whole(id: number): Promise<ReadOutcome> {
+  async whole(id: number, following?: Following): Promise<ReadOutcome> {
     const arrival = this.#arrivals.get(id);
     const upload = arrival?.upload;
     if (arrival === undefined || upload === undefined) return { kind: "ignored" };
     const { turn } = arrival;
     while (!upload.dropped && arrival.turn === turn) {
-      const reason = upload.catchUp(segmentsAtOnce);
+      const reason = following?.goOn() ?? upload.catchUp(segmentsAtOnce);
       if (reason !== undefined) return { kind: "invalid", reason };
       if (upload.isFolded) return { kind: upload.isWhole ? "arrived" : "broken" };
       if (upload.folding) await loopTurns.next();
