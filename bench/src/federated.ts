@@ -56,7 +56,7 @@ async function run({ codec, epochs }: Setting) {
   const round = { ...definition.round, work: work.kind === "local" ? { ...work, epochs } : work };
   const encoded = buildJob(defineJob({ ...definition, round, codec }), data);
   const trainer = createTrainer(checkJob(encoded));
-  const shares = partitionIid(data.train.size, workers, 0);
+  const shares = [...partitionIid(data.train.size, workers, 0)];
   const sent = { up: 0, down: 0 };
   const { rounds, reason, metrics } = await runInProcess({
     ...{ job: encoded, train: data.train, workers },

@@ -1,6 +1,6 @@
 /** Jobs that differ in a few knobs, trained with simulated workers on the same data: rounds, virtual time and bytes until a goal. */
 import { availableParallelism } from "node:os";
-import type { Dataset } from "@weft/data";
+import type { Dataset, Parts } from "@weft/data";
 import { simulate, startTrainerThreads, usualMachines, type MachineModel, type SimulatedRound } from "@weft/simulator";
 import { setBackend } from "@weft/tensor";
 import { createWasmBackend } from "@weft/wasm";
@@ -10,7 +10,7 @@ export interface Contestant {
   readonly name: string;
   readonly definition: JobDefinition;
   readonly workers: number;
-  readonly partition: (train: Dataset, workers: number) => readonly Uint32Array[];
+  readonly partition: (train: Dataset, workers: number) => Parts;
   readonly machines?: Partial<MachineModel>;
 }
 

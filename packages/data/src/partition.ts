@@ -1,16 +1,11 @@
 /** Divides a dataset among workers at random, by label as in McMahan et al. 2017 (FedAvg's non-IID split), or by a key it has. */
 import { DataRangeError } from "./errors.ts";
 import { createGenerator } from "./generator.ts";
-import { Parts } from "./parts.ts";
+import { Parts, partsOf } from "./parts.ts";
 import { shuffled } from "./permutation.ts";
 
 /** Every index to one worker, at random; parts differ in size by one at most. */
-export function partitionIid(size: number, workers: number, seed: number): Uint32Array[] {
-  return [...iidParts(size, workers, seed)];
-}
-
-/** The parts of `partitionIid` for very many workers. */
-export function iidParts(size: number, workers: number, seed: number): Parts {
+export function partitionIid(size: number, workers: number, seed: number): Parts {
   assertParts(size, workers, "workers");
   const ends = Uint32Array.from({ length: workers }, (_, part) => Math.floor(((part + 1) * size) / workers));
   return new Parts(shuffled(size, createGenerator("partition", seed)), ends);
@@ -25,7 +20,7 @@ export function iidParts(size: number, workers: number, seed: number): Parts {
 export function partitionShards(
   labels: ArrayLike<number>,
   { workers, shardsPerWorker, seed }: { workers: number; shardsPerWorker: number; seed: number },
-): Uint32Array[] {
+): Parts {
   const shards = workers * shardsPerWorker;
   assertParts(labels.length, workers, "workers");
   assertParts(labels.length, shards, "shards");
@@ -33,12 +28,20 @@ export function partitionShards(
   const sorted = Uint32Array.from({ length: labels.length }, (_, i) => i).sort(
     (a, b) => labels[a]! - labels[b]! || a - b,
   );
-  const cuts = ranges(labels.length, shards);
+  const bound = (shard: number) => Math.floor((shard * labels.length) / shards);
   const dealt = shuffled(shards, createGenerator("partition", seed));
-  return Array.from({ length: workers }, (_, worker) => {
-    const own = dealt.slice(worker * shardsPerWorker, (worker + 1) * shardsPerWorker).sort();
-    return Uint32Array.from([...own].flatMap((shard) => [...sorted.subarray(...(cuts[shard] ?? [0, 0]))]));
-  });
+  const order = new Uint32Array(labels.length);
+  const ends = new Uint32Array(workers);
+  let filled = 0;
+  for (let worker = 0; worker < workers; worker++) {
+    for (const shard of dealt.subarray(worker * shardsPerWorker, (worker + 1) * shardsPerWorker).sort()) {
+      const own = sorted.subarray(bound(shard), bound(shard + 1));
+      order.set(own, filled);
+      filled += own.length;
+    }
+    ends[worker] = filled;
+  }
+  return new Parts(order, ends);
 }
 
 /**
@@ -51,12 +54,13 @@ export function partitionShards(
 export function partitionByKey(
   keys: ArrayLike<number | string>,
   { workers, seed }: { workers: number; seed: number },
-): Uint32Array[] {
-  const groups = new Map<number | string, number[]>();
+): Parts {
+  const groups = new Map<number | string, number>();
+  const groupOf = new Uint32Array(keys.length);
   for (let i = 0; i < keys.length; i++) {
-    const group = groups.get(keys[i]!);
-    if (group === undefined) groups.set(keys[i]!, [i]);
-    else group.push(i);
+    const group = groups.get(keys[i]!) ?? groups.size;
+    if (group === groups.size) groups.set(keys[i]!, group);
+    groupOf[i] = group;
   }
   assertParts(keys.length, workers, "workers");
   if (workers > groups.size) {
@@ -64,19 +68,12 @@ export function partitionByKey(
       `${groups.size} different keys do not fill ${workers} workers; use at most ${groups.size}`,
     );
   }
-  const all = [...groups.values()];
-  const parts = Array.from({ length: workers }, (): number[] => []);
-  shuffled(all.length, createGenerator("partition", seed)).forEach((group, i) => {
-    const part = parts[i % workers]!;
-    for (const index of all[group]!) part.push(index);
-  });
-  return parts.map((part) => Uint32Array.from(part).sort());
-}
-
-/** `parts` consecutive ranges of 0..size that differ in length by one at most. */
-export function ranges(size: number, parts: number): [start: number, stop: number][] {
-  const bound = (part: number) => Math.floor((part * size) / parts);
-  return Array.from({ length: parts }, (_, part) => [bound(part), bound(part + 1)]);
+  const workerOf = new Uint32Array(groups.size);
+  shuffled(groups.size, createGenerator("partition", seed)).forEach((group, i) => (workerOf[group] = i % workers));
+  return partsOf(
+    groupOf.map((group) => workerOf[group]!),
+    workers,
+  );
 }
 
 export function assertParts(size: number, parts: number, what: string): void {

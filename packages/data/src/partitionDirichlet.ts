@@ -6,6 +6,7 @@
 import { DataRangeError } from "./errors.ts";
 import { createGenerator, type Generator } from "./generator.ts";
 import { assertParts } from "./partition.ts";
+import { grouped, type Parts, partsOf } from "./parts.ts";
 import { shuffled } from "./permutation.ts";
 
 export interface DirichletOptions {
@@ -20,31 +21,25 @@ export interface DirichletOptions {
  *
  * @param labels one per example
  */
-export function partitionDirichlet(labels: ArrayLike<number>, options: DirichletOptions): Uint32Array[] {
-  const { workers, seed } = options;
+export function partitionDirichlet(labels: ArrayLike<number>, options: DirichletOptions): Parts {
   assertOptions(labels.length, options);
-  const random = createGenerator("partition", seed);
-  const byLabel = new Map<number, number[]>();
-  for (const index of shuffled(labels.length, random)) {
-    const label = labels[index]!;
-    const same = byLabel.get(label);
-    if (same === undefined) byLabel.set(label, [index]);
-    else same.push(index);
-  }
-  const parts = Array.from({ length: workers }, (): number[] => []);
-  for (const label of [...byLabel.keys()].sort((a, b) => a - b)) {
-    deal(byLabel.get(label) ?? [], proportions(options, random), parts);
-  }
-  return filled(parts);
+  const random = createGenerator("partition", options.seed);
+  const order = shuffled(labels.length, random);
+  const names = [...new Set(Array.prototype.values.call(labels) as Iterable<number>)].sort((a, b) => a - b);
+  const places = new Map(names.map((label, place) => [label, place]));
+  const byLabel = grouped(
+    Uint32Array.from(labels, (label) => places.get(label)!),
+    (place) => order[place]!,
+    names.length,
+  );
+  return dealt(byLabel, options, random);
 }
 
 /** Examples at random, in parts of Dirichlet-distributed sizes; every worker gets one example at least. */
-export function partitionDirichletSizes(size: number, options: DirichletOptions): Uint32Array[] {
+export function partitionDirichletSizes(size: number, options: DirichletOptions): Parts {
   assertOptions(size, options);
   const random = createGenerator("partition", options.seed);
-  const parts = Array.from({ length: options.workers }, (): number[] => []);
-  deal(shuffled(size, random), proportions(options, random), parts);
-  return filled(parts);
+  return dealt({ order: shuffled(size, random), ends: Uint32Array.of(size) }, options, random);
 }
 
 function assertOptions(size: number, { workers, alpha }: DirichletOptions): void {
@@ -54,34 +49,89 @@ function assertOptions(size: number, { workers, alpha }: DirichletOptions): void
   }
 }
 
-/** Adds consecutive runs of the items to the parts, cut where the cumulative proportions fall. */
-function deal(items: ArrayLike<number>, shares: readonly number[], parts: number[][]): void {
-  let [sum, start] = [0, 0];
-  shares.forEach((share, worker) => {
-    sum += share;
-    const end = worker === shares.length - 1 ? items.length : Math.round(sum * items.length);
-    const part = parts[worker]!;
-    for (; start < end; start++) part.push(items[start]!);
-  });
+/** Every group of examples is cut where the cumulative proportions of a draw of its own fall. */
+function dealt(
+  { order, ends }: { readonly order: Uint32Array; readonly ends: Uint32Array },
+  options: DirichletOptions,
+  random: Generator,
+): Parts {
+  const { workers } = options;
+  const owners = new Uint32Array(order.length);
+  let start = 0;
+  for (const end of ends) {
+    const [first, length] = [start, end - start];
+    let sum = 0;
+    for (const [worker, share] of proportions(options, random).entries()) {
+      sum += share;
+      const stop = worker === workers - 1 ? end : first + Math.round(sum * length);
+      for (; start < stop; start++) owners[order[start]!] = worker;
+    }
+  }
+  fillEmpty(owners, order, workers);
+  return partsOf(owners, workers);
 }
 
-/** A worker without an example takes one from the largest part. */
-function filled(parts: readonly number[][]): Uint32Array[] {
-  for (const part of parts) {
-    if (part.length > 0) continue;
-    const largest = parts.reduce((most, other) => (other.length > most.length ? other : most));
-    part.push(largest.pop()!);
+/** A worker without an example takes one from the largest part, the one that was dealt to it last. */
+function fillEmpty(owners: Uint32Array, order: Uint32Array, workers: number): void {
+  const { order: byOwner, ends } = grouped(owners, (place) => order[place]!, workers);
+  const sizes = ends.map((end, worker) => end - (ends[worker - 1] ?? 0));
+  if (sizes.every((size) => size > 0)) return;
+  const largest = new Largest(sizes);
+  for (let worker = 0; worker < workers; worker++) {
+    if (sizes[worker] !== 0) continue;
+    const giver = largest.take();
+    const last = (ends[giver - 1] ?? 0) + sizes[giver]!;
+    owners[byOwner[last]!] = worker;
   }
-  return parts.map((part) => Uint32Array.from(part).sort());
+}
+
+/** Workers by how many examples they have, the most first and of those the first; a binary heap. */
+class Largest {
+  readonly #sizes: Uint32Array;
+  readonly #heap: Uint32Array;
+
+  /** @param sizes counted down as examples are taken */
+  constructor(sizes: Uint32Array) {
+    this.#sizes = sizes;
+    this.#heap = Uint32Array.from({ length: sizes.length }, (_, worker) => worker);
+    for (let place = sizes.length >> 1; place >= 0; place--) this.#sink(place);
+  }
+
+  /** Whoever has the most, with one less from now on. */
+  take(): number {
+    const worker = this.#heap[0]!;
+    this.#sizes[worker]! -= 1;
+    this.#sink(0);
+    return worker;
+  }
+
+  #sink(from: number): void {
+    const heap = this.#heap;
+    for (let place = from; ;) {
+      let most = place;
+      for (const child of [2 * place + 1, 2 * place + 2]) {
+        if (child < heap.length && this.#isBefore(heap[child]!, heap[most]!)) most = child;
+      }
+      if (most === place) return;
+      [heap[place], heap[most]] = [heap[most]!, heap[place]!];
+      place = most;
+    }
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const difference = this.#sizes[a]! - this.#sizes[b]!;
+    return difference > 0 || (difference === 0 && a < b);
+  }
 }
 
 /** A draw of the symmetric Dirichlet distribution: gamma variates over their sum, kept as logarithms, for small α underflows. */
-function proportions({ workers, alpha }: DirichletOptions, random: Generator): number[] {
-  const logs = Array.from({ length: workers }, () => logGamma(alpha, random));
-  const largest = Math.max(...logs);
-  const shares = logs.map((log) => Math.exp(log - largest));
-  const sum = shares.reduce((total, share) => total + share, 0);
-  return shares.map((share) => share / sum);
+function proportions({ workers, alpha }: DirichletOptions, random: Generator): Float64Array {
+  const shares = Float64Array.from({ length: workers }, () => logGamma(alpha, random));
+  const largest = shares.reduce((most, log) => Math.max(most, log), -Infinity);
+  let sum = 0;
+  for (const [worker, log] of shares.entries()) sum += shares[worker] = Math.exp(log - largest);
+  for (const [worker, share] of shares.entries()) shares[worker] = share / sum;
+  return shares;
 }
 
 /** The logarithm of a gamma variate (Marsaglia and Tsang 2000). Below shape 1: one of shape + 1, times u^(1/shape). */

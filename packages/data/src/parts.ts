@@ -27,3 +27,31 @@ export class Parts implements Iterable<Uint32Array> {
     for (let part = 0; part < this.length; part++) yield this.at(part)!;
   }
 }
+
+/**
+ * The parts by whom each example is given to, every part in the order of the examples.
+ *
+ * @param owners a part for each example
+ */
+export function partsOf(owners: Uint32Array, parts: number): Parts {
+  const { order, ends } = grouped(owners, (i) => i, parts);
+  return new Parts(order, ends);
+}
+
+/** Examples in groups by their owners, each in the order of `exampleAt`: a counting sort. */
+export function grouped(
+  owners: Uint32Array,
+  exampleAt: (place: number) => number,
+  groups: number,
+): { readonly order: Uint32Array; readonly ends: Uint32Array } {
+  const ends = new Uint32Array(groups);
+  for (const owner of owners) ends[owner]! += 1;
+  for (let group = 1; group < groups; group++) ends[group]! += ends[group - 1]!;
+  const order = new Uint32Array(owners.length);
+  const next = ends.slice();
+  for (let place = owners.length - 1; place >= 0; place--) {
+    const example = exampleAt(place);
+    order[--next[owners[example]!]!] = example;
+  }
+  return { order, ends };
+}

@@ -7,7 +7,7 @@ export { selectDataset } from "./selectDataset.ts";
 export { checkContract } from "./checkContract.ts";
 export { permutation, shuffledSlice } from "./permutation.ts";
 export type { SliceOptions } from "./permutation.ts";
-export { iidParts, partitionByKey, partitionIid, partitionShards } from "./partition.ts";
+export { partitionByKey, partitionIid, partitionShards } from "./partition.ts";
 export { Parts } from "./parts.ts";
 export type { DirichletOptions } from "./partitionDirichlet.ts";
 export { partitionDirichlet, partitionDirichletSizes } from "./partitionDirichlet.ts";

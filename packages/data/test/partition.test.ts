@@ -1,7 +1,10 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   DataRangeError,
+  type Parts,
   partitionByKey,
   partitionDirichlet,
   partitionDirichletSizes,
@@ -107,11 +110,11 @@ test("an IID partition gives every example to one worker, in parts that differ b
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 20 }), seeds, (size, workers, seed) => {
       fc.pre(workers <= size);
-      const parts = partitionIid(size, workers, seed);
+      const parts = [...partitionIid(size, workers, seed)];
       expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(size));
       const sizes = parts.map((part) => part.length);
       expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
-      expect(partitionIid(size, workers, seed)).toEqual(parts);
+      expect([...partitionIid(size, workers, seed)]).toEqual(parts);
     }),
   );
 });
@@ -124,9 +127,9 @@ test("a shard partition gives every example to one worker, and few labels to eac
       seeds,
       (workers, shardsPerWorker, seed) => {
         const labels = permutation(300, seed, 1).map((i) => i % 10);
-        const parts = partitionShards(labels, { workers, shardsPerWorker, seed });
+        const parts = [...partitionShards(labels, { workers, shardsPerWorker, seed })];
         expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(300));
-        expect(partitionShards(labels, { workers, shardsPerWorker, seed })).toEqual(parts);
+        expect([...partitionShards(labels, { workers, shardsPerWorker, seed })]).toEqual(parts);
       },
     ),
   );
@@ -134,7 +137,7 @@ test("a shard partition gives every example to one worker, and few labels to eac
 
 test("FedAvg's split of 100 workers and two shards leaves each two labels at most", () => {
   const labels = permutation(6000, 9, 0).map((i) => i % 10);
-  const parts = partitionShards(labels, { workers: 100, shardsPerWorker: 2, seed: 4 });
+  const parts = [...partitionShards(labels, { workers: 100, shardsPerWorker: 2, seed: 4 })];
   const kinds = parts.map((part) => new Set([...part].map((i) => labels[i])).size);
   expect(Math.max(...kinds)).toBeLessThanOrEqual(2);
   expect(kinds.filter((count) => count === 2).length).toBeGreaterThan(80);
@@ -154,16 +157,16 @@ test("Dirichlet partitions give every example to one worker, and some to everyon
     fc.property(fc.integer({ min: 1, max: 30 }), alphas, seeds, (workers, alpha, seed) => {
       const labels = labelsOf(300, 3);
       for (const parts of [
-        partitionDirichlet(labels, { workers, alpha, seed }),
-        partitionDirichletSizes(300, { workers, alpha, seed }),
+        [...partitionDirichlet(labels, { workers, alpha, seed })],
+        [...partitionDirichletSizes(300, { workers, alpha, seed })],
       ]) {
         expect(parts.length).toBe(workers);
         expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(300));
         expect(Math.min(...parts.map(({ length }) => length))).toBeGreaterThan(0);
       }
-      expect(partitionDirichlet(labels, { workers, alpha, seed })).toEqual(
-        partitionDirichlet(labels, { workers, alpha, seed }),
-      );
+      expect([...partitionDirichlet(labels, { workers, alpha, seed })]).toEqual([
+        ...partitionDirichlet(labels, { workers, alpha, seed }),
+      ]);
     }),
   );
 });
@@ -171,7 +174,7 @@ test("Dirichlet partitions give every example to one worker, and some to everyon
 test("the smaller alpha, the fewer labels a worker sees, and the more unequal its share", () => {
   const labels = labelsOf(10_000, 5);
   const kinds = (alpha: number) => {
-    const parts = partitionDirichlet(labels, { workers: 50, alpha, seed: 2 });
+    const parts = [...partitionDirichlet(labels, { workers: 50, alpha, seed: 2 })];
     // Labels that make up a twentieth of a worker's examples or more.
     const seen = parts.map((part) => {
       const counts = Array.from({ length: 10 }, (_, label) => part.filter((i) => labels[i] === label).length);
@@ -182,7 +185,7 @@ test("the smaller alpha, the fewer labels a worker sees, and the more unequal it
   expect(kinds(0.1)).toBeLessThan(4);
   expect(kinds(100)).toBeGreaterThan(9.5);
   const spread = (alpha: number) => {
-    const sizes = partitionDirichletSizes(10_000, { workers: 50, alpha, seed: 2 }).map(({ length }) => length);
+    const sizes = [...partitionDirichletSizes(10_000, { workers: 50, alpha, seed: 2 })].map(({ length }) => length);
     return Math.max(...sizes) / 200;
   };
   expect(spread(0.2)).toBeGreaterThan(4);
@@ -193,7 +196,7 @@ test("shares follow the Dirichlet distribution: mean 1/k, variance (k âˆ’ 1)/(kÂ
   const [workers, alpha, size] = [4, 0.5, 2000];
   let [sum, squares] = [0, 0];
   for (let seed = 0; seed < 2000; seed++) {
-    const share = partitionDirichletSizes(size, { workers, alpha, seed })[0]!.length / size;
+    const share = partitionDirichletSizes(size, { workers, alpha, seed }).at(0)!.length / size;
     sum += share;
     squares += share ** 2;
   }
@@ -206,7 +209,7 @@ test("shares follow the Dirichlet distribution: mean 1/k, variance (k âˆ’ 1)/(kÂ
 
 test("a partition by key keeps what has the same key together", () => {
   const writers = Array.from({ length: 200 }, (_, i) => `writer ${(i * 7) % 23}`);
-  const parts = partitionByKey(writers, { workers: 5, seed: 1 });
+  const parts = [...partitionByKey(writers, { workers: 5, seed: 1 })];
   expect(sorted(parts.flatMap((part) => [...part]))).toEqual(counting(200));
   const owner = new Map<string, number>();
   parts.forEach((part, worker) => {
@@ -220,3 +223,51 @@ test("a partition by key keeps what has the same key together", () => {
     /alpha is a number above 0, got 0/,
   );
 });
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+const million = 1_000_000;
+const ofMillion: readonly (readonly [string, () => Parts])[] = [
+  ["IID", () => partitionIid(1_200_000, million, 1)],
+  ["shards", () => partitionShards(labelsOf(1_200_000, 1), { workers: million, shardsPerWorker: 1, seed: 1 })],
+  [
+    "Dirichlet over labels",
+    () => partitionDirichlet(labelsOf(1_200_000, 1), { workers: million, alpha: 0.3, seed: 1 }),
+  ],
+  ["Dirichlet over sizes", () => partitionDirichletSizes(1_200_000, { workers: million, alpha: 0.3, seed: 1 })],
+  [
+    "a key",
+    () =>
+      partitionByKey(
+        permutation(1_200_000, 1, 2).map((i) => i % million),
+        { workers: million, seed: 1 },
+      ),
+  ],
+];
+
+test.each(ofMillion)(
+  "a million workers are given parts by %s that take a few words each",
+  { timeout: 30_000 },
+  (_, make) => {
+    const before = bytesHeld();
+    const parts = make();
+    // One word an example, one a worker.
+    expect(bytesHeld() - before).toBeLessThan(4 * (1_200_000 + million) + 4 * 2 ** 20);
+    expect(parts.length).toBe(million);
+    const isGiven = new Uint8Array(1_200_000);
+    for (let worker = 0; worker < million; worker++) {
+      const part = parts.at(worker)!;
+      if (part.length === 0) throw new Error(`worker ${worker} has no example`);
+      for (const example of part) isGiven[example]! += 1;
+    }
+    expect(isGiven.every((times) => times === 1)).toBe(true);
+  },
+);
+
+/** Of live memory. */
+function bytesHeld(): number {
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}

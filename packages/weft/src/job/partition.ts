@@ -1,10 +1,10 @@
 /** How the coordinator's examples are shared out among workers that bring none. */
 import {
   type Dataset,
-  iidParts,
   partitionByKey,
   partitionDirichlet,
   partitionDirichletSizes,
+  partitionIid,
   partitionShards,
 } from "@weft/data";
 import type { ExampleParts } from "@weft/coordinator";
@@ -41,7 +41,7 @@ export function partitionOf(
   const labels = () => numbersOf(train, train.contract.fields.at(-1)?.name ?? "");
   switch (rule.kind) {
     case "iid":
-      return iidParts(train.size, workers, seed);
+      return partitionIid(train.size, workers, seed);
     case "shards":
       return partitionShards(labels(), { workers, shardsPerWorker: rule.shardsPerWorker, seed });
     case "dirichlet":
