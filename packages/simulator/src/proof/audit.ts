@@ -89,6 +89,8 @@ export class Audit {
     const made = this.#versions[version];
     if (made === undefined) throw new BrokenPromise(`after a restart the run is at version ${version}, never made`);
     this.#workers.restore(made.kept);
+    // A process may die between making a round final and saying so.
+    this.#announced = version;
   }
 
   announced(round: number): void {

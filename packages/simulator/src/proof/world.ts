@@ -179,6 +179,7 @@ class World {
     switch (event.event) {
       case "recovered":
         this.#audit.restarted(event.version);
+        this.#rounds = event.version;
         break;
       case "workerJoined": {
         const worker = this.#workers[Number(event.name.slice(1))];
