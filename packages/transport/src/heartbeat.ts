@@ -28,6 +28,8 @@ export class Heartbeat {
   #stalled = 0;
   #id = 0;
   #sentMs = 0;
+  /** Until its answer has come no other is sent: nothing overtakes it, and its time is that of the whole wait. */
+  #isUnanswered = false;
 
   constructor(watched: Watched, { clock, everyMs, missedLimit }: HeartbeatOptions) {
     this.#watched = watched;
@@ -49,7 +51,9 @@ export class Heartbeat {
   }
 
   pong(id: number): void {
-    if (id === this.#id) this.roundTripMs = this.#clock.now() - this.#sentMs;
+    if (id !== this.#id) return;
+    this.#isUnanswered = false;
+    this.roundTripMs = this.#clock.now() - this.#sentMs;
   }
 
   stop(): void {
@@ -68,6 +72,8 @@ export class Heartbeat {
       return;
     }
     this.#missed += 1;
+    if (this.#isUnanswered) return;
+    this.#isUnanswered = true;
     this.#id += 1;
     this.#sentMs = this.#clock.now();
     watched.ping(this.#id);

@@ -3,10 +3,7 @@ import { ProtocolError, chunkBytes, initialCreditBytes } from "@weft/protocol";
 import type { IncomingPayload } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
 import type { Account } from "./tally.ts";
-
-/** Unread bytes kept once someone reads. Before that a sender gets by on the smaller initial credit. */
-const windowBytes = 4 * 1024 * 1024;
-const grantBytes = 1024 * 1024;
+import { windows } from "./windows.ts";
 
 export class Incoming implements IncomingPayload {
   readonly bytes: number;
@@ -20,6 +17,8 @@ export class Incoming implements IncomingPayload {
   #use: "unread" | "read" | "discarded" = "unread";
   #error: ConnectionError | undefined;
   #wake: (() => void) | undefined;
+  /** Whether it has its share of what may be under way. */
+  #shares = false;
 
   /** @param grant tells the sender that so many more bytes may come */
   constructor(announced: { readonly bytes: number; readonly account: Account }, grant: (bytes: number) => void) {
@@ -47,12 +46,14 @@ export class Incoming implements IncomingPayload {
     this.#receivedBytes += chunk.length;
     if (this.#use === "discarded") this.#taken(chunk.length);
     else this.#queue.push(chunk);
+    if (this.complete) this.#share(false);
     this.#rouse();
   }
 
   /** No more will come. What has come can still be read, so that a transfer goes on where it broke. */
   end(error: ConnectionError): void {
     if (this.complete) return;
+    this.#share(false);
     this.#error = error;
     this.#rouse();
   }
@@ -60,6 +61,7 @@ export class Incoming implements IncomingPayload {
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.#use !== "unread") throw new ConnectionError("consumed", "a payload can be read only once");
     this.#use = "read";
+    this.#share(!this.complete && this.#error === undefined);
     try {
       while (this.#takenBytes < this.bytes) {
         const chunk = this.#queue.shift();
@@ -93,6 +95,7 @@ export class Incoming implements IncomingPayload {
 
   #drop(): void {
     this.#use = "discarded";
+    this.#share(false);
     const unread = this.#queue;
     this.#queue = [];
     for (const chunk of unread) this.#taken(chunk.length);
@@ -100,13 +103,19 @@ export class Incoming implements IncomingPayload {
 
   #taken(bytes: number): void {
     this.#takenBytes += bytes;
-    const target = Math.min(this.bytes, this.#takenBytes + windowBytes);
+    const target = Math.min(this.bytes, this.#takenBytes + windows.eachBytes);
     const more = target - this.#grantedBytes;
-    // In few messages rather than one for each chunk, but always in time.
-    const due = target === this.bytes ? 1 : grantBytes;
+    const due = target === this.bytes ? 1 : windows.grantBytes;
     if (more < due || this.#error !== undefined) return;
     this.#grantedBytes = target;
     this.#grant(more);
+  }
+
+  #share(shares: boolean): void {
+    if (shares === this.#shares) return;
+    this.#shares = shares;
+    if (shares) windows.begin();
+    else windows.end();
   }
 
   #rouse(): void {

@@ -61,6 +61,13 @@ test("the round trip is measured by heartbeats", async () => {
   expect(pair.worker.stats.roundTripMs).toBe(60);
 });
 
+test("a round trip longer than the interval is measured whole", async () => {
+  const clock = virtualClock();
+  const pair = memoryPair({ clock, heartbeatMs: 1000, schedule: (task) => clock.setTimer(task, 1200) });
+  await clock.advance(20_000);
+  expect(pair.worker.stats.roundTripMs).toBe(2400);
+});
+
 test("a peer that is held keeps a sender's buffer within 2 MiB", async () => {
   const clock = virtualClock();
   const pair = memoryPair({ clock });
