@@ -5,7 +5,9 @@ import {
   codecText,
   createManifest,
   decodeVector,
+  type EncodedVector,
   encodeVector,
+  encodingRoom,
   LengthError,
   type Manifest,
   openCodec,
@@ -160,6 +162,39 @@ describe.each(specs.map((spec) => [codecText(spec), spec] as const))("%s", (_, s
     }
   });
 });
+
+test.each(specs.map((spec) => [codecText(spec), spec] as const))(
+  "encodings in %s that take turns in a room are those of fresh memory, and leave what was kept before as it is",
+  (_, spec) => {
+    const manifest = createManifest([
+      { name: "head", shape: [999] },
+      { name: "kernel", shape: [1023, 1024] },
+      { name: "tail", shape: [4711] },
+    ]);
+    const codec = openCodec(spec, manifest);
+    const room = encodingRoom(codec);
+    let [own, fresh]: [EncodedVector | undefined, EncodedVector | undefined] = [undefined, undefined];
+    for (const round of [0, 1, 2]) {
+      const values = Float32Array.from({ length: codec.size }, (_value, i) => ((i * (round + 3)) % 1013) - 500);
+      const before: EncodedVector | undefined = own;
+      const kept = before?.memory.residual?.slice();
+      own = encodeVector(codec, values, { seed: round, memory: own?.memory, reuse: room[round % 2] });
+      fresh = encodeVector(codec, values, { seed: round, memory: fresh?.memory });
+      expect(own.bytes).toBe(room[round % 2]!.bytes);
+      expect(Buffer.compare(own.bytes, fresh.bytes)).toBe(0);
+      expect(own.memory.residual).toBe(room[round % 2]!.memory.residual);
+      expect(equal(own.memory.residual, fresh.memory.residual)).toBe(true);
+      expect(equal(before?.memory.residual, kept)).toBe(true);
+    }
+  },
+);
+
+/** Bit by bit. */
+const equal = (a: Float32Array = new Float32Array(0), b: Float32Array = new Float32Array(0)): boolean =>
+  Buffer.compare(
+    new Uint8Array(a.buffer, a.byteOffset, a.byteLength),
+    new Uint8Array(b.buffer, b.byteOffset, b.byteLength),
+  ) === 0;
 
 const settled = specs.filter(({ kind }) => kind !== "topK" && kind !== "lowRank");
 test.each(settled.map((spec) => [codecText(spec), spec] as const))("%s leaves what it decoded as it is", (_, spec) => {
