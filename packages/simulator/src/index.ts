@@ -5,7 +5,7 @@ export { rightRules, type Rules } from "./proof/rules.ts";
 export { play, type Played } from "./proof/world.ts";
 export type { Fault, FaultName, Lie } from "./proof/faults.ts";
 export { simulate, type SimulatedRound, type Simulation, type SimulationOptions } from "./research/simulate.ts";
-export { usualMachines, type MachineModel } from "./research/machines.ts";
+export { usualMachines, type MachineModel, type Stay, type Stays } from "./research/machines.ts";
 export { plotCurves, type Curve, type CurvePoint, type PlotOptions } from "./research/plot.ts";
 export type { Compute } from "./compute/compute.ts";
 export { computeHere } from "./compute/computeHere.ts";

@@ -66,6 +66,19 @@ test("workers that come and go do not stop the run", async () => {
   expect(rounds.length).toBe(6);
 });
 
+test("workers are there when a trace says so, over and over", async () => {
+  const nobody = { periodMs: 1000, machines: [[]] };
+  expect((await run({ stays: nobody })).outcome).toMatchObject({ reason: "stopped", detail: /no worker is left/ });
+  const always = { periodMs: 1000, machines: [[[0, 1000]]] } as const;
+  expect((await run({ stays: always })).rounds).toEqual((await run()).rounds);
+  // Everyone is away for the first second of every three.
+  const late = await run({ stays: { periodMs: 3000, machines: [[[1000, 3000]]] } });
+  expect(late.rounds).toHaveLength(6);
+  expect(late.rounds[0]!.timeMs).toBeGreaterThan(1000);
+  const half = await run({ stays: { periodMs: 1000, machines: [[[0, 1000]], []] } });
+  expect(half.rounds.map(({ updates }) => updates)).toEqual([5, 5, 5, 5, 5, 5]);
+});
+
 test("a run that fails ends the simulation, though workers come and go", async () => {
   const fails = () => {
     throw new RangeError("too few examples");

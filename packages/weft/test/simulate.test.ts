@@ -8,6 +8,7 @@ import { defineJob, federated } from "weft";
 import { resultPlot, resultTable, type Result } from "../src/simulate/report.ts";
 import { remainingTime } from "../src/simulate/remaining.ts";
 import { runSimulations } from "../src/simulate/runSimulations.ts";
+import { parseStays } from "../src/simulate/stays.ts";
 import { numberIn, parseVariation, variants, type Settings } from "../src/simulate/settings.ts";
 import { usualMachines } from "@weft/simulator";
 
@@ -50,6 +51,23 @@ test("a knob that does not exist, or a value out of bounds, says what there is",
   expect(() => numberIn("--spread", "", { least: 0, most: 5 })).toThrow(
     "--spread is a number from 0 to 5, got nothing",
   );
+});
+
+test("a file of stays is read by machine, and a line that is none is named", () => {
+  const text = "machine,from,to\nphone,10,20\nlaptop,0,30\nphone, 2 ,7.5\n";
+  expect(parseStays(text, "t.csv")).toEqual({
+    periodMs: 30_000,
+    machines: [
+      [
+        [2000, 7500],
+        [10_000, 20_000],
+      ],
+      [[0, 30_000]],
+    ],
+  });
+  expect(() => parseStays("a,0,1\na,5,2", "t.csv")).toThrow(/--stays t.csv, line 2: .*FROM before TO; got a,5,2/);
+  expect(() => parseStays("a,0,3\na,2,4", "t.csv")).toThrow("stays of machine a overlap");
+  expect(() => parseStays("machine,from,to\n", "t.csv")).toThrow("names no machine");
 });
 
 test("what is wrong with the last of several runs is found before the first begins", async () => {

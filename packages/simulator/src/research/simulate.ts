@@ -16,7 +16,7 @@ import { untilQuiet } from "../quiet.ts";
 import { VirtualTime } from "../virtualTime.ts";
 import { Ahead } from "./ahead.ts";
 import { SimulatedCrowd } from "./crowd.ts";
-import { staysOf, type MachineModel } from "./machines.ts";
+import { areAlwaysThere, staysOf, type MachineModel } from "./machines.ts";
 import type { WorkerWorld } from "./simulatedWorker.ts";
 import { Versions } from "./versions.ts";
 
@@ -180,7 +180,7 @@ class Populace {
   begin(): void {
     const { workers, machines, seed } = this.#around;
     this.#crowd.greet(workers);
-    if (machines.availability >= 1) return;
+    if (areAlwaysThere(machines)) return;
     for (let machine = 0; machine < workers; machine++) this.#live(machine, staysOf(machines, seed, machine));
   }
 
@@ -194,6 +194,7 @@ class Populace {
       this.#crowd.greet(1);
       this.#attached.arrive(machine);
     }
+    if (ms === Infinity) return;
     this.#around.time.setTimer(() => {
       this.#live(machine, stays, false);
     }, ms);

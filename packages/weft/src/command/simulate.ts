@@ -8,6 +8,7 @@ import type { JobDefinition } from "../job/defineJob.ts";
 import { resultData, resultPlot, resultTable, valueOf } from "../simulate/report.ts";
 import { runSimulations } from "../simulate/runSimulations.ts";
 import { remainingTime } from "../simulate/remaining.ts";
+import { readStays } from "../simulate/stays.ts";
 import { knobs, numberIn, parseVariation, variants, type Named, type Variation } from "../simulate/settings.ts";
 import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
@@ -30,6 +31,7 @@ interface SimulateFlags {
   readonly latency: number;
   readonly availability: number;
   readonly stay: number;
+  readonly stays?: string;
   readonly seed: number;
   readonly threads?: number;
   readonly out?: string;
@@ -66,6 +68,10 @@ export function simulateCommand(finish: Finish): Command {
     command.addOption(new Option(flags, description).default(value).argParser((text) => numberIn(name, text, bounds)));
   }
   return command
+    .option(
+      "--stays <file>",
+      "when machines are there: lines of MACHINE,FROM,TO in seconds, which begin again at the end",
+    )
     .option("--seed <number>", "of the machines: their speeds, their comings and goings", wholeNumber(0, 2 ** 52), 0)
     .addOption(threadsOption())
     .option("--out <dir>", "write results.json and plot.svg here")
@@ -154,7 +160,7 @@ function namedRuns(
   });
 }
 
-function machinesOf({ exampleMs, spread, up, down, latency, availability, stay }: SimulateFlags): MachineModel {
+function machinesOf({ exampleMs, spread, up, down, latency, availability, stay, stays }: SimulateFlags): MachineModel {
   const bytesPerMs = (megabits: number) => (megabits * 1e6) / 8000;
   return {
     exampleMs,
@@ -164,6 +170,7 @@ function machinesOf({ exampleMs, spread, up, down, latency, availability, stay }
     latencyMs: latency,
     availability,
     stayMs: 1000 * stay,
+    ...(stays === undefined ? {} : { stays: readStays(stays) }),
   };
 }
 

@@ -82,8 +82,16 @@ export function resultPlot(results: readonly Result[], metric: string): string {
 
 /** Everything, as it is written to results.json. */
 export function resultData(results: readonly Result[]): object {
-  return results.map(({ simulation, ...about }) => {
+  return results.map(({ simulation, machines: { stays, ...machines }, ...about }) => {
     const { reason, detail, metrics } = simulation.outcome;
-    return { ...about, outcome: { reason, detail, metrics }, seconds: simulation.seconds, rounds: simulation.rounds };
+    // What was measured of many machines has a file of its own.
+    const measured = stays && { stays: { machines: stays.machines.length, periodMs: stays.periodMs } };
+    return {
+      ...about,
+      machines: { ...machines, ...measured },
+      outcome: { reason, detail, metrics },
+      seconds: simulation.seconds,
+      rounds: simulation.rounds,
+    };
   });
 }
