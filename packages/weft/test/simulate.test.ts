@@ -39,6 +39,23 @@ test("every combination of values is run, named by what differs", () => {
   expect(first?.work).toMatchObject({ kind: "local", optimizer: { learningRate: 0.1 } });
 });
 
+test("codecs are named with their settings, each direction by itself", () => {
+  const runs = variants({ ...base, definition: { ...definition, codec: "f16" } }, [
+    parseVariation("codec=int4,topK:0.01,lowRank:4"),
+    parseVariation("down=int8"),
+  ]);
+  expect(runs.map(({ settings }) => settings.definition.codec)).toEqual([
+    { up: "int4", down: "int8" },
+    { up: { kind: "topK", fraction: 0.01 }, down: "int8" },
+    { up: { kind: "lowRank", rank: 4 }, down: "int8" },
+  ]);
+  expect(variants(base, [parseVariation("codec=int2")])[0]?.settings.definition.codec).toEqual({
+    up: "int2",
+    down: "f32",
+  });
+  expect(() => variants(base, [parseVariation("codec=topK:all")])).toThrow(/setting of codec topK is a number above 0/);
+});
+
 test("a knob that does not exist, or a value out of bounds, says what there is", () => {
   expect(() => parseVariation("speed=1")).toThrow(
     /expected NAME=VALUE,VALUE with a name of workers, partition, cohort/,

@@ -13,8 +13,14 @@ import { JobError } from "../errors.ts";
 /** A codec by name, or with its settings: `"int4"`, `{ kind: "topK", fraction: 0.01 }`. */
 export type OneCodec = PlainCodec | CodecSpec;
 
-/** One codec for both directions, or each by itself; what is left out is f32. */
-export type CodecChoice = OneCodec | { readonly up?: OneCodec; readonly down?: OneCodec };
+/** What is left out is f32. */
+export interface Directions {
+  readonly up?: OneCodec;
+  readonly down?: OneCodec;
+}
+
+/** One codec for both directions, or each by itself. */
+export type CodecChoice = OneCodec | Directions;
 
 /** @throws {JobError} for a codec that does not exist, or one that cannot carry weights down */
 export function jobCodec({

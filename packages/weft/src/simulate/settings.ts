@@ -2,6 +2,7 @@
 import type { JobWork } from "@weft/protocol";
 import type { MachineModel } from "@weft/simulator";
 import { UsageError } from "../errors.ts";
+import type { Directions, OneCodec } from "../job/codec.ts";
 import type { JobDefinition } from "../job/defineJob.ts";
 import { parsePartition } from "../job/partition.ts";
 
@@ -51,6 +52,21 @@ function inLocalWork(what: string, settings: Settings, change: (work: Extract<Jo
   const { work } = settings.definition.round;
   if (work.kind === "local") return inRound(settings, { work: change(work) });
   throw new UsageError(`${what} is of federated rounds; job ${settings.definition.name} divides gradients`);
+}
+
+/** Each direction keeps what it had where nothing else is said of it. */
+function inCodec({ definition, ...settings }: Settings, change: Directions): Settings {
+  const { codec = "f32" } = definition;
+  const before: Directions = typeof codec === "string" || "kind" in codec ? { up: codec, down: codec } : codec;
+  return { ...settings, definition: { ...definition, codec: { ...before, ...change } } };
+}
+
+/** As it is written on a command line; whether there is such a codec is for the job to say. */
+function codecNamed(text: string): OneCodec {
+  const [kind = "", setting] = text.split(":", 2);
+  if (setting === undefined) return kind as OneCodec;
+  const number = numberIn(`the setting of codec ${kind}`, setting, { above: 0 });
+  return { kind, ...(kind === "lowRank" ? { rank: number } : { fraction: number }) } as OneCodec;
 }
 
 export const knobs: Readonly<Record<string, Knob>> = {
@@ -105,13 +121,12 @@ export const knobs: Readonly<Record<string, Knob>> = {
     },
   },
   codec: {
-    help: "of updates: f32, f16, int8, int4, int2, sign",
-    turn: ({ definition, ...settings }, text) => {
-      const { codec = "f32" } = definition;
-      const down = typeof codec === "object" && !("kind" in codec) ? codec.down : codec;
-      const both = { up: text as "f32", ...(down === undefined ? {} : { down }) };
-      return { ...settings, definition: { ...definition, codec: both } };
-    },
+    help: "of updates: f16, bf16, int8, int4, int2, sign, topK:0.01, lowRank:4",
+    turn: (settings, text) => inCodec(settings, { up: codecNamed(text) }),
+  },
+  down: {
+    help: "of what is sent to workers: f32, f16, bf16, int8, int4",
+    turn: (settings, text) => inCodec(settings, { down: codecNamed(text) }),
   },
   seed: {
     help: "of the job",
