@@ -10,8 +10,6 @@ import {
   protocolVersion,
   sharedParameters,
 } from "@weft/protocol";
-import { trace, uniform } from "@weft/tensor";
-import { encode } from "@weft/tensor/programs";
 import {
   applyDelta,
   createManifest,
@@ -21,6 +19,7 @@ import {
   parseCodecSpec,
   type VectorCodec,
 } from "@weft/vector";
+import { jobDraft, scriptedPrograms } from "../../../test/support/jobDraft.ts";
 import { type VirtualClock, virtualClock } from "../../../test/support/virtualClock.ts";
 import { createCoordinator, type Coordinator, type CoordinatorEvent, type CoordinatorOptions } from "../src/index.ts";
 
@@ -44,35 +43,13 @@ export function makeJob(options: JobOptions = {}): Uint8Array {
     { name: "first", shape: [head], kind: "weight" as const },
     { name: "rest", shape: [size - head], kind: "weight" as const },
   ];
-  const initialize = trace(
-    (key) => parameters.map(({ shape }) => uniform(key, shape, { min: -1 })),
-    [{ shape: [2], dtype: "u32" }],
-  );
-  const dummy = { batch: 1, bytes: new Uint8Array([1]) };
-  return encodeJob(
-    {
-      format: 1,
-      name: "test",
-      parameters,
-      data: { fields: [{ name: "x", shape: [2], dtype: "f32", stored: "u8", scale: 1 }] },
-      examples,
-      metrics: ["accuracy"],
-      round: {
-        work: { kind: "gradient", batchSize: 12 },
-        cohort: { fraction: 1 },
-        quorum: { fraction: 1 },
-        deadlineMs: "adaptive",
-        weighting: "examples",
-        server: adam,
-        normBound: 1000,
-        ...options.round,
-      },
-      codec: { up: parseCodecSpec(up), down: parseCodecSpec(down) } as JobDocument["codec"],
-      stop,
-      seed: 5,
-    },
-    { initialize: { batch: 0, bytes: encode(initialize) }, loss: [dummy], evaluate: dummy, predict: dummy },
-  );
+  const data = { fields: [{ name: "x", shape: [2], dtype: "f32" as const, stored: "u8" as const, scale: 1 }] };
+  const changes = {
+    ...{ examples, metrics: ["accuracy"], stop },
+    round: { server: adam, normBound: 1000, ...options.round },
+    codec: { up: parseCodecSpec(up), down: parseCodecSpec(down) } as JobDocument["codec"],
+  };
+  return encodeJob(jobDraft({ name: "test", parameters, data }, changes), scriptedPrograms(parameters));
 }
 
 export const examples = {

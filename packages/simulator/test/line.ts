@@ -3,6 +3,7 @@ import type { Dataset } from "@weft/data";
 import { encodeJob, type JobDocument, type JobRound } from "@weft/protocol";
 import { tensor, trace, type Program, type Tensor, type TensorType } from "@weft/tensor";
 import { encode } from "@weft/tensor/programs";
+import { jobDraft } from "../../../test/support/jobDraft.ts";
 
 const f32 = (...shape: number[]): TensorType => ({ shape, dtype: "f32" });
 const key: TensorType = { shape: [2], dtype: "u32" };
@@ -43,31 +44,26 @@ export function job(
   };
   const predict = (...values: Tensor[]) => [values[2]!.mul(values[0]!).add(values[1]!)];
   return encodeJob(
-    {
-      format: 1,
-      name: "line",
-      parameters: [
-        { name: "w", shape: [], kind: "weight" },
-        { name: "b", shape: [], kind: "weight" },
-      ],
-      data: contract,
-      examples: 200,
-      metrics: [],
-      round: {
-        work: { kind: "local", epochs: 2, batchSize: 5, optimizer: { name: "sgd", learningRate: 0.1 } },
-        cohort: { fraction: 0.5 },
-        quorum: { fraction: 1 },
-        deadlineMs: "adaptive",
-        weighting: "examples",
-        server: { name: "sgd", learningRate: 1 },
-        normBound: 100,
-        evaluation: { on: "coordinator", every: 1 },
-        ...round,
+    jobDraft(
+      {
+        name: "line",
+        parameters: [
+          { name: "w", shape: [], kind: "weight" },
+          { name: "b", shape: [], kind: "weight" },
+        ],
+        data: contract,
       },
-      codec: { up, down: { kind: "f32" } },
-      stop: { rounds },
-      seed: 3,
-    },
+      {
+        ...{ examples: 200, codec: { up }, stop: { rounds }, seed: 3 },
+        round: {
+          work: { kind: "local", epochs: 2, batchSize: 5, optimizer: { name: "sgd", learningRate: 0.1 } },
+          cohort: { fraction: 0.5 },
+          normBound: 100,
+          evaluation: { on: "coordinator", every: 1 },
+          ...round,
+        },
+      },
+    ),
     {
       initialize: at(
         0,

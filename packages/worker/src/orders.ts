@@ -100,7 +100,8 @@ export class Orders {
    */
   async carryOut(work: Work): Promise<void> {
     const { run, round, attempt, order } = work;
-    if (order.kind !== "evaluate") this.#latest = work;
+    // Who is about to leave finishes what it has, and takes nothing else.
+    if (order.kind !== "evaluate" && !this.#draining) this.#latest = work;
     this.#underway += 1;
     try {
       const partition = await this.#sharing;

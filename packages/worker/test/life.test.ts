@@ -8,7 +8,7 @@ import { virtualClock } from "../../../test/support/virtualClock.ts";
 import { sha256 } from "../src/hash.ts";
 import { largeTrainer } from "./largeTrainer.ts";
 import { type Script, scripted, start, welcome, welcomeMessage, work } from "./script.ts";
-import { hashOf, linearData, linearJob } from "./testJob.ts";
+import { hashOf, linearData, linearJob, localRound } from "./testJob.ts";
 
 beforeAll(() => setBackend(createReferenceBackend()));
 
@@ -252,7 +252,7 @@ describe("a worker's policy", () => {
   });
 
   test("declines an order of local training that takes more arithmetic, and goes on", async () => {
-    const round = { ...localRound, work: { ...localRound.work, epochs: 1000 } };
+    const round = { ...localRound(2), work: { ...localRound(2).work, epochs: 1000 } };
     const job = linearJob({ examples: 0, round });
     const script = scripted();
     const { worker } = start([script], { data, policy: { ...defaultPolicy, maxOrderFlops: 50_000 } });
@@ -266,16 +266,6 @@ describe("a worker's policy", () => {
   });
 });
 
-const localRound = {
-  work: { kind: "local", epochs: 2, batchSize: 4, optimizer: { name: "sgd", learningRate: 0.1 } },
-  cohort: { fraction: 1 },
-  quorum: { fraction: 1 },
-  deadlineMs: "adaptive",
-  weighting: "examples",
-  server: { name: "sgd", learningRate: 1 },
-  normBound: 1e4,
-} as const;
-
 test("a worker asks for a newer base when what is left to compute takes no longer than the last download", async () => {
   const clock = virtualClock();
   // Every delivery takes 30 ms, and so does credit: a payload beyond the first credit needs 60 ms more than its header.
@@ -284,7 +274,7 @@ test("a worker asks for a newer base when what is left to compute takes no longe
   let steps = 0;
   const trainer = largeTrainer({
     elements,
-    job: linearJob({ examples: 0, round: localRound }),
+    job: linearJob({ examples: 0, round: localRound(2) }),
     async train({ onStep }) {
       for (steps = 1; steps <= 20; steps++) {
         await new Promise<void>((resolve) => void clock.setTimer(resolve, 20));

@@ -5,21 +5,11 @@ import { createReferenceBackend } from "@weft/tensor/reference";
 import { beforeAll, expect, test } from "vitest";
 import { sha256 } from "../src/hash.ts";
 import { scripted, start, welcome, work } from "./script.ts";
-import { linearData, linearJob } from "./testJob.ts";
+import { linearData, linearJob, localRound } from "./testJob.ts";
 
 beforeAll(() => setBackend(createReferenceBackend()));
 
-const job = linearJob({
-  round: {
-    work: { kind: "local", epochs: 1, batchSize: 4, optimizer: { name: "sgd", learningRate: 0.1 } },
-    cohort: { fraction: 1 },
-    quorum: { fraction: 1 },
-    deadlineMs: "adaptive",
-    weighting: "examples",
-    server: { name: "sgd", learningRate: 1 },
-    normBound: 1e4,
-  },
-});
+const job = linearJob({ round: localRound(1) });
 const base = new Uint8Array(Float32Array.of(0.5, -0.25, 1, 0.125).buffer);
 const order = { kind: "local", epochs: 1, batchSize: 4, seed: 9 } as const;
 const indices = (count: number) => new Uint8Array(Uint32Array.from({ length: count }, (_, i) => i).buffer);

@@ -1,11 +1,11 @@
 /** A tiny job for the worker's tests: a linear model y = x·w + b with squared error, written on tensors alone. */
 import type { DataContract, Dataset } from "@weft/data";
-import type { JobDraft } from "@weft/protocol";
 import { encodeJob } from "@weft/protocol";
 import type { Program, TensorType } from "@weft/tensor";
 import { normal, tensor, trace } from "@weft/tensor";
 import { encode } from "@weft/tensor/programs";
 import type { Tensor } from "@weft/tensor";
+import { type DraftChanges, jobDraft } from "../../../test/support/jobDraft.ts";
 import { sha256 } from "../src/hash.ts";
 
 const features = 3;
@@ -50,39 +50,27 @@ const evaluateProgram = (batch: number): Program =>
     [...parameterTypes, f32(batch), f32(batch, features), f32(batch)],
   );
 
-export function linearJob(changes: Partial<JobDraft> = {}, options?: LossOptions): Uint8Array {
-  const draft: JobDraft = {
-    format: 1,
-    name: "linear",
-    parameters: [
-      { name: "w", shape: [features], kind: "weight" },
-      { name: "b", shape: [], kind: "weight" },
-    ],
-    data: {
-      fields: contract.fields.map(({ name, dtype, stored, scale, shape }) => ({
-        name,
-        dtype,
-        stored,
-        scale,
-        shape: [...shape],
-      })),
-    },
-    examples: 20,
-    metrics: [],
-    round: {
-      work: { kind: "gradient", batchSize: 8 },
-      cohort: { fraction: 1 },
-      quorum: { fraction: 1 },
-      deadlineMs: "adaptive",
-      weighting: "examples",
-      server: { name: "sgd", learningRate: 0.1 },
-      normBound: 1e4,
-    },
-    codec: { up: { kind: "f32" }, down: { kind: "f32" } },
-    stop: { rounds: 10 },
-    seed: 5,
-    ...changes,
+/** Local training of so many epochs on what a worker holds. */
+export const localRound = (epochs: number) =>
+  ({
+    work: { kind: "local", epochs, batchSize: 4, optimizer: { name: "sgd", learningRate: 0.1 } },
+    server: { name: "sgd", learningRate: 1 },
+  }) as const;
+
+export function linearJob(changes: DraftChanges = {}, options?: LossOptions): Uint8Array {
+  const parameters = [
+    { name: "w", shape: [features], kind: "weight" as const },
+    { name: "b", shape: [], kind: "weight" as const },
+  ];
+  const data = {
+    fields: contract.fields.map(({ name, dtype, stored, scale, shape }) => ({
+      ...{ name, dtype, stored, scale },
+      shape: [...shape],
+    })),
   };
+  const work = { kind: "gradient", batchSize: 8 } as const;
+  const round = { work, server: { name: "sgd", learningRate: 0.1 }, ...changes.round };
+  const draft = jobDraft({ name: "linear", parameters, data }, { examples: 20, ...changes, round });
   const at = (batch: number, program: Program) => ({ batch, bytes: encode(program) });
   return encodeJob(draft, {
     initialize: at(
