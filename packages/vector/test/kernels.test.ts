@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { bf16, bf16With } from "../src/codec/bf16.ts";
 import { type BlockCodec, encodeOwing, type Owed } from "../src/codec/blockCodec.ts";
 import { f16, f16With } from "../src/codec/f16.ts";
@@ -67,6 +67,19 @@ const same = (value: Float32Array | string) =>
 
 it("there is SIMD where the tests run", () => {
   expect(kernels()).toBeDefined();
+});
+
+test("what is owed is kept in the upper half of a memory of four gigabytes as well", () => {
+  const [, last] = createRoom(2 ** 28 + 2 ** 20, 2) as [Float32Array, Float32Array];
+  const after = last.subarray(2 ** 28, 2 ** 28 + 700);
+  expect(after.byteOffset).toBeGreaterThan(2 ** 31);
+  const values = Float32Array.from({ length: 700 }, (_, i) => Math.sin(i));
+  for (const [, simd, plain] of pairs) {
+    const expected = new Float32Array(700);
+    const bytes = outcome(plain, values, { before: values, after: expected });
+    expect(outcome(simd, values, { before: values, after })).toEqual(bytes);
+    expect(bitsOf(after)).toEqual(bitsOf(expected));
+  }
 });
 
 describe.each(pairs)("the SIMD kernels of %s", (_, simd, plain) => {

@@ -2,7 +2,8 @@
  * Codecs of groups of values that share a scale, where what is lost is kept: a run is its groups' scales in bf16, then their
  * codes. Whole groups go through SIMD kernels where there are any; the plain loops define the bits.
  */
-import { addressIn, codesAt, type Kernels, nowhere, scalesAt, type SimdFor, valuesAt } from "../kernels/kernels.ts";
+import { nowhere } from "../kernels/groups.ts";
+import { addressIn, codesAt, type Kernels, scalesAt, type SimdFor, valuesAt } from "../kernels/kernels.ts";
 import { type BlockCodec, checkEncodedLength, checkRun, notFinite, type Owed, sumWithOwed } from "./blockCodec.ts";
 import { floatOf, isModerate, isModerateSum, largestMagnitude, powerBelow } from "./laneSums.ts";
 import { addressOfOwed } from "./loadRun.ts";

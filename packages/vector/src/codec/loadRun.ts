@@ -1,6 +1,7 @@
 /** Brings a run of values to where it is encoded, with what was owed before. */
 import { blockElements } from "../block.ts";
-import { addressIn, type Kernels, nowhere, owedAt, valuesAt } from "../kernels/kernels.ts";
+import { nowhere } from "../kernels/groups.ts";
+import { addressIn, type Kernels, owedAt, valuesAt } from "../kernels/kernels.ts";
 import { type Owed, sumWithOwed } from "./blockCodec.ts";
 import { floatOf, lanes, largestMagnitude } from "./laneSums.ts";
 

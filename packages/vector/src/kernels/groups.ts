@@ -4,6 +4,12 @@ import { f32, f32x4, i32, i32x4, select, v128 } from "@weft/emitter";
 
 export type I32Expression = Expression<"i32">;
 
+/** Where nothing is to be written. */
+export const nowhere = -1;
+
+/** Not by its sign, which addresses in the upper half of a memory have too. */
+export const isSomewhere = (address: I32Expression): I32Expression => i32.eqz(i32.eq(address, nowhere));
+
 /** Byte offsets of the four vectors of a turn. */
 export const quads = [0, 16, 32, 48];
 

@@ -5,6 +5,7 @@ import { int2Group as group, slightlyMore } from "../codec/groupShape.ts";
 import {
   type Given,
   type I32Expression,
+  isSomewhere,
   magnitudeMask,
   quads,
   raiseBits,
@@ -27,7 +28,7 @@ const groupsAtOnce = 16;
 
 /**
  * name(values, owed, after, scales, codes, groups) → the bits of the largest sum of a group's magnitudes; only if `isModerateSum`
- * says so is what was written of use. What is lost goes to `after` unless that is below 0. One step for some groups, then the
+ * says so is what was written of use. What is lost goes to `after` unless that is `nowhere`. One step for some groups, then the
  * next: within a step they do not wait for one another.
  */
 export function addQuantise2(
@@ -63,7 +64,7 @@ export function addQuantise2(
           const weights = f32.convertI32S(i32.add(group / 4, i32.shl(outer.count, 1)));
           f.storeI16(scale, scaleBits(f, f32.div(products, weights)));
         });
-        f.if(i32.leS(0, after), () => each((place) => takeOff(f, { values, after }, place)));
+        f.if(isSomewhere(after), () => each((place) => takeOff(f, { values, after }, place)));
       });
       f.return(largest);
     },

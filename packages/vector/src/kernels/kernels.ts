@@ -15,14 +15,12 @@ export const valuesAt = 0;
 export const scalesAt = 4 * blockElements;
 export const codesAt = scalesAt + 2 * (blockElements / int4Shape.group);
 export const owedAt = codesAt + 2 * blockElements;
-/** Where nothing is to be written. */
-export const nowhere = -1;
 const statisticsAt = owedAt + 4 * blockElements;
 const memoryBytes = statisticsAt + statisticsBytes * (blockElements / int2Group);
 
 type Quantise = (values: number, scales: number, codes: number, groups: number) => number;
 type QuantiseOwing = (...operands: OwingOperands) => number;
-/** What is lost goes to `after`, which may be where the values are, unless it is below 0. */
+/** What is lost goes to `after`, which may be where the values are, unless that is `nowhere`. */
 type OwingOperands = readonly [
   values: number,
   owed: number,

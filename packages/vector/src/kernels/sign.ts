@@ -3,6 +3,7 @@ import type { ModuleBuilder } from "@weft/emitter";
 import { f32, f32x4, i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
 import { signGroup as group } from "../codec/groupShape.ts";
 import {
+  isSomewhere,
   magnitudeMask,
   quads,
   raiseBits,
@@ -20,7 +21,7 @@ const groupsAtOnce = 8;
 
 /**
  * name(values, owed, after, scales, signs, groups) → the bits of the largest sum of a group's magnitudes; only if `isModerateSum`
- * says so is what was written of use. What is lost goes to `after` unless that is below 0.
+ * says so is what was written of use. What is lost goes to `after` unless that is `nowhere`.
  */
 export function addSigns(module: ModuleBuilder, name: string, { owing }: { readonly owing: boolean }): void {
   module.function(
@@ -48,7 +49,7 @@ export function addSigns(module: ModuleBuilder, name: string, { owing }: { reado
           raiseBits(f, largest, i32.reinterpretF32(sum));
           f.storeI16(i32.add(scales, i32.shl(index, 1)), scaleBits(f, f32.mul(sum, 1 / group)));
         });
-        f.if(i32.leS(0, after), () => {
+        f.if(isSomewhere(after), () => {
           f.for({ from: begin, to: end }, (index) => {
             const scale = f.local("i32", i32.add(scales, i32.shl(index, 1)));
             const first = f.local("i32", i32.mul(index, 4 * group));
