@@ -5,7 +5,7 @@
  */
 import {
   applyDelta,
-  type CodecKind,
+  type PlainCodec,
   createManifest,
   decodeVector,
   encodeDelta,
@@ -31,7 +31,7 @@ const chosen = [
   { kind: "lowRank", rank: 4 },
 ].map(parseCodecSpec);
 /** Those that carry versions. */
-const withDeltas: readonly CodecKind[] = ["f32", "f16", "bf16", "int8", "int4"];
+const withDeltas: readonly PlainCodec[] = ["f32", "f16", "bf16", "int8", "int4"];
 
 /** What is done, and again with the results of before; the first rounds are for compiling, and for memory that is used again. */
 type Work = Readonly<Record<string, (round: number) => unknown>>;

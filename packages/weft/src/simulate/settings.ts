@@ -121,7 +121,7 @@ export const knobs: Readonly<Record<string, Knob>> = {
     },
   },
   codec: {
-    help: "of updates: f16, bf16, int8, int4, int2, sign, topK:0.1, lowRank:4",
+    help: "of updates, such as int8, int4, int2, sign, topK:0.01, lowRank:4",
     turn: (settings, text) => inCodec(settings, { up: codecNamed(text) }),
   },
   down: {
