@@ -5,7 +5,6 @@
  */
 import {
   applyDelta,
-  type PlainCodec,
   createManifest,
   decodeVector,
   encodeDelta,
@@ -14,6 +13,7 @@ import {
   encodingRoom,
   openCodec,
   parseCodecSpec,
+  type PlainCodec,
   type VectorCodec,
 } from "@weft/vector";
 import { type BenchOptions, type Figure, median, threeDigits } from "./figure.ts";
