@@ -64,3 +64,21 @@ test.skipIf(skip)("a tab and a Node worker train the digits together to the end 
   expect(together.length).toBeGreaterThan(300);
   expect(complaints).toEqual([]);
 });
+
+test.skipIf(skip)("whoever pressed Stop starts again without loading the page anew (needs Chromium)", async () => {
+  const args = ["serve", "test/jobs/digits.ts", "--port", "0", "--workers", "2", "--runs", directory, "--json"];
+  const coordinator = new WeftProcess(args);
+  const { url } = await coordinator.untilEvent("listening");
+  browser = await launchChromium();
+  const page = await browser.newPage();
+  await page.goto(`${String(url).replace(/^ws/, "http")}/join`);
+  const joined = () => coordinator.events.filter(({ event }) => event === "workerJoined").length;
+  await page.click("#start");
+  await coordinator.until(() => joined() === 1, "the tab has joined");
+  await page.click("#start");
+  await coordinator.untilEvent("workerLeft");
+  await page.waitForFunction(() => document.getElementById("start")?.textContent === "Start again");
+  await page.click("#start");
+  await coordinator.until(() => joined() === 2, "the tab is there again");
+  await page.waitForFunction(() => document.getElementById("start")?.textContent === "Stop");
+});
