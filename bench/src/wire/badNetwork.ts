@@ -24,7 +24,11 @@ export async function* badNetwork({ rounds: turns = 3 }: { rounds: number | unde
   const start = (command: string, ...args: string[]) => {
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     children.push(child);
-    return { child, last: lastLine(child), exited: new Promise((resolve) => child.once("exit", resolve)) };
+    return {
+      child,
+      last: lastLine(child),
+      exited: new Promise<number | null>((resolve) => child.once("exit", resolve)),
+    };
   };
   const within = (name: string, ...args: string[]) =>
     start("ip", "netns", "exec", name, process.execPath, ...process.execArgv, script("badNetworkEnd.ts"), ...args);
@@ -36,8 +40,10 @@ export async function* badNetwork({ rounds: turns = 3 }: { rounds: number | unde
     yield await besidePlainStream(coordinator.last, () => within(names[1], "stream", String(streamSeconds)), turns);
     const worker = within(names[1], "worker");
     const stopCutting = cutNowAndThen(() => link.child.stdin.write("cut\n"));
-    await Promise.all([coordinator.exited, worker.exited]);
+    const code = await worker.exited;
     stopCutting();
+    if (code !== 0) throw new Error("bench: the worker on the bad network did not see its run to the end");
+    await coordinator.exited;
     yield* runFigures(coordinator.last.figures(), worker.last.figures());
   } finally {
     for (const child of children.slice(1)) child.kill();

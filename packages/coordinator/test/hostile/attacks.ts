@@ -169,7 +169,7 @@ async function letIn(url: string): Promise<{ readonly socket: WebSocket; readonl
 
 /** Connects and asks for nothing at all; to be gone in time as well. */
 async function silent(url: string): Promise<Ending> {
-  const socket = bare(url);
+  const socket = bare(url).resume();
   const openedMs = performance.now();
   await new Promise((resolve) => socket.once("close", resolve));
   return performance.now() - openedMs <= 7000 ? "ended" : "late";
