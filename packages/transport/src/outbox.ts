@@ -166,9 +166,11 @@ export class Outbox {
       const size = nextChunk(stream);
       const offset = stream.payload.offset;
       const frame = { frame: "chunk", stream: stream.stream, offset } as const;
-      this.#send(stream.account, frame, ...stream.payload.take(size));
+      const parts = stream.payload.take(size);
       stream.creditBytes -= size;
+      // Noted before it goes: a carrier that delivers at once calls back from within.
       this.#streams = stream.payload.left > 0 ? [...others, stream] : others;
+      this.#send(stream.account, frame, ...parts);
       if (stream.payload.left === 0) {
         stream.resolve();
         this.#pumpMessages();
