@@ -64,7 +64,7 @@ export function createBackend(options: BackendOptions): WasmBackend {
   /** WebAssembly's memory cannot shrink: once nobody uses it, what a large program has left behind goes as a whole. */
   const onDispose = () => {
     live -= 1;
-    if (live > 0 || engine.regions.memory.buffer.byteLength <= mostIdleBytes) return;
+    if (live > 0 || engine.regions.usedBytes <= mostIdleBytes) return;
     engine.dispose();
     engine = begin();
   };
@@ -92,7 +92,7 @@ export function createBackend(options: BackendOptions): WasmBackend {
 }
 
 /** Memory that is kept for programs to come when there are none. */
-const mostIdleBytes = 96 * 2 ** 20;
+const mostIdleBytes = 16 * 2 ** 20;
 
 function threadCount(wanted: number | "auto"): number {
   const count = wanted === "auto" ? Math.min(navigator.hardwareConcurrency, mostByItself) : wanted;

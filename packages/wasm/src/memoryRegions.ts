@@ -21,6 +21,8 @@ export class MemoryRegions {
   /** Unused stretches, by address; the first bytes of the memory stay unused so that no region starts at 0. */
   #free: Region[] = [];
   #end = alignment;
+  /** Bytes that have been given out at some time: what lies beyond takes no memory. */
+  usedBytes = 0;
 
   /** A shared memory is one that several threads may use; it must say how far it may grow. */
   constructor({ shared = false }: { readonly shared?: boolean } = {}) {
@@ -41,6 +43,7 @@ export class MemoryRegions {
     const start = this.#end;
     this.#growTo(start + bytes);
     this.#end = start + bytes;
+    this.usedBytes = Math.max(this.usedBytes, this.#end);
     return start;
   }
 
