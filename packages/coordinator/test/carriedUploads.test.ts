@@ -1,6 +1,7 @@
 /** Uploads that arrive while sums close and others open: kept aside, moved, discounted, never counted in part. */
 import { decodeJob } from "@weft/protocol";
-import { createManifest, openCodec } from "@weft/vector";
+import { type IncomingPayload, memoryPair } from "@weft/transport";
+import { createManifest, createSlab, openCodec } from "@weft/vector";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { type UpdateMessage, Uploads } from "../src/uploads/uploads.ts";
@@ -185,4 +186,47 @@ it("of uploads that are moved together, what comes is taken as it comes: none of
   for (let i = 0; i < 200; i++) await Promise.resolve();
   for (const { taken, chunks } of all) expect(taken.chunks).toBe(chunks);
   for (const { reading } of all) expect(await reading).toEqual({ kind: "arrived" });
+});
+
+it("of a hundred updates that come at once no more than a chunk each waits in memory, and large slabs have room for eight blocks", async () => {
+  const uploads = new Uploads(document, [codec], { budgetBytes: 0 });
+  uploads.open(100, 10);
+  // As from sockets, each frame comes by itself.
+  const schedule = (task: () => void) => setImmediate(task);
+  const pairs = Array.from({ length: 100 }, () => memoryPair({ schedule }));
+  const update = new Uint8Array(valuesOf(1).buffer);
+  let [taken, most] = [0, 0];
+  const received = () => pairs.reduce((sum, { coordinator }) => sum + coordinator.stats.receivedBytes, 0);
+  const counted = (payload: IncomingPayload): IncomingPayload => ({
+    bytes: payload.bytes,
+    collect: () => payload.collect(),
+    discard: () => {
+      payload.discard();
+    },
+    async *chunks() {
+      for await (const chunk of payload.chunks()) {
+        most = Math.max(most, received() - taken);
+        // Its memory may be given back before the next is asked for.
+        const { length } = chunk;
+        yield chunk;
+        taken += length;
+      }
+    },
+  });
+  const read = pairs.map(({ coordinator }) => {
+    const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<Uploads["read"]>>>();
+    coordinator.listen((announced, payload) => {
+      const id = uploads.announce(announced as UpdateMessage);
+      uploads.receive(id);
+      void uploads.read(id, counted(payload!), 10).then(resolve);
+    });
+    return promise;
+  });
+  await Promise.all(pairs.map(({ worker }) => worker.send(message, update)));
+  for (const outcome of await Promise.all(read)) expect(outcome).toEqual({ kind: "arrived" });
+  expect(taken).toBe(100 * update.length);
+  expect(most).toBeLessThanOrEqual(100 * (256 * 1024 + 1024));
+  const slab = createSlab(17 * 2 ** 20);
+  expect(slab.kernels === undefined ? 0 : slab.start).toBeLessThanOrEqual(8 * 256 * 1024);
+  for (const { worker } of pairs) worker.close(1000, "done");
 });

@@ -40,12 +40,12 @@ const pageBytes = 65536;
 const slotBytes = 4 * blockElements;
 /** Below this, compiling the kernels costs more than they gain. */
 const leastBytes = 128 * 1024;
-/** Sums beyond so many bytes have fewer slots: there are several such slabs of a model, and less memory is left. */
+/** Sums beyond so many bytes have the fewest slots that fill a pass: there are several such slabs of a model, and less memory is left. */
 const largeBytes = 16 * 1024 * 1024;
 
 /** Memory is taken from the system as it is written to, not before. */
 export function createSlab(bytes: number): Slab {
-  const slots = bytes > largeBytes ? 16 : 32;
+  const slots = bytes > largeBytes ? mostAtOnce : 32;
   const start = slots * slotBytes;
   const fits = bytes >= leastBytes && bytes + start <= largestPages * pageBytes;
   const made = fits && hasSimd() ? instantiateAlone(foldModule(), start + bytes) : undefined;

@@ -25,6 +25,7 @@ export class LineProcess {
       "--expose-gc",
       // As the coordinator's README advises where memory counts.
       "--max-semi-space-size=4",
+      "--heap-growing-percent=40",
       "--conditions=weft-source",
       "--import",
       import.meta.resolve("tsx"),

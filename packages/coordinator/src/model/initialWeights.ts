@@ -32,14 +32,19 @@ export async function initialWeights(
     const output = initialize.outputs[parameters.findIndex(({ name }) => name === entry.name)];
     return entry.kind === "control" || output === undefined ? [] : [{ ...entry, output }];
   });
+  // Given back together: C libraries keep for themselves what is freed and taken again by turns, in sizes below 32 MiB.
+  const used: TensorData[] = [];
   for (const [index, group] of groupsOf(made).entries()) {
     if (index > 0) await loopTurns.next();
     const executable = currentBackend().compile({ ...initialize, outputs: group.map(({ output }) => output) });
     for (const [i, value] of (await executable.run([key])).entries()) {
-      await place(isResident(value) ? value.read() : value, group[i]!, flat);
+      const values = isResident(value) ? value.read() : value;
+      await place(values, group[i]!, flat);
+      used.push(values);
     }
     executable.dispose();
   }
+  for (const values of used) letGo(values);
   for (let start = 0; start < flat.length; start += checkedAtOnce) {
     if (start > 0) await loopTurns.next();
     const part = flat.subarray(start, start + checkedAtOnce);
@@ -81,7 +86,6 @@ async function place(values: TensorData, { name, shape, offset }: Made, flat: Fl
     );
   }
   await copyInTurns(values, flat.subarray(offset));
-  letGo(values);
 }
 
 function decodeInitialize(bytes: Uint8Array) {
