@@ -53,8 +53,9 @@ const rawPort = await serve((sockets) =>
   }),
 );
 const weftPort = await serve((sockets) =>
-  sockets.on("connection", (socket) => {
-    link = acceptWebSocket(socket, { accepts: "worker", heartbeatMs: 10, missedHeartbeats: 1000 }, "worker");
+  sockets.on("connection", (socket, { url }) => {
+    const heartbeatMs = Number(/beat=(\d+)/.exec(url ?? "")?.[1]);
+    link = acceptWebSocket(socket, { accepts: "worker", heartbeatMs, missedHeartbeats: 1000 }, "worker");
     link.listen((message, payload) => {
       if (message.kind === "update") void readAll(payload, message.round);
     });
