@@ -99,6 +99,9 @@ export type CoordinatorEvent =
       readonly round: number;
       readonly version: number;
       readonly metrics: Readonly<Record<string, number>>;
+      /** What all rounds have moved so far, those before a restart included. */
+      readonly bytesUp: number;
+      readonly bytesDown: number;
       /** Where workers measured it on examples they hold out: how many of each. */
       readonly workers?: number;
       readonly examples?: number;

@@ -50,13 +50,54 @@ test("the end says how many bytes it took, and for what", () => {
   expect(written.join("")).toBe(
     [
       "finished (target) after 49 rounds: test accuracy 97.0 %",
-      "  bytes in all             ↑ 26 MB    ↓ 52 MB",
-      "  weights int4             ↑ 0 B      ↓ 52 MB",
-      "  update int2              ↑ 26 MB    ↓ 0 B",
-      "  link                     ↑ 100 kB   ↓ 90 kB",
+      "  bytes in all               ↑ 26 MB    ↓ 52 MB",
+      "  weights int4               ↑ 0 B      ↓ 52 MB",
+      "  update int2                ↑ 26 MB    ↓ 0 B",
+      "  link                       ↑ 100 kB   ↓ 90 kB",
       "",
     ].join("\n"),
   );
+});
+
+describe("the end says what an accuracy took", () => {
+  const evaluated = (version: number, accuracy: number) =>
+    ({
+      event: "evaluated",
+      ...{ round: version, version, metrics: { loss: 0.1, accuracy } },
+      ...{ bytesUp: version * 1e6, bytesDown: version * 2e6 },
+    }) as const;
+  const finished = {
+    event: "finished",
+    reason: "rounds",
+    detail: "",
+    ...{ metrics: {}, rounds: 9, version: 9, path: undefined },
+    traffic: [{ kind: "update", codec: "f32", bytesUp: 9e6, bytesDown: 18e6 }],
+  } as const;
+  const reached = (events: readonly Parameters<ReturnType<typeof runProgress>>[0][]) => {
+    const { written, stream: to } = stream({});
+    const show = runProgress(createOutput({ json: false, stream: to }));
+    for (const event of [...events, finished]) show(event);
+    return written
+      .join("")
+      .split("\n")
+      .filter((line) => line.startsWith("  accuracy"));
+  };
+
+  test("the first time it was measured, the last three levels", () => {
+    const accuracies = [0.3, 0.55, 0.93, 0.94, 0.955, 0.949, 0.975, 0.972];
+    expect(reached(accuracies.map((accuracy, i) => evaluated(i + 1, accuracy)))).toEqual([
+      "  accuracy 90.0 %, round 3   ↑ 3.0 MB   ↓ 6.0 MB",
+      "  accuracy 95.0 %, round 5   ↑ 5.0 MB   ↓ 10 MB",
+      "  accuracy 97.0 %, round 7   ↑ 7.0 MB   ↓ 14 MB",
+    ]);
+  });
+
+  test("but nothing of levels that were reached before a restart", () => {
+    const recovered = { event: "recovered", run: "r", version: 5, checkpoint: 5, warnings: [] } as const;
+    expect(reached([recovered, evaluated(6, 0.96), evaluated(7, 0.98)])).toEqual([
+      "  accuracy 98.0 %, round 7   ↑ 7.0 MB   ↓ 14 MB",
+    ]);
+  });
 });
 
 describe("a live line", () => {

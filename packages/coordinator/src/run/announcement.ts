@@ -1,13 +1,15 @@
 /** Effects that are only told to those who watch. */
 import type { CoordinatorEvent } from "../events.ts";
 import type { RunEffect } from "../round/runEvent.ts";
+import type { MovedBytes } from "./traffic.ts";
 
 export type Announced = Extract<
   RunEffect,
   { kind: "reopened" | "gathering" | "evaluated" | "unevaluated" | "changed" | "paused" }
 >;
 
-export function announcementOf(effect: Announced): CoordinatorEvent {
+/** @param moved by all rounds so far */
+export function announcementOf(effect: Announced, moved: MovedBytes): CoordinatorEvent {
   switch (effect.kind) {
     case "reopened":
       return { event: "reopened", round: effect.round, attempt: effect.attempt, reason: effect.reason };
@@ -15,7 +17,7 @@ export function announcementOf(effect: Announced): CoordinatorEvent {
       return { event: "gathering", workers: effect.workers, expected: effect.expected };
     case "evaluated": {
       const { version, metrics, workers, examples } = effect;
-      return { event: "evaluated", round: version, version, metrics, workers, examples };
+      return { event: "evaluated", round: version, version, metrics, workers, examples, ...moved };
     }
     case "unevaluated":
       return { event: "unevaluated", round: effect.version, reason: effect.reason };

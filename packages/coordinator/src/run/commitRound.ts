@@ -40,6 +40,7 @@ export async function evaluateNewest({
 }: Pick<LiveRun, "parts">): Promise<Readonly<Record<string, number>> | undefined> {
   const { version, evaluated } = committer;
   const metrics = await committer.evaluate();
-  if (metrics !== undefined && !evaluated) emit({ event: "evaluated", round: version, version, metrics });
+  if (metrics !== undefined && !evaluated)
+    emit({ event: "evaluated", round: version, version, metrics, ...committer.moved });
   return metrics;
 }

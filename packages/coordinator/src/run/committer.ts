@@ -14,7 +14,7 @@ import { isPassing, type Patience } from "../store/patience.ts";
 import type { RunStore } from "../store/runStore.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { type CountedUpdate, CountedUpdates } from "./countedUpdates.ts";
-import { type RoundTrafficEntries, trafficByKind } from "./traffic.ts";
+import { type MovedBytes, type RoundTrafficEntries, sumOf, trafficByKind } from "./traffic.ts";
 
 export type CommitEffect = Extract<RunEffect, { kind: "commit" }>;
 
@@ -101,6 +101,11 @@ export class Committer {
   /** Bytes of all rounds so far, the most first. */
   get traffic(): readonly KindTraffic[] {
     return this.#traffic;
+  }
+
+  /** Bytes of all rounds so far, together. */
+  get moved(): MovedBytes {
+    return sumOf(this.#traffic);
   }
 
   /** The version that an update went into; undefined for one that was not counted, or long ago. */

@@ -55,7 +55,7 @@ export class Effects {
       case "changed":
       case "paused":
         committer.note(effect);
-        emit(announcementOf(effect));
+        emit(announcementOf(effect, committer.moved));
         break;
       case "forget":
         session.identities.forget(effect.workers);
@@ -63,7 +63,7 @@ export class Effects {
       case "unevaluated":
       case "reopened":
       case "gathering":
-        emit(announcementOf(effect));
+        emit(announcementOf(effect, committer.moved));
         break;
       case "wake":
         this.#live.wakeAt(effect.atMs);

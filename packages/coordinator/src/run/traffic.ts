@@ -7,9 +7,13 @@ export interface TrafficEntry extends KindTraffic {
   readonly worker: string;
 }
 
-export interface RoundTrafficEntries {
+/** Up is to the coordinator. */
+export interface MovedBytes {
   readonly bytesUp: number;
   readonly bytesDown: number;
+}
+
+export interface RoundTrafficEntries extends MovedBytes {
   /** They add up to the bytes above. */
   readonly traffic: readonly TrafficEntry[];
 }
@@ -60,12 +64,7 @@ export class Traffic {
       ...[...this.#live.keys()].flatMap((source) => this.#news(source)),
     ]);
     this.#ended = new Map();
-    let [bytesUp, bytesDown] = [0, 0];
-    for (const entry of traffic) {
-      bytesUp += entry.bytesUp;
-      bytesDown += entry.bytesDown;
-    }
-    return { bytesUp, bytesDown, traffic };
+    return { ...sumOf(traffic), traffic };
   }
 
   /** What a connection has moved that was not told of. */
@@ -84,6 +83,15 @@ export class Traffic {
     this.#live.set(source, { bytes: told, sum: sentBytes + receivedBytes });
     return entries;
   }
+}
+
+export function sumOf(entries: readonly MovedBytes[]): MovedBytes {
+  let [bytesUp, bytesDown] = [0, 0];
+  for (const entry of entries) {
+    bytesUp += entry.bytesUp;
+    bytesDown += entry.bytesDown;
+  }
+  return { bytesUp, bytesDown };
 }
 
 /** One entry for each worker, kind and codec, in that order. */

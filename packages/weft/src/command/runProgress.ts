@@ -2,6 +2,7 @@
 import type { CoordinatorEvent, KindTraffic } from "@weft/coordinator";
 import { bytes, count, duration, figure, metric } from "../terminal/format.ts";
 import type { Output, Segment } from "../terminal/output.ts";
+import { Milestones } from "./milestones.ts";
 
 /** Workers beyond so many are counted, not named, as they join. */
 const namedWorkers = 8;
@@ -17,12 +18,15 @@ export function runProgress(
 ): (event: CoordinatorEvent) => void {
   const { run, prefix = "" } = about;
   const progress = new Progress();
+  const milestones = new Milestones();
   const line = (text: string) => {
     output.line(prefix + text);
   };
   return (event) => {
     output.event(run === undefined ? event : { run, ...event });
-    const text = lineOf(event);
+    if (event.event === "recovered") milestones.resumed();
+    if (event.event === "evaluated") milestones.note(event);
+    const text = lineOf(event, milestones);
     const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
     if (crowd) output.progress([{ rank: 0, text: `${prefix}${event.workers} workers connected` }]);
     else if (text !== undefined) line(text);
@@ -31,7 +35,7 @@ export function runProgress(
 }
 
 /** Lines that stay on the screen; rounds are the live line's. */
-function lineOf(event: CoordinatorEvent): string | undefined {
+function lineOf(event: CoordinatorEvent, milestones: Milestones): string | undefined {
   switch (event.event) {
     case "listening":
       return `listening on ${event.url} · run ${event.run}`;
@@ -75,15 +79,15 @@ function lineOf(event: CoordinatorEvent): string | undefined {
       ]
         .filter((part) => part !== undefined)
         .join(" · ")
-        .concat(trafficText(event.traffic));
+        .concat(trafficText(event.traffic, milestones));
     case "round":
     case "checkpoint":
       return undefined;
   }
 }
 
-/** What it took: bytes up and down, then the kinds of messages that took most of them. */
-function trafficText(traffic: readonly KindTraffic[]): string {
+/** What it took: bytes up and down until an accuracy was reached, of all rounds, and of the kinds of messages that took most. */
+function trafficText(traffic: readonly KindTraffic[], milestones: Milestones): string {
   const total = { bytesUp: 0, bytesDown: 0 };
   for (const { bytesUp, bytesDown } of traffic) {
     total.bytesUp += bytesUp;
@@ -91,12 +95,16 @@ function trafficText(traffic: readonly KindTraffic[]): string {
   }
   if (total.bytesUp + total.bytesDown === 0) return "";
   const row = (name: string, { bytesUp, bytesDown }: typeof total) =>
-    `\n  ${name.padEnd(24)} ↑ ${bytes(bytesUp).padEnd(8)} ↓ ${bytes(bytesDown)}`;
+    `\n  ${name.padEnd(26)} ↑ ${bytes(bytesUp).padEnd(8)} ↓ ${bytes(bytesDown)}`;
   const kinds = traffic.slice(0, shownKinds).map((entry) => row(`${entry.kind} ${entry.codec}`.trim(), entry));
-  return [row("bytes in all", total), ...kinds].join("");
+  const reached = milestones
+    .last(shownMilestones)
+    .map(({ metric: name, level, round, ...moved }) => row(`${metric(name, level)}, round ${count(round)}`, moved));
+  return [...reached, row("bytes in all", total), ...kinds].join("");
 }
 
 const shownKinds = 5;
+const shownMilestones = 3;
 
 export const metricsText = (metrics: Readonly<Record<string, number>>) =>
   Object.entries(metrics)
