@@ -1,15 +1,19 @@
 /**
  * Keeps the blocks of an upload until it is complete, so that it can be taken out of the sums again: in memory up to a
- * budget, then on disk, and where the disk has no room in memory all the same.
+ * budget, then on disk, and where the disk has no room in memory all the same. Other threads write; only where the disk falls
+ * behind is it waited for, so that what is to be written does not pile up.
  */
-import { close, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { Spill } from "./spill.ts";
+
+/** On their way to the disk at most, of all uploads together. */
+const mostUnwrittenBytes = 2 * 1024 * 1024;
 
 /** Memory that all uploads share. */
 export class KeepBudget {
   readonly limitBytes: number;
   usedBytes = 0;
+  /** On their way to the disk. */
+  unwrittenBytes = 0;
   #read = new Uint8Array();
 
   constructor(limitBytes: number) {
@@ -21,13 +25,11 @@ export class KeepBudget {
     if (this.#read.length < bytes) this.#read = new Uint8Array(bytes);
     return this.#read.subarray(0, bytes);
   }
-}
 
-interface Spill {
-  /** What is to be removed in the end, where the system does not remove what is open. */
-  readonly directory: string | undefined;
-  readonly file: number;
-  bytes: number;
+  /** Whether the disk is to take these bytes before anything else is done. */
+  mustWait(bytes: number): boolean {
+    return this.unwrittenBytes + bytes > mostUnwrittenBytes;
+  }
 }
 
 type Place = Uint8Array | { readonly start: number; readonly length: number };
@@ -37,37 +39,75 @@ export class Keep {
   readonly #places: Place[] = [];
   #memoryBytes = 0;
   #spill: Spill | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #written: Promise<void> = Promise.resolve();
 
   constructor(budget: KeepBudget) {
     this.#budget = budget;
   }
 
-  /** Bytes held in memory, where they lay when they came. */
+  /**
+   * Keeps `bytes`, which must not change any more until they are `written`, or ever, if `memoryBytes` has grown by then.
+   *
+   * @throws what the disk has failed with, want of room apart
+   */
+  push(bytes: Uint8Array): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const place = this.#places.push(bytes) - 1;
+    const fits = this.#budget.usedBytes + bytes.length <= this.#budget.limitBytes;
+    const spill = fits && this.#spill === undefined ? undefined : this.#opened();
+    if (spill === undefined) this.#hold(bytes);
+    else if (this.#budget.mustWait(bytes.length)) this.#writeNow(bytes, place, spill);
+    else this.#written = this.#write(bytes, place, spill);
+  }
+
+  /** Bytes that stay in memory, where they lay when they came. */
   get memoryBytes(): number {
     return this.#memoryBytes;
   }
 
-  /** Keeps `bytes`: if `memoryBytes` has grown by them, they must not change any more. */
-  push(bytes: Uint8Array): void {
-    const fits = this.#budget.usedBytes + bytes.length <= this.#budget.limitBytes;
-    if (!(fits && this.#spill === undefined) && this.#write(bytes)) return;
-    this.#places.push(bytes);
-    this.#memoryBytes += bytes.length;
-    this.#budget.usedBytes += bytes.length;
+  /** Resolves when nothing that was pushed so far is on its way to the disk. */
+  get written(): Promise<void> {
+    return this.#written;
   }
 
-  /** Whether the disk took it. */
-  #write(bytes: Uint8Array): boolean {
+  #hold({ length }: Uint8Array): void {
+    this.#memoryBytes += length;
+    this.#budget.usedBytes += length;
+  }
+
+  /** Undefined where there is no room for a file. */
+  #opened(): Spill | undefined {
     try {
-      this.#spill ??= openSpill();
-      const { file, bytes: start } = this.#spill;
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, start + at);
-      this.#places.push({ start, length: bytes.length });
-      this.#spill.bytes += bytes.length;
-      return true;
+      return (this.#spill ??= new Spill());
     } catch (error) {
       if (!hasNoRoom(error)) throw error;
-      return false;
+      return undefined;
+    }
+  }
+
+  #writeNow(bytes: Uint8Array, place: number, spill: Spill): void {
+    try {
+      this.#places[place] = { start: spill.writeNow(bytes), length: bytes.length };
+    } catch (error) {
+      if (!hasNoRoom(error)) throw error;
+      this.#hold(bytes);
+    }
+  }
+
+  async #write(bytes: Uint8Array, place: number, spill: Spill): Promise<void> {
+    const { length } = bytes;
+    const before = this.#written;
+    this.#budget.unwrittenBytes += length;
+    try {
+      const start = await spill.write(bytes);
+      if (this.#spill === spill) this.#places[place] = { start, length };
+    } catch (error) {
+      if (!hasNoRoom(error)) this.#failure = { error };
+      if (this.#spill === spill) this.#hold(bytes);
+    } finally {
+      this.#budget.unwrittenBytes -= length;
+      await before;
     }
   }
 
@@ -77,7 +117,7 @@ export class Keep {
     if (place instanceof Uint8Array) return place;
     if (place === undefined || this.#spill === undefined) throw new Error(`no block ${index} was kept`);
     const bytes = this.#budget.room(place.length);
-    readSync(this.#spill.file, bytes, 0, place.length, place.start);
+    this.#spill.read(bytes, place.start);
     return bytes;
   }
 
@@ -85,31 +125,10 @@ export class Keep {
     this.#budget.usedBytes -= this.#memoryBytes;
     this.#memoryBytes = 0;
     this.#places.length = 0;
-    if (this.#spill === undefined) return;
-    const { file, directory } = this.#spill;
+    this.#spill?.close();
     this.#spill = undefined;
-    // Giving back the pages of a large file takes ten milliseconds: another thread's.
-    close(file, () => {
-      if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
-    });
   }
 }
 
 const hasNoRoom = (error: unknown) =>
   ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "");
-
-function openSpill(): Spill {
-  const directory = mkdtempSync(join(tmpdir(), "weft-upload-"));
-  const file = openSync(join(directory, "blocks"), "w+");
-  return { directory: isRemoved(directory) ? undefined : directory, file, bytes: 0 };
-}
-
-/** At once, so that nothing is left however the process ends; the file lives on as long as it is open. */
-function isRemoved(directory: string): boolean {
-  try {
-    rmSync(directory, { recursive: true, force: true });
-    return true;
-  } catch {
-    return false; // As on Windows.
-  }
-}

@@ -47,10 +47,8 @@ const leastChunkBytes = 128 * 1024;
  * Large chunks come in memory of their own, with their frame's header: given back at once, it does not add up to hundreds of
  * megabytes between two collections of garbage.
  */
-function letGoOfChunk(chunk: Uint8Array): void {
-  const { byteLength: bytes } = chunk.buffer;
-  if (chunk.length >= leastChunkBytes && bytes - chunk.length <= mostHeaderBytes) letGo(chunk);
-}
+const ownsMemory = (chunk: Uint8Array): boolean =>
+  chunk.length >= leastChunkBytes && chunk.buffer.byteLength - chunk.length <= mostHeaderBytes;
 
 export class Upload {
   readonly #kind: UploadKind;
@@ -115,10 +113,15 @@ export class Upload {
 
   /** Takes in the next bytes, which are the upload's own from now on. Returns what is wrong with them, if anything. */
   push(chunk: Uint8Array): Reason | undefined {
-    const held = this.#keep.memoryBytes;
+    const keep = this.#keep;
+    const held = keep.memoryBytes;
     const problem = this.#cut(chunk);
-    // None of it is kept where it lies.
-    if (this.#keep.memoryBytes === held) letGoOfChunk(chunk);
+    if (ownsMemory(chunk)) {
+      void keep.written.then(() => {
+        // None of it is kept where it lies.
+        if (keep.memoryBytes <= held) letGo(chunk);
+      });
+    }
     return problem;
   }
 
