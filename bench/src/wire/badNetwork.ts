@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Figure, median, threeDigits } from "../figure.ts";
 
 const streamSeconds = 40;
+const settlingSeconds = 5;
 const rounds = 4;
 const payloadBytes = 600_000;
 /** Between two resets. */
@@ -37,7 +39,7 @@ export async function* badNetwork({ rounds: turns = 3 }: { rounds: number | unde
     await link.last.changed();
     const coordinator = within(names[0], "coordinator", String(rounds));
     await coordinator.last.changed();
-    yield await besidePlainStream(coordinator.last, () => within(names[1], "stream", String(streamSeconds)), turns);
+    yield await besidePlainStream(coordinator.last, () => within(names[1], "stream"), turns);
     const worker = within(names[1], "worker");
     const stopCutting = cutNowAndThen(() => link.child.stdin.write("cut\n"));
     const code = await worker.exited;
@@ -69,18 +71,29 @@ function lastLine(child: ChildProcess) {
   };
 }
 
+/** Both are counted from when both are under way until they are told to end: how either begins and ends is not its throughput. */
 async function besidePlainStream(
   coordinator: ReturnType<typeof lastLine>,
-  startStream: () => { readonly exited: Promise<unknown> },
+  startStream: () => { readonly child: ChildProcess; readonly exited: Promise<unknown> },
   turns: number,
 ): Promise<Figure> {
   const taken: { readonly ours: number; readonly plain: number }[] = [];
   for (let turn = 0; turn < turns; turn++) {
+    const begun = coordinator.figures();
+    const since = (from: Figures, name: string) => (coordinator.figures()[name] ?? 0) - (from[name] ?? 0);
+    const stream = startStream();
+    while (since(begun, "ours") === 0 || since(begun, "plain") === 0) await coordinator.changed();
+    await setTimeout(1000 * settlingSeconds);
     const before = coordinator.figures();
-    await startStream().exited;
-    const after = coordinator.figures();
-    const since = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
-    taken.push({ ours: since("ours"), plain: since("plain") });
+    await setTimeout(1000 * streamSeconds);
+    taken.push({ ours: since(before, "ours"), plain: since(before, "plain") });
+    stream.child.kill("SIGKILL");
+    await stream.exited;
+    // What is left in the kernel's buffers is not to be in the way of the next.
+    for (let last = coordinator.figures(); ; last = coordinator.figures()) {
+      await setTimeout(3000);
+      if (since(last, "ours") + since(last, "plain") === 0) break;
+    }
   }
   const all = (way: "ours" | "plain") => taken.reduce((sum, each) => sum + each[way], 0);
   return {
@@ -93,19 +106,17 @@ async function besidePlainStream(
 }
 
 function cutNowAndThen(cut: () => void): () => void {
-  let timer: NodeJS.Timeout;
-  const next = () => {
-    timer = setTimeout(
-      () => {
-        cut();
-        next();
-      },
-      calmMs.least + Math.random() * (calmMs.most - calmMs.least),
-    );
+  let isOver = false;
+  const goOn = async () => {
+    for (;;) {
+      await setTimeout(calmMs.least + Math.random() * (calmMs.most - calmMs.least), undefined, { ref: false });
+      if (isOver) return;
+      cut();
+    }
   };
-  next();
+  void goOn();
   return () => {
-    clearTimeout(timer);
+    isOver = true;
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The two ends of the bad network. `badNetworkEnd.ts coordinator ROUNDS` takes a plain stream, a bare link and the workers of
- * a real run; `badNetworkEnd.ts stream SECONDS` sends the first two side by side; `badNetworkEnd.ts worker` is a real worker.
+ * a real run; `badNetworkEnd.ts stream` sends the first two side by side until it is killed; `badNetworkEnd.ts worker` is a real worker.
  */
 import { connect, createServer as createTcpServer } from "node:net";
 import { createServer } from "node:http";
@@ -22,7 +22,7 @@ const tell = (what: Readonly<Record<string, number>>) => process.stdout.write(`$
 
 const [role, argument = ""] = process.argv.slice(2);
 if (role === "coordinator") await coordinate(Number(argument));
-if (role === "stream") await stream(Number(argument));
+if (role === "stream") await stream();
 if (role === "worker") await work();
 
 async function coordinate(rounds: number): Promise<void> {
@@ -86,7 +86,7 @@ function job(rounds: number): Uint8Array {
   );
 }
 
-async function stream(seconds: number): Promise<void> {
+async function stream(): Promise<void> {
   const piece = new Uint8Array(65_536);
   const socket = connect(ports.plain, host);
   const more = () => {
@@ -98,8 +98,6 @@ async function stream(seconds: number): Promise<void> {
   const update = { kind: "update", run: "r", round: 1, attempt: 0, version: 0, codec: "f32", weight: 1 } as const;
   const parts = Array.from({ length: 4096 }, () => piece);
   link.send({ ...update, metrics: {}, computeMs: 0 }, parts).catch(() => undefined);
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  process.exit(0);
 }
 
 /** A real worker but for its mathematics: its gradient is the base. Tells how many transfers it went on with. */
