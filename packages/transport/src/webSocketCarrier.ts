@@ -1,4 +1,5 @@
 /** A socket of the `ws` package as a carrier, which shares its thread's event loop with the others. */
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import { closeTimeoutMs, joinParts, textFault, type Carrier, type CarrierSink } from "./carrier.ts";
@@ -55,6 +56,8 @@ export class WebSocketCarrier implements Carrier {
   #queuedBytes = 0;
   /** At least one chunk goes out then. */
   #isItsTurn = false;
+  /** Whether what is short of a packet waits for what follows. */
+  #fillsPackets = false;
 
   constructor(socket: WebSocket, { remote, clock, turns = socketTurns }: WebSocketCarrierOptions) {
     this.remote = remote;
@@ -144,6 +147,17 @@ export class WebSocketCarrier implements Carrier {
       this.#socket.send(piece, { binary: true, fin }, fin ? this.#sent : undefined);
     }
     this.#noteQueue(this.#socket.bufferedAmount);
+    this.#fillPackets(this.#queuedBytes > 0);
+  }
+
+  /**
+   * While more is to be sent than the kernel takes, only whole packets go out: the loss of a short one costs a connection as much
+   * as that of a long one (a fifth of its throughput at 1 % loss). Nothing waits for a packet to be filled once all is sent.
+   */
+  #fillPackets(fills: boolean): void {
+    if (fills === this.#fillsPackets) return;
+    this.#fillsPackets = fills;
+    streamUnder(this.#socket)?.setNoDelay?.(!fills);
   }
 
   #noteQueue(bytes: number): void {
@@ -228,13 +242,17 @@ export class WebSocketCarrier implements Carrier {
 
   /** A failed write is followed by the socket's close. */
   #hasSent(error?: Error | null): void {
-    if (!this.#hasEnded) this.#noteQueue(this.#socket.bufferedAmount);
+    if (!this.#hasEnded) {
+      this.#noteQueue(this.#socket.bufferedAmount);
+      if (this.#queuedBytes === 0) this.#fillPackets(false);
+    }
     if (error === undefined || error === null) this.#sink?.drained();
   }
 }
 
 /** `ws` keeps what it reads from to itself, and has no other word for what it has read. */
-const streamUnder = (socket: WebSocket): Duplex | undefined => (socket as { readonly _socket?: Duplex })._socket;
+const streamUnder = (socket: WebSocket): (Duplex & Partial<Pick<Socket, "setNoDelay">>) | undefined =>
+  (socket as { readonly _socket?: Duplex })._socket;
 
 /** Without Buffer's own methods, whose `slice` does not copy. */
 function plainBytes(data: Buffer | ArrayBuffer): Uint8Array {

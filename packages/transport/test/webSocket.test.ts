@@ -1,8 +1,8 @@
 /** WebSockets over loopback pass the suite for connections; failures to connect say why. */
 import { createServer } from "node:http";
-import { createServer as createTcpServer, type Server } from "node:net";
+import { createServer as createTcpServer, type Server, Socket } from "node:net";
 import { WebSocket } from "ws";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { ConnectionError, connectWebSocket } from "@weft/transport";
 import { connectionSuite } from "./connectionSuite.ts";
 import { listen, loopback, type Loopback } from "./loopback.ts";
@@ -42,6 +42,30 @@ describe("a peer that stops reading its socket", () => {
     expect((await coordinator.closed).code).toBe(1008);
     socket.terminate();
   });
+});
+
+test("while the kernel takes no more, packets are filled; once it has all, nothing waits for a packet to be full", async () => {
+  const server = await loopback();
+  servers.push(server);
+  const socket = new WebSocket(server.address, { perMessageDeflate: false });
+  const coordinator = await server.next();
+  await new Promise((resolve) => socket.once("open", resolve));
+  const noDelay = vi.spyOn(Socket.prototype, "setNoDelay");
+  try {
+    await coordinator.send(weights(1), new Uint8Array(1000));
+    expect(noDelay).not.toHaveBeenCalled();
+    socket.pause();
+    for (let version = 2; version < 18; version++) void coordinator.send(weights(version), new Uint8Array(20e6));
+    expect(noDelay.mock.calls).toEqual([[false]]);
+    socket.resume();
+    await vi.waitFor(() => {
+      expect(server.buffered()).toBe(0);
+    });
+    expect(noDelay).toHaveBeenLastCalledWith(true);
+  } finally {
+    noDelay.mockRestore();
+    socket.terminate();
+  }
 });
 
 test("a killed peer rejects what is under way, on both ends", async () => {
