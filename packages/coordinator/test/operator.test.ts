@@ -138,10 +138,17 @@ describe("evaluation on workers", () => {
     const workers = [run.join({ ownExamples: 50 }), run.join({ ownExamples: 50 })];
     const outcome = await run.coordinator.finished;
     expect(outcome).toMatchObject({ reason: "target", rounds: 4, metrics: { loss: 0.5, accuracy: 0.5 } });
+    const movedUntil = (version: number) => {
+      const rounds = run.of("round").filter((each) => each.version <= version);
+      const sum = (way: "bytesUp" | "bytesDown") => rounds.reduce((bytes, each) => bytes + each[way], 0);
+      return { bytesUp: sum("bytesUp"), bytesDown: sum("bytesDown") };
+    };
+    const evaluated = { event: "evaluated", workers: 2, examples: 8 };
     expect(run.of("evaluated")).toEqual([
-      { event: "evaluated", round: 2, version: 2, metrics: { loss: 1, accuracy: 0.5 }, workers: 2, examples: 8 },
-      { event: "evaluated", round: 4, version: 4, metrics: { loss: 0.5, accuracy: 0.5 }, workers: 2, examples: 8 },
+      { ...evaluated, round: 2, version: 2, metrics: { loss: 1, accuracy: 0.5 }, ...movedUntil(2) },
+      { ...evaluated, round: 4, version: 4, metrics: { loss: 0.5, accuracy: 0.5 }, ...movedUntil(4) },
     ]);
+    expect(movedUntil(4).bytesUp).toBeGreaterThan(movedUntil(2).bytesUp);
     for (const worker of workers)
       expect(worker.of("work").filter(({ order }) => order.kind === "evaluate")).toHaveLength(2);
   });

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import {
   DataRangeError,
   type Parts,
@@ -249,11 +249,16 @@ const ofMillion: readonly (readonly [string, () => Parts])[] = [
 test.each(ofMillion)(
   "a million workers are given parts by %s that take a few words each",
   { timeout: 30_000 },
-  (_, make) => {
+  async (_, make) => {
     const before = bytesHeld();
     const parts = make();
-    // One word an example, one a worker.
-    expect(bytesHeld() - before).toBeLessThan(4 * (1_200_000 + million) + 4 * 2 ** 20);
+    // One word an example, one a worker; what else it took is given back by another thread, in its own time.
+    await vi.waitFor(
+      () => {
+        expect(bytesHeld() - before).toBeLessThan(4 * (1_200_000 + million) + 4 * 2 ** 20);
+      },
+      { timeout: 20_000, interval: 50 },
+    );
     expect(parts.length).toBe(million);
     const isGiven = new Uint8Array(1_200_000);
     for (let worker = 0; worker < million; worker++) {
