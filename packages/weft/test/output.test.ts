@@ -49,7 +49,7 @@ test("the end says how many bytes it took, and for what", () => {
   });
   expect(written.join("")).toBe(
     [
-      "finished (target) after 49 rounds: test accuracy 97.0 %",
+      "finished (target) after 49 rounds: training accuracy 97.0 %",
       "  bytes in all               ↑ 26 MB    ↓ 52 MB",
       "  weights int4               ↑ 0 B      ↓ 52 MB",
       "  update int2                ↑ 26 MB    ↓ 0 B",
@@ -89,6 +89,22 @@ describe("the end says what an accuracy took", () => {
       "  accuracy 90.0 %, round 3   ↑ 3.0 MB   ↓ 6.0 MB",
       "  accuracy 95.0 %, round 5   ↑ 5.0 MB   ↓ 10 MB",
       "  accuracy 97.0 %, round 7   ↑ 7.0 MB   ↓ 14 MB",
+    ]);
+  });
+
+  test("and on what the last version was measured", () => {
+    const { written, stream: to } = stream({});
+    const show = runProgress(createOutput({ json: false, stream: to }));
+    const ending = (workers?: number) => {
+      show({ ...evaluated(9, 0.5), ...(workers === undefined ? {} : { workers }) });
+      show({ ...finished, metrics: { accuracy: 0.5 } });
+    };
+    ending();
+    ending(12);
+    const ends = written.join("").match(/finished .*/g);
+    expect(ends).toEqual([
+      "finished (rounds) after 9 rounds: test accuracy 50.0 %",
+      "finished (rounds) after 9 rounds: on 12 workers accuracy 50.0 %",
     ]);
   });
 

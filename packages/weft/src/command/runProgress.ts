@@ -19,14 +19,18 @@ export function runProgress(
   const { run, prefix = "" } = about;
   const progress = new Progress();
   const milestones = new Milestones();
+  let measured: Evaluated | undefined;
   const line = (text: string) => {
     output.line(prefix + text);
   };
   return (event) => {
     output.event(run === undefined ? event : { run, ...event });
     if (event.event === "recovered") milestones.resumed();
-    if (event.event === "evaluated") milestones.note(event);
-    const text = lineOf(event, milestones);
+    if (event.event === "evaluated") {
+      milestones.note(event);
+      measured = event;
+    }
+    const text = lineOf(event, { milestones, measured });
     const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
     if (crowd) output.progress([{ rank: 0, text: `${prefix}${event.workers} workers connected` }]);
     else if (text !== undefined) line(text);
@@ -34,8 +38,20 @@ export function runProgress(
   };
 }
 
+type Evaluated = Extract<CoordinatorEvent, { event: "evaluated" }>;
+
+interface SoFar {
+  readonly milestones: Milestones;
+  /** The last evaluation. */
+  readonly measured: Evaluated | undefined;
+}
+
+/** On what a version's metrics were measured: without an evaluation they are those of the round that made it. */
+const measuredOn = ({ workers }: Pick<Evaluated, "workers">): string =>
+  workers === undefined ? "test" : `on ${count(workers)} workers`;
+
 /** Lines that stay on the screen; rounds are the live line's. */
-function lineOf(event: CoordinatorEvent, milestones: Milestones): string | undefined {
+function lineOf(event: CoordinatorEvent, { milestones, measured }: SoFar): string | undefined {
   switch (event.event) {
     case "listening":
       return `listening on ${event.url} · run ${event.run}`;
@@ -56,7 +72,7 @@ function lineOf(event: CoordinatorEvent, milestones: Milestones): string | undef
     case "refusedUpdate":
       return `update of ${event.worker} for round ${event.round} refused: ${event.reason}`;
     case "evaluated":
-      return `round ${event.round}  ${event.workers === undefined ? "test" : `on ${count(event.workers)} workers`} ${metricsText(event.metrics)}`;
+      return `round ${event.round}  ${measuredOn(event)} ${metricsText(event.metrics)}`;
     case "paused":
     case "unpaused":
       return event.event;
@@ -72,14 +88,16 @@ function lineOf(event: CoordinatorEvent, milestones: Milestones): string | undef
       return `the disk takes writes again, after ${(event.waitedMs / 1000).toFixed(1)} s`;
     case "checkpointPostponed":
       return `version ${event.version} is not written whole yet: ${event.reason}`;
-    case "finished":
+    case "finished": {
+      const on = measured?.version === event.version ? measuredOn(measured) : "training";
       return [
-        `finished (${event.reason}) after ${count(event.rounds)} rounds: test ${metricsText(event.metrics)}`,
+        `finished (${event.reason}) after ${count(event.rounds)} rounds: ${on} ${metricsText(event.metrics)}`,
         event.path,
       ]
         .filter((part) => part !== undefined)
         .join(" · ")
         .concat(trafficText(event.traffic, milestones));
+    }
     case "round":
     case "checkpoint":
       return undefined;
