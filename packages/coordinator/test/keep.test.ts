@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { afterEach, expect, it, vi } from "vitest";
+import { socketTurns } from "@weft/transport";
 import { Keep, KeepBudget } from "../src/uploads/keep.ts";
 
 const blockBytes = 256 * 1024;
@@ -44,15 +45,16 @@ it("are read as they came although their memory has been used for others since",
   keep.release();
 });
 
-it("do not pile up on their way to the disk", async () => {
+it("do not pile up on their way to the disk: sockets with more of them are not read while it is behind", async () => {
   const budget = new KeepBudget(0);
   const keeps = Array.from({ length: 4 }, () => new Keep(budget));
-  for (const keep of keeps) {
-    for (let i = 0; i < 20; i++) {
-      keep.push(block(i));
-      expect(budget.unwrittenBytes).toBeLessThanOrEqual(2 * 1024 * 1024);
-    }
+  for (let i = 0; i < 20; i++) {
+    for (const keep of keeps) keep.push(block(i));
+    expect(socketTurns.bar === undefined).toBe(budget.unwrittenBytes <= 2 * 1024 * 1024);
+    if (i % 5 === 4) await socketTurns.bar;
   }
+  expect(socketTurns.bar).toBeUndefined();
+  expect(budget.unwrittenBytes).toBeLessThanOrEqual(2 * 1024 * 1024);
   const read = () => keeps.map((keep) => firsts(keep, 20));
   const pushed = keeps.map(() => Array.from({ length: 20 }, (_, i) => i));
   expect(read()).toEqual(pushed);

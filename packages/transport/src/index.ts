@@ -9,6 +9,6 @@ export { Link, type LinkFault, type LinkOptions } from "./link.ts";
 export { loopTurns, LoopTurns } from "./loopTurns.ts";
 export * from "./memory.ts";
 export { RateLimit } from "./rateLimit.ts";
-export { SocketTurns, type SocketTurnLimits } from "./socketTurns.ts";
+export { SocketTurns, type SocketTurnLimits, socketTurns } from "./socketTurns.ts";
 export { accountOf, Tally, type TallyEntry } from "./tally.ts";
 export * from "./webSocket.ts";

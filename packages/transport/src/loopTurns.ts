@@ -2,9 +2,10 @@
  * Long work in slices that share the event loop: whatever is under way at once (a step of the model, a version hashed, a hundred
  * uploads moved), together it takes a few milliseconds of each turn, in the order of asking; sockets and timers have the rest.
  */
-import { threadMs } from "./threadTime.ts";
-
-/** Slices are begun in a turn for so long; each is meant to be some milliseconds at most. */
+/**
+ * Slices are begun in a turn for so long. Each is meant to take a fraction of a millisecond, for there are machines on which memory is
+ * ten times slower now and then (a virtual machine's, whose host takes it back): even there a turn ends in time.
+ */
 const sliceMs = 3;
 
 export class LoopTurns {
@@ -14,8 +15,11 @@ export class LoopTurns {
   #beganMs = 0;
   #isRunning = false;
 
-  /** @param nowMs milliseconds of computing */
-  constructor(nowMs: () => number = threadMs) {
+  /**
+   * @param nowMs by the clock: what a thread has computed is known in steps of milliseconds only, and who waits does not ask
+   *   which of the two it was
+   */
+  constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
   }
 

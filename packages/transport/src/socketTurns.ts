@@ -5,8 +5,6 @@
  * pushes back. So are messages, in and out: they are small, and go before what others have to read and write, but a hundred at
  * once take tens of milliseconds all the same.
  */
-import { threadMs } from "./threadTime.ts";
-
 export interface SocketTurnLimits {
   readonly turnBytes: number;
   readonly turnMs: number;
@@ -16,7 +14,12 @@ export interface SocketTurnLimits {
 }
 
 const mebibyte = 1024 * 1024;
-const defaults: SocketTurnLimits = { turnBytes: 2 * mebibyte, turnMs: 3, queueBytes: 4 * mebibyte, nowMs: threadMs };
+const defaults: SocketTurnLimits = {
+  turnBytes: 2 * mebibyte,
+  turnMs: 3,
+  queueBytes: 4 * mebibyte,
+  nowMs: () => performance.now(),
+};
 
 /** Sockets that go on in one turn. */
 const togetherAtMost = 8;
@@ -41,6 +44,7 @@ export class SocketTurns {
   #bytes = 0;
   #beganMs = 0;
   #isScheduled = false;
+  #bar: Promise<unknown> | undefined;
 
   constructor(limits: Partial<SocketTurnLimits> = {}) {
     this.#limits = { ...defaults, ...limits };
@@ -57,6 +61,24 @@ export class SocketTurns {
     if (!this.#isScheduled) return false;
     const { turnBytes, turnMs, nowMs } = this.#limits;
     return this.#bytes >= turnBytes || nowMs() - this.#beganMs >= turnMs;
+  }
+
+  /**
+   * Sockets that have much to read wait until then, for what has come has nowhere to go: TCP pushes back. Messages by themselves
+   * pass, and so does all that is sent.
+   *
+   * @param until never rejects; what was asked for before is waited for too
+   */
+  barBulk(until: Promise<unknown>): void {
+    const bar = Promise.all([this.#bar, until]).then(() => {
+      if (this.#bar === bar) this.#bar = undefined;
+    });
+    this.#bar = bar;
+  }
+
+  /** Resolves when bulk may be read again; undefined while it may be. */
+  get bar(): Promise<unknown> | undefined {
+    return this.#bar;
   }
 
   /** So many bytes more, or less, wait for the kernel. */

@@ -190,15 +190,26 @@ export class WebSocketCarrier implements Carrier {
     const hasShare = this.#readBytes >= turns.shareBytes && this.#messageEnded;
     this.#messageEnded = false;
     if (this.#isClosing || this.#hasEnded) return;
-    const hasEnough = this.#readBytes >= bulkBytes && (hasShare || turns.isOver);
+    const hasEnough = this.#readBytes >= bulkBytes && (hasShare || turns.isOver || turns.bar !== undefined);
     if (!hasEnough && this.#late === undefined) return;
     this.#socket.pause();
-    turns.hold((this.#readOn ??= this.#goOnReading.bind(this)), !hasShare);
+    this.#holdReading(!hasShare);
+  }
+
+  #holdReading(wasCutShort: boolean): void {
+    this.#turns.hold((this.#readOn ??= this.#goOnReading.bind(this)), wasCutShort);
   }
 
   #goOnReading(): void {
-    if (this.#late === undefined || this.#isClosing) this.#socket.resume();
-    else this.#turns.hold((this.#readOn ??= this.#goOnReading.bind(this)), true);
+    const { bar } = this.#turns;
+    if (this.#isClosing || (bar ?? this.#late) === undefined) this.#socket.resume();
+    else if (bar === undefined) this.#holdReading(true);
+    else void this.#holdReadingUntil(bar);
+  }
+
+  async #holdReadingUntil(bar: Promise<unknown>): Promise<void> {
+    await bar;
+    if (!this.#hasEnded) this.#holdReading(false);
   }
 
   #goOnSending(): void {

@@ -190,3 +190,28 @@ test("a ping of the WebSocket protocol is answered with its own bytes, though wh
   expect(pongs).toEqual(Array.from({ length: 20 }, (_, i) => `ping ${i} ${"x".repeat(100)}`));
   socket.terminate();
 });
+
+test("while bulk is barred, senders of much are not read and TCP holds them back, but messages pass", async () => {
+  const turns = new SocketTurns();
+  const server = await loopback({ turns });
+  const [count, bytes] = [8, 16 * mebibyte];
+  const { promise: until, resolve: unbar } = Promise.withResolvers<undefined>();
+  const all = await senders(server, count, bytes);
+  while (all.some(({ receivedBytes }) => receivedBytes === 0)) await setImmediate();
+  turns.barBulk(until);
+  turns.barBulk(Promise.resolve());
+  const before = server.read();
+  const quiet = await connectWebSocket(server.address, { accepts: "coordinator" });
+  const heard = inbox(await server.next());
+  for (let i = 0; i < 20; i++) {
+    await quiet.send(leave(`${i}`));
+    expect((await heard.next()).message).toEqual(leave(`${i}`));
+  }
+  // What was under way in that turn, and libuv's next.
+  expect(server.read() - before).toBeLessThanOrEqual(2 * mebibyte + count * 2 * 65_536);
+  expect(all.some(isDone(bytes))).toBe(false);
+  unbar(undefined);
+  await Promise.all(all.map(({ sent }) => sent));
+  while (!all.every(isDone(bytes))) await setImmediate();
+  expect(turns.bar).toBeUndefined();
+});

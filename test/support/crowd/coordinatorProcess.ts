@@ -67,11 +67,14 @@ function memory() {
 
 /** What the timers of this process met, beyond the millisecond they are set to. */
 function held() {
-  const { mostMs, mostCpuMs, p99CpuMs } = turns();
+  const { mostMs, mostCpuMs, p99CpuMs, usualMostCpuMs, slowTurns, slowest } = turns();
   return {
     heldP99Ms: delays.percentile(99) / 1e6 - 1,
     heldMostMs: mostMs,
     turnCpuP99Ms: p99CpuMs,
     turnCpuMostMs: mostCpuMs,
+    turnCpuUsualMostMs: usualMostCpuMs,
+    slowTurns,
+    slowest,
   };
 }

@@ -57,7 +57,7 @@ export async function initialWeights(
 
 /** Elements computed between two turns of the event loop, unless one parameter alone has more: some milliseconds' work. */
 const computedAtOnce = 2 ** 19;
-const checkedAtOnce = 2 ** 22;
+const checkedAtOnce = 2 ** 19;
 
 interface Made extends Pick<Manifest["entries"][number], "name" | "shape" | "offset"> {
   /** Of the program. */

@@ -20,8 +20,8 @@ export type OptimizerState = readonly TensorData[];
 
 /** A model no larger than this is stepped at once, and stays, with its state, in the backend's memory from step to step. */
 const residentElements = 16 * blockElements;
-/** Elements of larger ones stepped at once, so that their size is not held twice: some milliseconds' work. */
-const runElements = 2 * blockElements;
+/** Elements of larger ones stepped at once, so that their size is not held twice, and others have their turn soon. */
+const runElements = blockElements;
 
 export interface StepOptions {
   readonly sink?: UpdateSink | undefined;

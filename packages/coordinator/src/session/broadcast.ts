@@ -15,8 +15,8 @@ export interface Broadcast {
   readonly deltas: ReadonlyMap<string, Delta>;
 }
 
-/** Encoded and hashed at once between two turns of the event loop: a millisecond or two. */
-const sliceBytes = 1024 * 1024;
+/** Encoded and hashed at once in a slice of a turn of the event loop. */
+const sliceBytes = 256 * 1024;
 
 /** Sockets and timers have their turn meanwhile. Weights in f32 are sent from where they lie, so they must not change any more. */
 export async function encodeBroadcastInTurns(

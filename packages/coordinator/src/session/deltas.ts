@@ -23,8 +23,6 @@ export const keptBytes = 32 * 1024 * 1024;
 const keptVersions = 4;
 /** A delta that saves less than this share is not worth its arithmetic on both sides. */
 const largestShare = 0.9;
-/** Some milliseconds' worth. */
-const segmentsInTurn = 4;
 
 /** Whether somebody holds the version of that hash, and `without` that of another. */
 export type IsHeld = (hash: string, without?: string) => boolean;
@@ -115,7 +113,8 @@ export async function shortDelta(
     bytes += part.length;
     if (bytes > largestShare * instead) return undefined;
     hash.update(part);
-    if (parts.push(part) % segmentsInTurn === 0) await loopTurns.next();
+    parts.push(part);
+    await loopTurns.next();
   }
   return { bytes: Buffer.concat(parts), hash: hash.digest("hex") };
 }

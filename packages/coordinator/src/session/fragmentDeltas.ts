@@ -20,8 +20,8 @@ import {
 
 /** Workers hold the newest two versions. */
 const keptVersions = 2;
-/** Between two turns of the event loop: a millisecond or two. */
-const hashedAtOnce = 1024 * 1024;
+/** In a slice of a turn of the event loop. */
+const hashedAtOnce = 256 * 1024;
 
 interface Earlier {
   readonly version: number;

@@ -39,8 +39,8 @@ export async function writeCheckpoint(
   return { version, versionSha256, stateSha256, flushed: how.flush };
 }
 
-/** Between two turns of the event loop: a millisecond or two. */
-const hashedAtOnce = 1024 * 1024;
+/** In a slice of a turn of the event loop. */
+const hashedAtOnce = 256 * 1024;
 
 async function place(
   path: string,

@@ -4,7 +4,7 @@
  */
 import { loopTurns } from "@weft/transport";
 import type { Reason } from "../round/runEvent.ts";
-import { segmentsAtOnce, type Upload } from "./upload.ts";
+import type { Upload } from "./upload.ts";
 
 export class Following {
   readonly #upload: Upload;
@@ -40,7 +40,7 @@ export class Following {
     try {
       do {
         await loopTurns.next();
-        this.#problem = this.#isWanted() ? this.#upload.catchUp(segmentsAtOnce) : undefined;
+        this.#problem = this.#isWanted() ? this.#upload.catchUp() : undefined;
       } while (this.#isBehind);
     } catch (error) {
       this.#failure = { error };

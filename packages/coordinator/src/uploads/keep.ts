@@ -1,12 +1,13 @@
 /**
  * Keeps the blocks of an upload until it is complete, so that it can be taken out of the sums again: in memory up to a
- * budget, then on disk, and where the disk has no room in memory all the same. Other threads write; only where the disk falls
- * behind is it waited for, so that what is to be written does not pile up.
+ * budget, then on disk, and where the disk has no room in memory all the same. Other threads write; where they fall behind, no
+ * more is read from sockets meanwhile, so that what is to be written does not pile up.
  */
+import { socketTurns } from "@weft/transport";
 import { Spill } from "./spill.ts";
 
-/** On their way to the disk at most, of all uploads together. */
-const mostUnwrittenBytes = 2 * 1024 * 1024;
+/** With more than this on its way to the disk, of all uploads together, it is behind. */
+const backlogBytes = 2 * 1024 * 1024;
 
 /** Memory that all uploads share. */
 export class KeepBudget {
@@ -26,9 +27,8 @@ export class KeepBudget {
     return this.#read.subarray(0, bytes);
   }
 
-  /** Whether the disk is to take these bytes before anything else is done. */
-  mustWait(bytes: number): boolean {
-    return this.unwrittenBytes + bytes > mostUnwrittenBytes;
+  get isBehind(): boolean {
+    return this.unwrittenBytes > backlogBytes;
   }
 }
 
@@ -57,8 +57,10 @@ export class Keep {
     const fits = this.#budget.usedBytes + bytes.length <= this.#budget.limitBytes;
     const spill = fits && this.#spill === undefined ? undefined : this.#opened();
     if (spill === undefined) this.#hold(bytes);
-    else if (this.#budget.mustWait(bytes.length)) this.#writeNow(bytes, place, spill);
-    else this.#written = this.#write(bytes, place, spill);
+    else {
+      this.#written = this.#write(bytes, place, spill);
+      if (this.#budget.isBehind) socketTurns.barBulk(this.#written);
+    }
   }
 
   /** Bytes that stay in memory, where they lay when they came. */
@@ -83,15 +85,6 @@ export class Keep {
     } catch (error) {
       if (!hasNoRoom(error)) throw error;
       return undefined;
-    }
-  }
-
-  #writeNow(bytes: Uint8Array, place: number, spill: Spill): void {
-    try {
-      this.#places[place] = { start: spill.writeNow(bytes), length: bytes.length };
-    } catch (error) {
-      if (!hasNoRoom(error)) throw error;
-      this.#hold(bytes);
     }
   }
 

@@ -1,5 +1,5 @@
 /** A file for blocks that memory is too small for, gone with the process. */
-import { close, mkdtempSync, openSync, readSync, rmSync, write, writeSync } from "node:fs";
+import { close, mkdtempSync, openSync, readSync, rmSync, write } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -20,7 +20,8 @@ export class Spill {
 
   /** Writes a block, which must not change meanwhile, on another thread; resolves to where it lies. */
   async write(bytes: Uint8Array): Promise<number> {
-    const start = this.#placeFor(bytes);
+    const start = this.#bytes;
+    this.#bytes += bytes.length;
     this.#underWay += 1;
     try {
       for (let at = 0; at < bytes.length;) at += await writeSome(this.#file, bytes.subarray(at), start + at);
@@ -29,20 +30,6 @@ export class Spill {
       this.#closeIfDone();
     }
     return start;
-  }
-
-  /** The same, on this thread. */
-  writeNow(bytes: Uint8Array): number {
-    const start = this.#placeFor(bytes);
-    for (let at = 0; at < bytes.length;) {
-      at += writeSync(this.#file, bytes, at, bytes.length - at, start + at);
-    }
-    return start;
-  }
-
-  #placeFor({ length }: Uint8Array): number {
-    this.#bytes += length;
-    return this.#bytes - length;
   }
 
   read(bytes: Uint8Array, start: number): void {

@@ -36,9 +36,6 @@ export interface Sums {
 /** For the values of any one block. */
 export const roomForBlock = ({ size }: VectorCodec): Float32Array => new Float32Array(Math.min(size, blockElements));
 
-/** Segments in a slice of an upload that is moved into sums or out of them: a millisecond or two. */
-export const segmentsAtOnce = 4;
-
 /** What may lie before a chunk in the memory of its frame. */
 const mostHeaderBytes = 1024;
 const leastChunkBytes = 128 * 1024;
@@ -213,30 +210,25 @@ export class Upload {
     if (this.#dropped) this.#keep.release();
   }
 
-  /** Takes at most so many segments out of the sums that it is to leave. */
-  leave(segments: number): void {
-    for (let i = 0; i < segments && this.#leaving !== undefined; i++) {
-      const { combination, weight } = this.#leaving;
-      const segment = this.#leftSegments++;
-      for (const { block, values } of this.#decoded(segment, this.#keep.at(segment), combination)) {
-        combination.subtract(block, values, weight);
-        this.#blocks -= 1;
-        // What was found wanting lies behind the last block folded in, and is not decoded again.
-        if (this.#blocks === 0) break;
-      }
-      if (this.#blocks === 0) this.hasLeft();
+  /** Takes the next segment out of the sums that it is to leave. */
+  leave(): void {
+    if (this.#leaving === undefined) return;
+    const { combination, weight } = this.#leaving;
+    const segment = this.#leftSegments++;
+    for (const { block, values } of this.#decoded(segment, this.#keep.at(segment), combination)) {
+      combination.subtract(block, values, weight);
+      this.#blocks -= 1;
+      // What was found wanting lies behind the last block folded in, and is not decoded again.
+      if (this.#blocks === 0) break;
     }
+    if (this.#blocks === 0) this.hasLeft();
   }
 
-  /** Takes at most so many of the segments that were kept to where they belong. Returns what is wrong with them, if anything. */
-  catchUp(segments: number): Reason | undefined {
-    if (this.isLeaving) {
-      this.leave(segments);
-      return undefined;
-    }
-    for (let i = 0; i < segments && this.#sums !== undefined && !this.isFolded && this.#mayGoOn(this.#sums); i++) {
-      const problem = this.#foldSegment(this.#sums, this.#keep.at(this.#decodedSegments));
-      if (problem !== undefined) return problem;
+  /** Takes the next of the segments that were kept to where it belongs. Returns what is wrong with it, if anything. */
+  catchUp(): Reason | undefined {
+    if (this.isLeaving) this.leave();
+    else if (this.#sums !== undefined && !this.isFolded && this.#mayGoOn(this.#sums)) {
+      return this.#foldSegment(this.#sums, this.#keep.at(this.#decodedSegments));
     }
     return undefined;
   }

@@ -8,7 +8,7 @@ import type { ModelMemory } from "../model/modelMemory.ts";
 import { blockRuleOf } from "./blockRuleOf.ts";
 import { Following } from "./following.ts";
 import { KeepBudget } from "./keep.ts";
-import { roomForBlock, segmentsAtOnce, Upload, type UploadKind } from "./upload.ts";
+import { roomForBlock, Upload, type UploadKind } from "./upload.ts";
 import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
 
 export type UpdateMessage = MessageOf<"update">;
@@ -36,8 +36,8 @@ const keepBytes = 32 * 1024 * 1024;
 const largestWeight = 2 ** 29;
 /** Weights are whole numbers; where updates are discounted they are so many times finer, if the sums have room for that. */
 const finest = 2 ** 10;
-/** Values of all updates that are sorted between two turns of the event loop: some milliseconds. */
-const valuesAtOnce = 2 ** 18;
+/** Values of all updates that are sorted in a slice. */
+const valuesAtOnce = 2 ** 16;
 
 export interface UploadsOptions {
   /** For blocks that may have to be taken out again, over all uploads; beyond it they go to disk. */
@@ -130,6 +130,7 @@ export class Uploads {
     for (const upload of this.#leaving) upload.hasLeft();
     this.#leaving.clear();
     const room = `${codec.size} ${contributions} ${most * this.#unit}`;
+    if (this.#rule === undefined) void this.#memory?.touch();
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
     else {
       // Let go of the old sums before the new ones take their memory.
@@ -198,7 +199,7 @@ export class Uploads {
     for (const upload of this.#leaving) {
       while (upload.isLeaving) {
         await loopTurns.next();
-        upload.leave(segmentsAtOnce);
+        upload.leave();
       }
       this.#leaving.delete(upload);
     }
@@ -300,7 +301,7 @@ export class Uploads {
     if (arrival === undefined || upload === undefined) return { kind: "ignored" };
     const { turn } = arrival;
     while (!upload.dropped && arrival.turn === turn) {
-      const reason = following?.goOn() ?? upload.catchUp(segmentsAtOnce);
+      const reason = following?.goOn() ?? upload.catchUp();
       if (reason !== undefined) return { kind: "invalid", reason };
       if (upload.isFolded) return { kind: upload.isWhole ? "arrived" : "broken" };
       if (upload.folding) await loopTurns.next();
@@ -356,7 +357,10 @@ export class Uploads {
   }
 
   async #combineSideBySide(rule: BlockRule, block: number, out: Float32Array): Promise<void> {
-    for (const { upload, values } of this.#counted) upload.read(block, values.subarray(0, out.length));
+    for (const { upload, values } of this.#counted) {
+      upload.read(block, values.subarray(0, out.length));
+      await loopTurns.next();
+    }
     const step = Math.max(1024, Math.floor(valuesAtOnce / this.#counted.length));
     for (let start = 0; start < out.length; start += step) {
       if (start > 0) await loopTurns.next();
