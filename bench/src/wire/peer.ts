@@ -32,6 +32,7 @@ setInterval(() => (peakBytes = Math.max(peakBytes, process.memoryUsage.rss())), 
 
 let rawBytes = Infinity;
 let raw: WebSocket | undefined;
+/** The newest. */
 let link: Connection | undefined;
 
 async function serve(attach: (sockets: WebSocketServer) => void): Promise<number> {
@@ -41,9 +42,9 @@ async function serve(attach: (sockets: WebSocketServer) => void): Promise<number
   return (server.address() as AddressInfo).port;
 }
 
-async function readAll(payload: IncomingPayload | undefined, round: number): Promise<void> {
+async function readAll(from: Connection, payload: IncomingPayload | undefined, round: number): Promise<void> {
   for await (const chunk of payload?.chunks() ?? []) if (chunk.length === 0) throw new Error("an empty chunk");
-  void link?.send({ kind: "verdict", round, attempt: 0, accepted: true, code: "accepted", reason: "" });
+  void from.send({ kind: "verdict", round, attempt: 0, accepted: true, code: "accepted", reason: "" });
 }
 
 const rawPort = await serve((sockets) =>
@@ -55,10 +56,11 @@ const rawPort = await serve((sockets) =>
 const weftPort = await serve((sockets) =>
   sockets.on("connection", (socket, { url }) => {
     const heartbeatMs = Number(/beat=(\d+)/.exec(url ?? "")?.[1]);
-    link = acceptWebSocket(socket, { accepts: "worker", heartbeatMs, missedHeartbeats: 1000 }, "worker");
-    link.listen((message, payload) => {
-      if (message.kind === "update") void readAll(payload, message.round);
+    const accepted = acceptWebSocket(socket, { accepts: "worker", heartbeatMs, missedHeartbeats: 1000 }, "worker");
+    accepted.listen((message, payload) => {
+      if (message.kind === "update") void readAll(accepted, payload, message.round);
     });
+    link = accepted;
   }),
 );
 

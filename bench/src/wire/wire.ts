@@ -1,108 +1,42 @@
 /** The wire: throughput beside bare `ws` sockets, heartbeats and memory while a gigabyte passes, two processes on loopback. */
-import { fork } from "node:child_process";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { fileURLToPath } from "node:url";
 import type { MessageOf } from "@weft/protocol";
-import { connectWebSocket, type Connection, type IncomingPayload, webSocketServerOptions } from "@weft/transport";
-import { WebSocket } from "ws";
-import { type Figure, median, threeDigits } from "../figure.ts";
+import { type BenchOptions, type Figure, median, threeDigits } from "../figure.ts";
+import { connect, disconnect, type Ends, type Peer, startPeer } from "./ends.ts";
+import { atMost, heartbeatLimitMs, percentile, shortBeatMs, watchHeartbeats } from "./heartbeats.ts";
 import { payloadOf } from "./payload.ts";
-import type { PeerAnswer, PeerCommand } from "./peer.ts";
-import { confirmRaw, sendRaw } from "./rawSocket.ts";
+import { sendRaw } from "./rawSocket.ts";
+import { uploaders } from "./uploaders.ts";
 
 const turnBytes = 256 * 2 ** 20;
 const gigabyte = 1000 * 2 ** 20;
 /** Sizes of bare messages, of which the fastest counts. */
 const rawSizes = [2 ** 18, 2 ** 20];
-/** As connections have it, and to have many of them within seconds. */
-const [usualBeatMs, shortBeatMs] = [5000, 10];
-const heartbeatLimitMs = 50;
+/** As connections have it. */
+const usualBeatMs = 5000;
 const blockLimitMs = 20;
+const uploadersName = "wire, 20 uploaders of 200 MiB each";
 const memoryLimitBytes = 64 * 2 ** 20;
 
-export async function* wire({
-  filter,
-  rounds = 7,
-}: {
-  filter: string;
-  rounds: number | undefined;
-}): AsyncGenerator<Figure> {
+export async function* wire({ filter, rounds = 7 }: BenchOptions): AsyncGenerator<Figure> {
   const peer = await startPeer();
   try {
-    const ends = await connect(peer, usualBeatMs);
+    const ends = await connect(peer, { heartbeatMs: usualBeatMs, confirmedBytes: turnBytes });
     for (const direction of ["up", "down"] as const) {
       const name = `wire, ${direction}`;
       if (name.includes(filter)) yield { name, ...(await throughput(peer, ends, { direction, rounds })) };
     }
     disconnect(ends);
-    const beating = await connect(peer, shortBeatMs);
+    const beating = await connect(peer, { heartbeatMs: shortBeatMs, confirmedBytes: turnBytes });
     for (const direction of ["up", "down"] as const) {
       const name = `wire, 1000 MiB ${direction}`;
       if (name.includes(filter)) yield* gigabyteFigures(peer, beating, { direction, name });
     }
     disconnect(beating);
+    if (uploadersName.includes(filter)) yield* uploaders(peer, uploadersName);
   } finally {
     peer.stop();
   }
-}
-
-interface Peer {
-  readonly ports: { readonly raw: number; readonly weft: number };
-  ask(command: PeerCommand): Promise<PeerAnswer>;
-  stop(): void;
-}
-
-async function startPeer(): Promise<Peer> {
-  const child = fork(fileURLToPath(new URL("peer.ts", import.meta.url)), { execArgv: process.execArgv });
-  const next = () => new Promise<PeerAnswer>((resolve) => child.once("message", resolve));
-  const ports = await next();
-  if (ports.answer !== "ports") throw new Error("the peer begins with its ports");
-  return {
-    ports,
-    ask(command) {
-      const answered = next();
-      child.send(command);
-      return answered;
-    },
-    stop: () => child.disconnect(),
-  };
-}
-
-interface Ends {
-  readonly raw: WebSocket;
-  readonly link: Connection;
-  /** The next payload that comes over the link, read to its end, or the next verdict. */
-  arrival(): Promise<void>;
-}
-
-function disconnect({ raw, link }: Ends): void {
-  raw.terminate();
-  link.close(1000, "done");
-}
-
-async function connect({ ports }: Peer, heartbeatMs: number): Promise<Ends> {
-  // Unmasked, as our own are on the way to this machine itself.
-  const generateMask = (mask: Buffer) => mask.fill(0);
-  const options = { ...webSocketServerOptions, maxPayload: 2 ** 22, generateMask };
-  const raw = new WebSocket(`ws://127.0.0.1:${ports.raw}`, options);
-  await new Promise((resolve) => raw.once("open", resolve));
-  confirmRaw(raw, () => turnBytes);
-  const address = `ws://127.0.0.1:${ports.weft}/?beat=${heartbeatMs}`;
-  const link = await connectWebSocket(address, { accepts: "coordinator", heartbeatMs, missedHeartbeats: 1000 });
-  let arrived = Promise.withResolvers<undefined>();
-  const noteEnd = async (payload: IncomingPayload | undefined) => {
-    for await (const chunk of payload?.chunks() ?? []) if (chunk.length === 0) throw new Error("an empty chunk");
-    arrived.resolve(undefined);
-  };
-  link.listen((_, payload) => void noteEnd(payload));
-  return {
-    raw,
-    link,
-    async arrival() {
-      await arrived.promise;
-      arrived = Promise.withResolvers();
-    },
-  };
 }
 
 type Direction = "up" | "down";
@@ -196,27 +130,3 @@ async function* gigabyteFigures(
     unit: "MiB",
   });
 }
-
-const atMost = (name: string, value: number, { limit, unit }: { limit: number; unit: string }): Figure => ({
-  name,
-  value: threeDigits(value),
-  unit,
-  vs: `a limit of ${limit} ${unit}`,
-  ratio: threeDigits(limit / value),
-});
-
-/** Round-trip times of the heartbeats from now until the result is called. */
-function watchHeartbeats(link: Connection): () => number[] {
-  const times: number[] = [];
-  const timer = setInterval(() => {
-    const { roundTripMs } = link.stats;
-    if (roundTripMs !== undefined && roundTripMs !== times.at(-1)) times.push(roundTripMs);
-  }, 2);
-  return () => {
-    clearInterval(timer);
-    return times;
-  };
-}
-
-const percentile = (values: readonly number[], share: number) =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? NaN;
