@@ -8,6 +8,7 @@ import type { ModelMemory } from "../model/modelMemory.ts";
 import { blockRuleOf } from "./blockRuleOf.ts";
 import { Following } from "./following.ts";
 import { KeepBudget } from "./keep.ts";
+import { Leaving } from "./leaving.ts";
 import { roomForBlock, Upload, type UploadKind } from "./upload.ts";
 import { figuresProblem, isUniform, scaleOf } from "./weighting.ts";
 
@@ -70,9 +71,7 @@ export class Uploads {
   /** Of the round that closes, with room for a block of each. */
   #counted: readonly { readonly upload: Upload; readonly values: Float32Array }[] = [];
   #combination: Combination | undefined;
-  /** Of which something is in the sums that is to be taken out, and what does that. */
-  readonly #leaving = new Set<Upload>();
-  #takingOut: Promise<void> = Promise.resolve();
+  readonly #leaving = new Leaving();
   /** Memory for the sums of any fragment, where there are several. */
   readonly #slabs: readonly Slab[] | undefined;
   /** Room for which the combination was opened. */
@@ -127,8 +126,7 @@ export class Uploads {
     this.#divisor = undefined;
     this.#scale = 1;
     const { codec, normBound } = this.#kind;
-    for (const upload of this.#leaving) upload.hasLeft();
-    this.#leaving.clear();
+    this.#leaving.forget();
     const room = `${codec.size} ${contributions} ${most * this.#unit}`;
     if (this.#rule === undefined) void this.#memory?.touch();
     if (this.#combination !== undefined && this.#room === room) this.#combination.reset();
@@ -169,8 +167,8 @@ export class Uploads {
     if (arrival === undefined || this.#combination === undefined) throw new Error(`no upload ${id} to receive`);
     arrival.upload ??= new Upload(this.#kind);
     const weight = this.#weightOf(arrival, discount);
-    arrival.upload.fold({ combination: this.#combination, weight, mayBegin: () => this.#leaving.size === 0 });
-    this.#takeOut(arrival.upload);
+    arrival.upload.fold({ combination: this.#combination, weight, mayBegin: () => this.#leaving.isOver });
+    this.#leaving.begin(arrival.upload);
     arrival.onMove();
   }
 
@@ -180,34 +178,13 @@ export class Uploads {
     if (arrival === undefined) throw new Error(`no upload ${id} to hold`);
     arrival.upload ??= new Upload(this.#kind);
     arrival.upload.hold();
-    this.#takeOut(arrival.upload);
+    this.#leaving.begin(arrival.upload);
     arrival.onMove();
   }
 
-  /** Slice by slice, one upload after another. */
-  #takeOut(upload: Upload): void {
-    if (!upload.isLeaving) return;
-    const isUnderWay = this.#leaving.size > 0;
-    this.#leaving.add(upload);
-    if (isUnderWay) return;
-    this.#takingOut = this.#takeOutAll();
-    // Its failure is met by whoever waits until sums are settled.
-    this.#takingOut.catch(() => undefined);
-  }
-
-  async #takeOutAll(): Promise<void> {
-    for (const upload of this.#leaving) {
-      while (upload.isLeaving) {
-        await loopTurns.next();
-        upload.leave();
-      }
-      this.#leaving.delete(upload);
-    }
-  }
-
   /** Resolves when all that was taken out of the sums has left them. */
-  async settled(): Promise<void> {
-    while (this.#leaving.size > 0) await this.#takingOut;
+  settled(): Promise<void> {
+    return this.#leaving.over();
   }
 
   #weightOf({ message }: Arrival, discount: number): number {
@@ -247,7 +224,7 @@ export class Uploads {
     this.#arrivals.delete(id);
     if (arrival?.upload !== undefined) {
       arrival.upload.drop();
-      this.#takeOut(arrival.upload);
+      this.#leaving.begin(arrival.upload);
     }
     arrival?.onMove();
   }
