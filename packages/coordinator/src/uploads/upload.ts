@@ -33,6 +33,15 @@ export interface Sums {
   readonly mayBegin: () => boolean;
 }
 
+/** Where a walk over the values of an upload stands: the segment that is next, and the element of the vector. */
+interface Cursor {
+  segment: number;
+  at: number;
+}
+
+/** Blocks, or parts of them, that are folded as a chunk comes: as many as one of f32 or int8 has. What is left follows in turns. */
+const piecesAtOnce = 4;
+
 /** For the values of any one block. */
 export const roomForBlock = ({ size }: VectorCodec): Float32Array => new Float32Array(Math.min(size, blockElements));
 
@@ -51,15 +60,17 @@ export class Upload {
   readonly #kind: UploadKind;
   readonly #keep: Keep;
   #sums: Sums | undefined;
-  /** Sums that hold blocks of it still, though it should not be in them any more; and segments that were looked at for that. */
+  /** Sums that hold blocks of it still, though it should not be in them any more, and how far it has left them. */
   #leaving: Sums | undefined;
-  #leftSegments = 0;
+  #left: Cursor = { segment: 0, at: 0 };
   /** Encoded bytes of the segment under way, when it does not come in one chunk. */
   #partial: Uint8Array | undefined;
   #partialBytes = 0;
-  /** Segments that have come whole, and those of them that were decoded for the present sums. */
+  /** Segments that have come whole, and how far they were decoded for the present sums. */
   #segments = 0;
-  #decodedSegments = 0;
+  #decoded: Cursor = { segment: 0, at: 0 };
+  /** Pieces that may still be folded with the chunk that has come. */
+  #pieces = 0;
   /** Blocks in the sums. */
   #blocks = 0;
   /** The block under way, when its segments end within it. */
@@ -91,7 +102,7 @@ export class Upload {
 
   /** Whether all that came whole is in the sums. */
   get isFolded(): boolean {
-    return this.#sums !== undefined && this.#leaving === undefined && this.#decodedSegments === this.#segments;
+    return this.#sums !== undefined && this.#leaving === undefined && this.#decoded.segment === this.#segments;
   }
 
   /** Whether it is there to the last block, in the sums. */
@@ -112,6 +123,7 @@ export class Upload {
   push(chunk: Uint8Array): Reason | undefined {
     const keep = this.#keep;
     const held = keep.memoryBytes;
+    this.#pieces = piecesAtOnce;
     const problem = this.#cut(chunk);
     if (ownsMemory(chunk)) {
       void keep.written.then(() => {
@@ -203,32 +215,30 @@ export class Upload {
   /** The sums that it was to leave are empty. */
   hasLeft(): void {
     this.#leaving = undefined;
-    this.#leftSegments = 0;
+    this.#left = { segment: 0, at: 0 };
     this.#blocks = 0;
-    this.#decodedSegments = 0;
+    this.#decoded = { segment: 0, at: 0 };
     this.#squaredNorm = 0;
     if (this.#dropped) this.#keep.release();
   }
 
-  /** Takes the next segment out of the sums that it is to leave. */
+  /** Takes the next block, or part of one, out of the sums that it is to leave. */
   leave(): void {
     if (this.#leaving === undefined) return;
     const { combination, weight } = this.#leaving;
-    const segment = this.#leftSegments++;
-    for (const { block, values } of this.#decoded(segment, this.#keep.at(segment), combination)) {
-      combination.subtract(block, values, weight);
-      this.#blocks -= 1;
-      // What was found wanting lies behind the last block folded in, and is not decoded again.
-      if (this.#blocks === 0) break;
-    }
+    const whole = this.#decodeNext(this.#left, this.#keep.at(this.#left.segment), combination);
+    if (whole === undefined) return;
+    combination.subtract(whole.block, whole.values, weight);
+    this.#blocks -= 1;
+    // What was found wanting lies behind the last block folded in, and is not decoded again.
     if (this.#blocks === 0) this.hasLeft();
   }
 
-  /** Takes the next of the segments that were kept to where it belongs. Returns what is wrong with it, if anything. */
+  /** Takes the next block, or part of one, to where it belongs. Returns what is wrong with it, if anything. */
   catchUp(): Reason | undefined {
     if (this.isLeaving) this.leave();
     else if (this.#sums !== undefined && !this.isFolded && this.#mayGoOn(this.#sums)) {
-      return this.#foldSegment(this.#sums, this.#keep.at(this.#decodedSegments));
+      return this.#foldNext(this.#sums, this.#keep.at(this.#decoded.segment));
     }
     return undefined;
   }
@@ -239,26 +249,29 @@ export class Upload {
     this.#keep.push(bytes);
     const isNext = this.isFolded && this.#sums !== undefined && this.#mayGoOn(this.#sums);
     this.#segments += 1;
-    return this.#sums !== undefined && isNext ? this.#foldSegment(this.#sums, bytes) : undefined;
+    if (!isNext || this.#sums === undefined) return undefined;
+    while (this.#decoded.segment < this.#segments && this.#pieces > 0) {
+      this.#pieces -= 1;
+      const problem = this.#foldNext(this.#sums, bytes);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
   }
 
   #mayGoOn({ mayBegin }: Sums): boolean {
-    return this.#decodedSegments > 0 || mayBegin();
+    return this.#decoded.at > 0 || mayBegin();
   }
 
-  #foldSegment({ combination, weight }: Sums, bytes: Uint8Array): Reason | undefined {
-    const segment = this.#decodedSegments++;
+  /** @param bytes of the segment that is next */
+  #foldNext({ combination, weight }: Sums, bytes: Uint8Array): Reason | undefined {
     try {
-      for (const { block, values } of this.#decoded(segment, bytes, combination)) {
-        const refused = this.#add(block, values, { combination, weight });
-        if (refused !== undefined) return refused;
-      }
+      const whole = this.#decodeNext(this.#decoded, bytes, combination);
+      return whole && this.#add(whole.block, whole.values, { combination, weight });
     } catch (error) {
       // Bytes that no encoder makes, and whatever the sums cannot hold exactly, are the sender's fault, never the run's.
       if (error instanceof VectorError) return { code: error.code, text: error.message };
       throw error;
     }
-    return undefined;
   }
 
   #add(
@@ -292,26 +305,26 @@ export class Upload {
   }
 
   /**
-   * The blocks that a segment completes, which it may begin or end within; their values are overwritten by the next. Those that
-   * come whole are decoded where the combination takes them without a copy.
+   * Decodes on, to the end of the segment or of a block, whichever comes first. Returns the block that this completes, whose
+   * values are overwritten by the next; those that come whole are decoded where the combination takes them without a copy.
    */
-  *#decoded(
-    segment: number,
+  #decodeNext(
+    cursor: Cursor,
     bytes: Uint8Array,
     combination: Combination,
-  ): Generator<{ readonly block: number; readonly values: Float32Array }> {
+  ): { readonly block: number; readonly values: Float32Array } | undefined {
     const { codec } = this.#kind;
+    const { segment, at } = cursor;
     const { start, end } = codec.segments[segment] ?? { start: 0, end: 0 };
-    for (let at = start; at < end;) {
-      const block = Math.floor(at / blockElements);
-      const blockStart = block * blockElements;
-      const blockEnd = Math.min(blockStart + blockElements, codec.size);
-      const until = Math.min(end, blockEnd);
-      const isWhole = at === blockStart && until === blockEnd;
-      const room = isWhole ? combination.room(block) : (this.#assembled ??= roomForBlock(codec));
-      codec.decodeSegment(segment, bytes, room.subarray(at - blockStart, until - blockStart), at - start);
-      if (until === blockEnd) yield { block, values: room.subarray(0, blockEnd - blockStart) };
-      at = until;
-    }
+    const block = Math.floor(at / blockElements);
+    const blockStart = block * blockElements;
+    const blockEnd = Math.min(blockStart + blockElements, codec.size);
+    const until = Math.min(end, blockEnd);
+    const isWhole = at === blockStart && until === blockEnd;
+    const room = isWhole ? combination.room(block) : (this.#assembled ??= roomForBlock(codec));
+    codec.decodeSegment(segment, bytes, room.subarray(at - blockStart, until - blockStart), at - start);
+    cursor.at = until;
+    if (until === end) cursor.segment += 1;
+    return until === blockEnd ? { block, values: room.subarray(0, blockEnd - blockStart) } : undefined;
   }
 }
