@@ -10,5 +10,6 @@ export { loopTurns, LoopTurns } from "./loopTurns.ts";
 export * from "./memory.ts";
 export { RateLimit } from "./rateLimit.ts";
 export { SocketTurns, type SocketTurnLimits, socketTurns } from "./socketTurns.ts";
+export { startThread } from "./startThread.ts";
 export { accountOf, Tally, type TallyEntry } from "./tally.ts";
 export * from "./webSocket.ts";

@@ -1,10 +1,9 @@
 /**
  * Arithmetic on several threads: each has an engine and a trainer of its own, versions and data lie in memory that all share. A task is computed by one thread, alone, so its bits do not depend on how many there are.
  */
-import { extname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { Dataset } from "@weft/data";
+import { startThread } from "@weft/transport";
 import { checkJob } from "@weft/worker";
 import { SimulationError } from "../errors.ts";
 import type { Compute, TrainingAnswer } from "./compute.ts";
@@ -49,10 +48,7 @@ class Thread {
   #failure: Error | undefined;
 
   constructor() {
-    const extension = extname(fileURLToPath(import.meta.url));
-    // From source, Node leaves out the types itself.
-    const execArgv = extension === ".ts" ? ["--conditions=weft-source"] : [];
-    this.#worker = new Worker(new URL(`./trainerThread${extension}`, import.meta.url), { execArgv, resourceLimits });
+    this.#worker = startThread(import.meta.url, "trainerThread", { resourceLimits });
     this.#worker.on("message", (message: FromThread) => {
       if (message.kind === "ready") this.#ready.resolve(undefined);
       else if (message.kind === "failed") this.#fail(message.error);
