@@ -1,6 +1,7 @@
 /**
- * The house check: packages import only downward, as ARCHITECTURE.md draws them; no import cycles; no reach into another
- * package's `src`; no file past 400 lines. Reads imports as text and exits 1 with one line per violation.
+ * The house check: packages import only downward, as ARCHITECTURE.md draws them, and so do the folders of those with an order;
+ * no import cycles; no reach into another package's `src`; no file past 400 lines. Reads imports as text and exits 1 with one
+ * line per violation.
  */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
@@ -36,6 +37,38 @@ const directions: Readonly<Record<string, readonly string[]>> = {
     "simulator",
   ],
 };
+/**
+ * The order of what lies in a package's `src`, from below: folders, and files beside them. Each imports only itself and what stands
+ * before it, types included.
+ */
+const orders: Readonly<Record<string, readonly string[]>> = {
+  coordinator: [
+    "errors.ts",
+    "round",
+    "events.ts",
+    "eventLog.ts",
+    "outcome.ts",
+    "disk.ts",
+    "options.ts",
+    "admission.ts",
+    "codecs.ts",
+    "model",
+    "changes.ts",
+    "uploads",
+    "prepareJob.ts",
+    "versions",
+    "store",
+    "session",
+    "run",
+    "coordinator.ts",
+    "observe",
+    "http",
+    "startRun.ts",
+    "host",
+    "createCoordinator.ts",
+    "index.ts",
+  ],
+};
 const wallLines = 400;
 
 const violations: string[] = [];
@@ -55,6 +88,7 @@ for (const file of files) {
   for (const target of targets) {
     if (packageOf(target) !== packageOf(file))
       violations.push(`${file}: reaches into ${target}; import the package by name`);
+    checkOrder(file, target);
     if (target.endsWith("src/index.ts")) violations.push(`${file}: imports its own index; import the file it needs`);
   }
   graph.set(file, targets);
@@ -65,6 +99,20 @@ function checkDirection(file: string, specifier: string): void {
   if (name === undefined) return;
   if (!(directions[packageOf(file)] ?? []).includes(name)) {
     violations.push(`${file}: ${packageOf(file)} may not import ${name}`);
+  }
+}
+
+function checkOrder(file: string, target: string): void {
+  const order = orders[packageOf(file)];
+  if (order === undefined || packageOf(target) !== packageOf(file)) return;
+  const [from, to] = [file, target].map((path) => path.split("/")[3] ?? "") as [string, string];
+  const missing = [from, to].find((place) => !order.includes(place));
+  if (missing !== undefined)
+    violations.push(`${file}: ${missing} has no place in the order of its package; give it one`);
+  else if (order.indexOf(to) > order.indexOf(from)) {
+    violations.push(
+      `${file}: ${from} may not import ${to}, which stands above it; move what is shared to where both may look`,
+    );
   }
 }
 

@@ -1,7 +1,8 @@
 /** A coordinator of one run, with a port of its own where it is to listen. */
-import { type Coordinator, startRun } from "./coordinator.ts";
+import type { Coordinator } from "./coordinator.ts";
 import { createHost } from "./host/host.ts";
 import type { CoordinatorOptions } from "./options.ts";
+import { startRun } from "./startRun.ts";
 
 /**
  * Starts a run, or goes on with a stored one. The port is let go of when the run has ended.

@@ -1,10 +1,11 @@
 /** The coordinator of a run: see README.md. */
 export type { Coordinator } from "./coordinator.ts";
 export { createCoordinator } from "./createCoordinator.ts";
+export type { Disk, LogFile } from "./disk.ts";
 export { CoordinatorOptionsError, ListenError, RunError, StoreError } from "./errors.ts";
 export * from "./events.ts";
 export { createHost, type Host, type HostOptions } from "./host/host.ts";
-export type { Launch, LaunchOptions } from "./host/launch.ts";
+export type { Launch, LaunchOptions } from "./http/launch.ts";
 export { writeEventFile } from "./observe/eventFile.ts";
 export { writeRoundLines } from "./observe/roundLines.ts";
 export { createTimeline, type Timeline } from "./observe/timeline.ts";
@@ -17,7 +18,7 @@ export type { RunPhase, RunReport } from "./run/report.ts";
 export type { RunEffect, RunEvent } from "./round/runEvent.ts";
 export type { Changes, Member, OpenRound, RunState, WorkerState } from "./round/state.ts";
 export { step, type Stepped } from "./round/step.ts";
-export { type Disk, type LogFile, nodeDisk } from "./store/disk.ts";
+export { nodeDisk } from "./store/nodeDisk.ts";
 export { orderSeed, streamSeed } from "./round/random.ts";
 export type { RoundRecord, RunStatus } from "./store/database.ts";
 export { type LoadedVersion, loadVersion } from "./store/loadVersion.ts";

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { RunEvent } from "./round/runEvent.ts";
 import type { Changes, RunState } from "./round/state.ts";
 import type { Stepped } from "./round/step.ts";
-import type { Disk } from "./store/disk.ts";
+import type { Disk } from "./disk.ts";
 
 /** The coordinator's own training examples, served to workers that bring none. */
 export interface ExampleStore {

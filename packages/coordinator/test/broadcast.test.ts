@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { createManifest, encodeVector, openCodec } from "@weft/vector";
 import { expect, test } from "vitest";
-import { encodeBroadcastInTurns } from "../src/session/broadcast.ts";
+import { encodeBroadcastInTurns } from "../src/versions/broadcast.ts";
 
 test.each(["f32", "f16", "int8"] as const)(
   "a version in %s has the same bytes and hash whether or not others had their turn meanwhile",

@@ -5,9 +5,9 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { plainLayout } from "../src/model/layout.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
-import { encodeBroadcastInTurns } from "../src/session/broadcast.ts";
-import { EarlierVersions } from "../src/session/deltas.ts";
-import { FragmentDeltas } from "../src/session/fragmentDeltas.ts";
+import { encodeBroadcastInTurns } from "../src/versions/broadcast.ts";
+import { EarlierVersions } from "../src/versions/deltas.ts";
+import { FragmentDeltas } from "../src/versions/fragmentDeltas.ts";
 import { makeJob, startRun, until, updateFor } from "./harness.ts";
 
 const blockElements = 65_536;

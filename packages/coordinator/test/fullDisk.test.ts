@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Disk, loadVersion, nodeDisk } from "../src/index.ts";
 import { StoreError } from "../src/errors.ts";
-import { explained } from "../src/store/disk.ts";
+import { explained } from "../src/store/nodeDisk.ts";
 import { Keep, KeepBudget } from "../src/uploads/keep.ts";
 import { makeJob, startRun, type TestRun, turns, until } from "./harness.ts";
 

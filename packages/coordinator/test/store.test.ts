@@ -3,8 +3,9 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import type { Disk } from "../src/disk.ts";
 import { createRun } from "../src/store/createRun.ts";
-import { type Disk, nodeDisk } from "../src/store/disk.ts";
+import { nodeDisk } from "../src/store/nodeDisk.ts";
 import { loadVersion } from "../src/store/loadVersion.ts";
 import { listRuns, openRun } from "../src/store/runs.ts";
 import {

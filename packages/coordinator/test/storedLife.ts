@@ -6,7 +6,7 @@ import { createManifest } from "@weft/vector";
 import { plainLayout } from "../src/model/layout.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
 import { createRun } from "../src/store/createRun.ts";
-import type { Disk } from "../src/store/disk.ts";
+import type { Disk } from "../src/disk.ts";
 import { resumeRun } from "../src/store/resumeRun.ts";
 import type { RunStore } from "../src/store/runStore.ts";
 import { adam, makeJob } from "./harness.ts";

@@ -9,7 +9,7 @@ import { copyInTurns } from "../src/model/copyInTurns.ts";
 import { initialWeights } from "../src/model/initialWeights.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
 import { readCheckpoint, writeCheckpoint } from "../src/store/checkpoint.ts";
-import { nodeDisk } from "../src/store/disk.ts";
+import { nodeDisk } from "../src/store/nodeDisk.ts";
 import { makeJob } from "./harness.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weft-turns-"));

@@ -3,7 +3,7 @@ import type { Message, MessageOf } from "@weft/protocol";
 import { limitsFor } from "@weft/protocol";
 import type { AcceptedConnection, Clock, Connection, IncomingPayload } from "@weft/transport";
 import type { Logger } from "pino";
-import type { Admission } from "../http/admission.ts";
+import type { Admission } from "../admission.ts";
 import { chooseRun, type Enterable } from "./chooseRun.ts";
 
 export interface EntranceContext {

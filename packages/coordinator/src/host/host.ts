@@ -1,15 +1,17 @@
 /** Several runs behind one port: workers say which one they are for, operators steer them all. */
 import { systemClock, type Clock } from "@weft/transport";
 import { type Logger, pino } from "pino";
-import { type Coordinator, heartbeatMs, type Hosting, startRun, type StartedRun } from "../coordinator.ts";
-import { createAdmission } from "../http/admission.ts";
+import { createAdmission } from "../admission.ts";
+import type { Coordinator } from "../coordinator.ts";
 import { createApi } from "../http/api.ts";
+import type { Launch } from "../http/launch.ts";
 import { startServer } from "../http/server.ts";
+import { RunError } from "../errors.ts";
 import type { CoordinatorOptions, ListenOptions } from "../options.ts";
 import { createMetrics } from "../observe/metrics.ts";
+import { heartbeatMs, type Hosting, startRun, type StartedRun } from "../startRun.ts";
 import type { Enterable } from "./chooseRun.ts";
 import { Entrance } from "./entrance.ts";
-import type { Launch } from "./launch.ts";
 
 export interface HostOptions {
   readonly listen: ListenOptions;
@@ -30,7 +32,7 @@ export interface Host {
   readonly runs: readonly Coordinator[];
   /** Starts a run here, or goes on with a stored one. Throws as `createCoordinator` does. */
   readonly add: (options: Omit<CoordinatorOptions, "listen">) => Promise<Coordinator>;
-  /** Ends runs that are still under way as a killed process would, and lets go of the port. */
+  /** Ends runs that are still under way as a killed process would, gives up those that are only beginning, and lets go of the port. */
   readonly close: () => Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const entrance = new Entrance({ admission, clock, log: wireLog, runs: () => runs.enterable });
   const metrics = createMetrics(() => runs.coordinators);
   const { launch } = options;
+  const closing = new AbortController();
   const api = { admission, listen, launch, runs: () => runs.coordinators, metrics: () => metrics.text() };
   const server = await startServer(listen, {
     log: wireLog,
@@ -79,14 +82,17 @@ export async function createHost(options: HostOptions): Promise<Host> {
       return runs.coordinators;
     },
     async add(run) {
-      const where = { url: server.url, admission };
+      const where = { url: server.url, admission, signal: closing.signal };
       const coordinator = await runs.add({ log, ...run, run: { clock, ...run.run } }, where, async () => {
         if (options.closesWithRuns === true && runs.enterable.length === 0) await letGo();
       });
+      if (closing.signal.aborted) await coordinator.abort();
+      closing.signal.throwIfAborted();
       metrics.watch(coordinator);
       return coordinator;
     },
     async close() {
+      closing.abort(new RunError("the host was closed while a run began on it; add the run to another"));
       await Promise.all(runs.enterable.map((run) => run.abort()));
       await letGo();
     },

@@ -1,15 +1,16 @@
 /** The HTTP API: health and metrics, and under /api/ what there is to see and to change of the runs. Routes: README.md. */
 import type { Logger } from "pino";
+import type { Admission } from "../admission.ts";
 import type { Coordinator } from "../coordinator.ts";
 import { CoordinatorOptionsError } from "../errors.ts";
-import type { Launch } from "../host/launch.ts";
 import type { ListenOptions, PageResponse, Role } from "../options.ts";
 import { storedRounds } from "../store/runs.ts";
-import { type Admission, askedForLoopback, bearerOf, isLoopback } from "./admission.ts";
+import { askedForLoopback, bearerOf, isLoopback } from "./exposure.ts";
 import { ApiError } from "./apiError.ts";
 import { parseChanges } from "./changesBody.ts";
 import { parseStart } from "./startBody.ts";
 import type { HttpRequest } from "./httpRequest.ts";
+import type { Launch } from "./launch.ts";
 
 export interface ApiContext {
   readonly admission: Admission;

@@ -1,7 +1,7 @@
 /** What one address may take up: connections at once, and connections and requests a second. */
 import { RateLimit } from "@weft/transport";
 import type { AddressLimitOptions } from "../options.ts";
-import { isLoopback } from "./admission.ts";
+import { isLoopback } from "./exposure.ts";
 
 export interface AddressLimits {
   /** Counts a connection in; why not, as text. */

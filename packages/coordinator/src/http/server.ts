@@ -4,13 +4,13 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
-import { acceptWebSocket, type LinkOptions, webSocketServerOptions } from "@weft/transport";
+import { type AcceptedConnection, acceptWebSocket, type LinkOptions, webSocketServerOptions } from "@weft/transport";
 import type { Logger } from "pino";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Admission } from "../admission.ts";
 import { ListenError } from "../errors.ts";
-import type { Entrance } from "../host/entrance.ts";
 import type { ListenOptions, PageResponse } from "../options.ts";
-import { type Admission, bearerOf, checkExposure, originAllowed, travelsInClear } from "./admission.ts";
+import { bearerOf, checkExposure, originAllowed, travelsInClear } from "./exposure.ts";
 import { type HttpRequest, readBody } from "./httpRequest.ts";
 import { type AddressLimits, addressLimits } from "./limits.ts";
 
@@ -26,7 +26,10 @@ export interface ServerContext {
   readonly admission: Admission;
   readonly nowMs: () => number;
   /** Takes connections whose origin is allowed, and is told of their end. */
-  readonly entrance: Pick<Entrance, "enter" | "left">;
+  readonly entrance: {
+    enter(connection: AcceptedConnection): void;
+    left(connection: AcceptedConnection): void;
+  };
   /** Answers what is no page; undefined where there is nothing. */
   readonly answer: (request: HttpRequest) => Promise<PageResponse | undefined>;
 }

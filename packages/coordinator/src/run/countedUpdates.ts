@@ -1,12 +1,6 @@
 /** Which updates went into which of the newest versions, for workers that come back not knowing what became of theirs. */
 import type { RunState } from "../round/state.ts";
-
-/** Names an update that was counted. */
-export interface CountedUpdate {
-  readonly worker: string;
-  readonly round: number;
-  readonly attempt: number;
-}
+import type { CountedUpdate } from "../store/records.ts";
 
 /** Versions that are remembered; a worker that was away for longer takes its update to be lost. */
 const rememberedVersions = 256;

@@ -2,9 +2,9 @@
 import type { MessageOf } from "@weft/protocol";
 import type { IncomingPayload } from "@weft/transport";
 import { suspendedUpload, versionCounting } from "../round/updates.ts";
-import type { Broadcast } from "../session/broadcast.ts";
+import type { Broadcast } from "../versions/broadcast.ts";
 import type { HeldTransfer, Session, SessionHost } from "../session/session.ts";
-import type { CountedUpdate } from "./countedUpdates.ts";
+import type { CountedUpdate } from "../store/records.ts";
 import type { LiveRun } from "./liveRun.ts";
 import { weightLimit } from "./weights.ts";
 

@@ -1,11 +1,7 @@
 /** Bytes moved between rounds, by worker, kind of message and codec, over connections that come and go. */
 import type { Connection } from "@weft/transport";
 import type { KindTraffic } from "../events.ts";
-
-export interface TrafficEntry extends KindTraffic {
-  /** Identity; empty for connections that never said who they are. */
-  readonly worker: string;
-}
+import type { TrafficEntry } from "../store/records.ts";
 
 /** Up is to the coordinator. */
 export interface MovedBytes {

@@ -5,8 +5,8 @@
 import type { Message, MessageOf } from "@weft/protocol";
 import type { Clock, CloseReason, Connection, IncomingPayload, OutgoingPayload } from "@weft/transport";
 import type { Logger } from "pino";
-import type { Admission } from "../http/admission.ts";
-import type { Broadcast } from "./broadcast.ts";
+import type { Admission } from "../admission.ts";
+import type { Broadcast } from "../versions/broadcast.ts";
 import type { ServedExamples } from "./examples.ts";
 import type { Identities, Identity } from "./identities.ts";
 import { byHello, byReady } from "./turnedAway.ts";

@@ -1,6 +1,6 @@
 /** Why a worker is turned away before it takes part: by what its hello says, and by what it is ready with. */
 import { type MessageOf, versionMismatch } from "@weft/protocol";
-import type { Admission } from "../http/admission.ts";
+import type { Admission } from "../admission.ts";
 
 export interface TurnedAway {
   readonly code: string;

@@ -11,11 +11,12 @@ import {
   safetensorsParts,
   WeftError as VectorError,
 } from "@weft/vector";
+import type { Disk } from "../disk.ts";
 import { StoreError } from "../errors.ts";
 import { copyInTurns } from "../model/copyInTurns.ts";
 import type { OptimizerState } from "../model/serverModel.ts";
 import type { CheckpointRecord } from "./database.ts";
-import { type Disk, explained } from "./disk.ts";
+import { explained } from "./nodeDisk.ts";
 import { at, stateFile, versionFile } from "./layout.ts";
 
 export interface Checkpoint {

@@ -2,9 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import type { Manifest } from "@weft/vector";
+import type { Disk } from "../disk.ts";
 import type { CheckpointOptions } from "../options.ts";
 import { openDatabase } from "./database.ts";
-import { type Disk, explained, nodeDisk } from "./disk.ts";
+import { explained, nodeDisk } from "./nodeDisk.ts";
 import { at, jobFile } from "./layout.ts";
 import { lockRun } from "./lock.ts";
 import type { StoredOptions } from "./records.ts";

@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { StoreError } from "../errors.ts";
-import { sqliteCode } from "./disk.ts";
+import { sqliteCode } from "./nodeDisk.ts";
 import { at, databaseFile } from "./layout.ts";
 import {
   checkpointOf,

@@ -6,7 +6,7 @@ import { codecsOf } from "../codecs.ts";
 import { RunError, StoreError } from "../errors.ts";
 import { layoutOf } from "../model/layout.ts";
 import { ServerModel } from "../model/serverModel.ts";
-import { encodeBroadcastInTurns } from "../session/broadcast.ts";
+import { encodeBroadcastInTurns } from "../versions/broadcast.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import { openDatabase, type RunDatabase } from "./database.ts";
 import { at, jobFile } from "./layout.ts";

@@ -4,9 +4,9 @@
  */
 import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { crc32 } from "node:zlib";
+import type { Disk } from "../disk.ts";
 import { StoreError } from "../errors.ts";
 import { type CheckpointRecord, type DatabaseMode, isDamage, openDatabase, type RunDatabase } from "./database.ts";
-import type { Disk } from "./disk.ts";
 import { at, databaseFile, noteFile, versionOfNote } from "./layout.ts";
 import { noteSchema } from "./records.ts";
 

@@ -6,7 +6,7 @@ import { CoordinatorOptionsError, StoreError } from "../errors.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import { createRun, type StoreSettings } from "./createRun.ts";
 import { openDatabase } from "./database.ts";
-import { explained } from "./disk.ts";
+import { explained } from "./nodeDisk.ts";
 import { at, jobFile } from "./layout.ts";
 import { readNotes } from "./note.ts";
 import type { StoredOptions } from "./records.ts";

@@ -1,10 +1,22 @@
 /** What a run's record consists of, and how each piece of it is checked when it is read. */
 import * as z from "zod";
+import type { KindTraffic } from "../events.ts";
 import type { CheckpointOptions } from "../options.ts";
 import type { DurableProgress } from "../round/durable.ts";
 import type { Changes } from "../round/state.ts";
-import type { CountedUpdate } from "../run/countedUpdates.ts";
-import type { TrafficEntry } from "../run/traffic.ts";
+
+/** Names an update that was counted. */
+export interface CountedUpdate {
+  readonly worker: string;
+  readonly round: number;
+  readonly attempt: number;
+}
+
+/** What one worker moved between two rounds, of one kind of message in one codec. */
+export interface TrafficEntry extends KindTraffic {
+  /** Identity; empty for connections that never said who they are. */
+  readonly worker: string;
+}
 
 /** A committed round. */
 export interface RoundRecord {

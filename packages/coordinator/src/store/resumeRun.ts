@@ -12,7 +12,7 @@ import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { StoreSettings } from "./createRun.ts";
 import type { RoundRecord, RunDatabase, StoredWorker } from "./database.ts";
 import type { Changes } from "../round/state.ts";
-import { nodeDisk } from "./disk.ts";
+import { nodeDisk } from "./nodeDisk.ts";
 import { at, baseOfLog, databaseFile, logFile } from "./layout.ts";
 import { lockRun } from "./lock.ts";
 import { soundDatabase } from "./note.ts";

@@ -7,7 +7,8 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { blockCount, blockRange } from "@weft/vector";
-import { explained, type LogFile } from "./disk.ts";
+import type { LogFile } from "../disk.ts";
+import { explained } from "./nodeDisk.ts";
 
 const headBytes = 16;
 const tailBytes = 8 + 32;

@@ -5,11 +5,12 @@
  */
 import { readdir } from "node:fs/promises";
 import { blockCount, blockElements, blockRange, type Manifest } from "@weft/vector";
+import type { Disk, LogFile } from "../disk.ts";
 import type { UpdateSource } from "../model/serverModel.ts";
 import type { CheckpointOptions } from "../options.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { RoundRecord, RunDatabase, RunMeta, StoredWorker } from "./database.ts";
-import { type Disk, explained, type LogFile } from "./disk.ts";
+import { explained } from "./nodeDisk.ts";
 import { at, baseOfLog, logFile, noteFile, stateFile, versionFile } from "./layout.ts";
 import type { RunLock } from "./lock.ts";
 import { writeNote } from "./note.ts";
