@@ -26,8 +26,20 @@ export interface Executable {
   dispose(): void;
 }
 
+/**
+ * By what another thread makes a backend whose results have the same bits: it imports `module`, a specifier or an address, and calls what is
+ * exported there as `maker` with `options`, which can be sent to it.
+ */
+export interface BackendRecipe {
+  readonly module: string;
+  readonly maker: string;
+  readonly options?: unknown;
+}
+
 export interface Backend {
   readonly name: string;
+  /** None if absent: what it computes is computed by this one alone. */
+  readonly recipe?: BackendRecipe | undefined;
   /** True when `run` answers synchronously, so that `dataSync` works. */
   readonly synchronous: boolean;
   /** What programs may not hold; `compile` refuses it. None if absent. */

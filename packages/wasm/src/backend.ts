@@ -2,7 +2,7 @@
 import { hasRelaxedSimd } from "@weft/emitter";
 import type { Backend, CompileOptions, Program } from "@weft/tensor";
 import { findBlas } from "#native";
-import { canShareMemory } from "#thread";
+import { backendModule, canShareMemory } from "#thread";
 import { compilePlan } from "./compile.ts";
 import { Engine } from "./engine.ts";
 import { WasmExecutable } from "./executable.ts";
@@ -73,8 +73,12 @@ export function createBackend(options: BackendOptions): WasmBackend {
     native: library && { all: blasForAll },
   });
   const plans = new PlanCache();
+  const module = backendModule();
   return {
     name: library ? `wasm, ${library.name}` : "wasm",
+    // One thread, whatever there are here: their number changes no bit.
+    recipe:
+      module === undefined ? undefined : { module, maker: "createBackend", options: { relaxed, blas, blasForAll } },
     synchronous: true,
     lacks: ["f64"],
     get threads() {

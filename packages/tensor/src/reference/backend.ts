@@ -7,7 +7,12 @@ import type { Program } from "../program.ts";
 import { interpret } from "./interpret.ts";
 
 export function createReferenceBackend(): Backend {
-  return { name: "reference", synchronous: true, compile: (program, options = {}) => executable(program, options) };
+  return {
+    name: "reference",
+    recipe: { module: "@weft/tensor/reference", maker: "createReferenceBackend" },
+    synchronous: true,
+    compile: (program, options = {}) => executable(program, options),
+  };
 }
 
 function executable(program: Program, { aliases }: CompileOptions): Executable {

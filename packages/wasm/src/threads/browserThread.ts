@@ -3,6 +3,9 @@ import type { Thread } from "./thread.ts";
 import type { ThreadMessage } from "./threadBody.ts";
 import { threadBody } from "./threadBody.ts";
 
+/** A page's scripts are bundled: there is no module of the backend's own. */
+export const backendModule = (): string | undefined => undefined;
+
 /** Whether threads may share a memory: only on pages that COOP and COEP headers isolate from other origins. */
 export const canShareMemory = (): boolean => globalThis.crossOriginIsolated;
 

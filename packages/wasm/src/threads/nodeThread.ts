@@ -4,6 +4,10 @@ import { bindProducts } from "../native/products.ts";
 import type { Thread } from "./thread.ts";
 import { threadBody } from "./threadBody.ts";
 
+/** Where a program's own threads import the backend from: its sources or what they were compiled to, as here. */
+export const backendModule = (): string | undefined =>
+  new URL(`../backend${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url).href;
+
 /** Whether threads may share a memory. */
 export const canShareMemory = (): boolean => true;
 
