@@ -23,7 +23,7 @@ export class StoreError extends WeftError {
   }
 }
 
-/** No stored run has this id, several have this prefix, or it is in use. */
+/** No stored run has this id, several have this prefix, it is in use, or its host closed before it began. */
 export class RunError extends WeftError {
   readonly code = "run";
 }
