@@ -22,13 +22,19 @@ export interface Coordinator {
   attachCrowd(entrance: CrowdEntrance, size: number): AttachedCrowd;
   /** Where the run stands. */
   report(): RunReport;
-  /** Opens no further round until `unpause`. */
+  /**
+   * Opens no further round until `unpause`. What these two and `change` have done when they return holds over a kill; what cannot be
+   * written is refused, and nothing has changed.
+   *
+   * @throws {StoreError} while the disk takes no writes, {@link RunError} when the run has ended
+   */
   pause(): void;
   unpause(): void;
   /**
    * Changes rules of the run from its next version on (a deadline from the next round, a quorum at once); what is not named
    * stays. Kept with the run, so that a coordinator that resumes it goes on under them.
    *
+   * @throws {StoreError | RunError} as `pause`
    * @throws {CoordinatorOptionsError} for a value that makes no sense, or a rule that this run does not have
    */
   change(changes: Changes): void;
@@ -37,7 +43,7 @@ export interface Coordinator {
    * WeftError when the run cannot go on, such as on a full disk.
    */
   readonly finished: Promise<Outcome>;
-  /** Ends after the round being committed, writes a checkpoint, tells the workers, closes. */
+  /** Ends after the round being committed, writes a checkpoint (for which it waits where the disk is full), tells the workers, closes. */
   stop(reason: string): Promise<Outcome>;
   /** Closes at once as a killed process would: nothing more is written. */
   abort(): Promise<void>;

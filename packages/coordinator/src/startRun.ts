@@ -103,18 +103,18 @@ function control(live: Run, { url, run, directory, prepared, events }: Facts): C
     attachCrowd: (entrance, size) => live.attachCrowd(entrance, size),
     report: () => live.report(),
     pause: () => {
-      live.dispatch({ kind: "pause" });
+      live.operate({ kind: "pause" });
     },
     unpause: () => {
-      live.dispatch({ kind: "unpause" });
+      live.operate({ kind: "unpause" });
     },
     change(changes) {
       checkChanges(changes, round);
-      live.dispatch({ kind: "change", changes });
+      live.operate({ kind: "change", changes });
     },
     finished: live.finished,
     stop(reason) {
-      live.dispatch({ kind: "stop", detail: reason });
+      live.stop(reason);
       return live.finished;
     },
     abort: () => live.abort(),
@@ -207,7 +207,12 @@ async function assemble(
     },
     emit,
   });
-  if (changes !== undefined && stored === undefined) live.dispatch({ kind: "change", changes });
+  try {
+    if (changes !== undefined && stored === undefined) live.operate({ kind: "change", changes });
+  } catch (error) {
+    await live.abort();
+    throw error;
+  }
   return { opened, prepared, live };
 }
 

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Disk, loadVersion, nodeDisk } from "../src/index.ts";
+import { type Coordinator, createHost, type Disk, listRuns, loadVersion, nodeDisk } from "../src/index.ts";
 import { StoreError } from "../src/errors.ts";
+import { openDatabase } from "../src/store/database.ts";
 import { explained } from "../src/store/nodeDisk.ts";
 import { Keep, KeepBudget } from "../src/uploads/keep.ts";
-import { makeJob, startRun, type TestRun, turns, until } from "./harness.ts";
+import { examples, makeJob, startRun, type TestRun, turns, until } from "./harness.ts";
 
 const root = mkdtempSync(join(tmpdir(), "weft-full-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -223,6 +224,137 @@ describe("a disk that turns read-only", () => {
     await expect(startRun({ job, store: { directory: freshDirectory(), disk } })).rejects.toThrow(
       /: the file system is read-only; make it writable, or choose another runs directory/,
     );
+  });
+});
+
+describe("what an operator says while the disk is full", () => {
+  const words = {
+    change: (run: Coordinator) => {
+      run.change({ learningRate: 0.5, quorum: { count: 1 } });
+    },
+    pause: (run: Coordinator) => {
+      run.pause();
+    },
+  };
+  const standing = ({ of, coordinator }: TestRun) => ({
+    changes: coordinator.report().changes,
+    told: of("changed").length + of("paused").length,
+  });
+  const untouched = { changes: {}, told: 0 };
+  const disks = {
+    "that is full": () => {
+      const { disk, full } = fillableDisk();
+      return { disk, shut: () => full.add("transaction"), open: () => full.clear() };
+    },
+    "that is read-only": () => {
+      const { disk, state } = freezableDisk();
+      return { disk, shut: () => (state.frozen = true), open: () => (state.frozen = false) };
+    },
+  };
+
+  it.each(Object.entries(disks))(
+    "%s is refused with a remedy, and holds neither now nor after a kill",
+    async (_, made) => {
+      const directory = freshDirectory();
+      const { disk, shut } = made();
+      const run = await startRun({ job, store: { directory, disk } });
+      shut();
+      expect(() => {
+        words.change(run.coordinator);
+      }).toThrow(/^change: refused, .* nothing has changed \(.*(make room|make it writable).*, then ask again\)$/);
+      expect(() => {
+        words.pause(run.coordinator);
+      }).toThrow(/^pause: refused/);
+      expect(standing(run)).toEqual(untouched);
+      await run.coordinator.abort();
+      const again = await startRun({ job: undefined, store: { directory, resume: run.coordinator.run } });
+      expect(again.of("recovered")).toMatchObject([{ warnings: [] }]);
+      expect(standing(again)).toEqual(untouched);
+      again.join();
+      expect((await again.coordinator.finished).weights).toEqual(await undisturbed());
+    },
+  );
+
+  it.each(Object.entries(disks))(
+    "%s is taken once there is room, and holds after a kill at that instant",
+    async (_, made) => {
+      const directory = freshDirectory();
+      const { disk, shut, open } = made();
+      const run = await startRun({ job, store: { directory, disk } });
+      shut();
+      expect(() => {
+        words.change(run.coordinator);
+      }).toThrow(/refused/);
+      open();
+      words.change(run.coordinator);
+      words.pause(run.coordinator);
+      expect(standing(run)).toEqual({ changes: { learningRate: 0.5, quorum: { count: 1 } }, told: 2 });
+      // Nothing is written from here on: what was answered is there already.
+      shut();
+      await run.coordinator.abort();
+      const again = await startRun({ job: undefined, store: { directory, resume: run.coordinator.run } });
+      const { changes, phase } = again.coordinator.report();
+      expect([changes, phase]).toEqual([{ learningRate: 0.5, quorum: { count: 1 } }, "paused"]);
+      again.coordinator.unpause();
+      await again.coordinator.abort();
+      const third = await startRun({ job: undefined, store: { directory, resume: run.coordinator.run } });
+      expect(third.coordinator.report()).toMatchObject({ changes, phase: "gathering" });
+      await third.coordinator.abort();
+    },
+  );
+
+  it("is taken where it changes nothing: a paused run that is paused again", async () => {
+    const { disk, full } = fillableDisk();
+    const run = await startRun({ job, store: { directory: freshDirectory(), disk } });
+    run.coordinator.pause();
+    full.add("transaction");
+    run.coordinator.pause();
+    expect(() => {
+      run.coordinator.unpause();
+    }).toThrow(/^unpause: refused/);
+    expect(run.coordinator.report().phase).toBe("paused");
+    await run.coordinator.abort();
+  });
+
+  it("is an error 503 of the HTTP API that names the remedy; an abort is taken even then, and is over once there is room", async () => {
+    const { disk, full } = fillableDisk();
+    const directory = freshDirectory();
+    const host = await createHost({ listen: { port: 0, tokens: [{ token: "steering", role: "operator" }] } });
+    const run = await host.add({ job, examples, store: { directory, disk } });
+    const ask = async (method: string, path: string, body?: string) => {
+      const url = `${host.url.replace(/^ws/, "http")}/api/runs/${run.run}${path}`;
+      const answer = await fetch(url, {
+        method,
+        ...(body ? { body } : {}),
+        headers: { authorization: "Bearer steering" },
+      });
+      return { status: answer.status, body: (await answer.json()) as unknown };
+    };
+    full.add("transaction");
+    const refusal = {
+      code: "disk",
+      message: expect.stringMatching(/nothing has changed \(.*make room, then ask again/),
+    };
+    expect(await ask("PATCH", "", '{"quorum": {"count": 1}}')).toEqual({ status: 503, body: { error: refusal } });
+    expect(await ask("POST", "/pause")).toEqual({ status: 503, body: { error: refusal } });
+    expect(await ask("GET", "")).toMatchObject({ status: 200, body: { phase: "gathering", changes: {} } });
+    expect((await ask("POST", "/abort")).status).toBe(202);
+    await until(() => run.report().phase === "waiting for disk");
+    expect(await ask("POST", "/pause")).toMatchObject({ status: 409, body: { error: { code: "ended" } } });
+    full.clear();
+    expect(await run.finished).toMatchObject({ reason: "stopped" });
+    await host.close();
+    expect(listRuns(directory)).toMatchObject([{ status: "stopped", detail: "aborted by an operator" }]);
+  });
+
+  it("and an abort that was taken with room on the disk is written when it is answered", async () => {
+    const directory = freshDirectory();
+    const run = await startRun({ job, store: { directory } });
+    const ended = run.coordinator.stop("enough");
+    const database = openDatabase(run.coordinator.directory!, "read");
+    expect(database.meta()).toMatchObject({ status: "stopped", detail: "enough" });
+    database.close();
+    await ended;
   });
 });
 

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Admission } from "../admission.ts";
 import type { Coordinator } from "../coordinator.ts";
-import { CoordinatorOptionsError } from "../errors.ts";
+import { CoordinatorOptionsError, RunError, StoreError } from "../errors.ts";
 import type { ListenOptions, PageResponse, Role } from "../options.ts";
 import { storedRounds } from "../store/runs.ts";
 import { askedForLoopback, bearerOf, isLoopback } from "./exposure.ts";
@@ -111,7 +111,9 @@ function denial(presented: string | undefined, role: Route["role"] | undefined, 
 
 function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
-  return error instanceof CoordinatorOptionsError ? new ApiError(422, error.code, error.message) : undefined;
+  if (error instanceof CoordinatorOptionsError) return new ApiError(422, error.code, error.message);
+  if (error instanceof StoreError && error.passing) return new ApiError(503, "disk", error.message);
+  return error instanceof RunError ? new ApiError(409, "ended", error.message) : undefined;
 }
 
 function failure({ status, code, message }: ApiError): PageResponse {

@@ -3,9 +3,10 @@ import { fragmentOf, type JobDocument } from "@weft/protocol";
 import type { VectorCodec } from "@weft/vector";
 import type { KindTraffic } from "../events.ts";
 import type { Evaluate } from "../options.ts";
+import { StoreError } from "../errors.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
-import type { RunEffect } from "../round/runEvent.ts";
+import type { Happening, RunEffect } from "../round/runEvent.ts";
 import { type Broadcast, encodeBroadcastInTurns } from "../versions/broadcast.ts";
 import { EarlierVersions, type IsHeld, type VersionDeltas } from "../versions/deltas.ts";
 import { FragmentDeltas } from "../versions/fragmentDeltas.ts";
@@ -17,6 +18,9 @@ import { CountedUpdates } from "./countedUpdates.ts";
 import { type MovedBytes, type RoundTrafficEntries, sumOf, trafficByKind } from "./traffic.ts";
 
 export type CommitEffect = Extract<RunEffect, { kind: "commit" }>;
+
+/** What an operator may say that holds over a restart. */
+export type OperatorWord = Extract<Happening, { kind: "pause" | "unpause" | "change" }>;
 
 export interface CommitterParts {
   readonly document: JobDocument;
@@ -214,12 +218,36 @@ export class Committer {
     return metrics;
   }
 
-  /** Workers have measured a version; or an operator has said what holds over a restart, even before a round is made under it. */
-  note(effect: Extract<RunEffect, { kind: "evaluated" | "changed" | "paused" }>): void {
+  /** Workers have measured a version. */
+  note({ version, metrics }: Extract<RunEffect, { kind: "evaluated" }>): void {
+    if (version === this.version) this.#evaluated = { version, metrics };
+  }
+
+  /**
+   * Writes down what an operator says before it holds, so that it holds over a kill, even before a round is made under it.
+   *
+   * @throws {StoreError} when it cannot be written; then it is not to hold
+   */
+  record(said: OperatorWord): void {
     const { store } = this.#parts;
-    if (effect.kind === "changed") store?.saveMeta({ ...store.meta(), changes: effect.changes });
-    else if (effect.kind === "paused") store?.saveMeta({ ...store.meta(), paused: effect.paused });
-    else if (effect.version === this.version) this.#evaluated = { version: effect.version, metrics: effect.metrics };
+    if (store === undefined) return;
+    const meta = store.meta();
+    try {
+      if (said.kind === "change") store.recordMeta({ ...meta, changes: { ...meta.changes, ...said.changes } });
+      else if ((meta.paused ?? false) !== (said.kind === "pause")) {
+        store.recordMeta({ ...meta, paused: said.kind === "pause" });
+      }
+    } catch (cause) {
+      if (!isPassing(cause)) throw cause;
+      const reason = `${said.kind}: refused, for it could not be written down and a restart would forget it; nothing has changed`;
+      throw new StoreError(`${reason} (${cause.message}, then ask again)`, { cause, passing: true });
+    }
+  }
+
+  /** An operator ends the run, which needs no room; a process killed before it has ended leaves it stopped if this was written. */
+  noteStop(detail: string): void {
+    const { store } = this.#parts;
+    store?.saveMeta({ ...store.meta(), status: "stopped", detail });
   }
 
   /** The last evaluation of the newest version, or its round's training means. */

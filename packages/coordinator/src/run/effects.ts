@@ -52,14 +52,14 @@ export class Effects {
         });
         break;
       case "evaluated":
-      case "changed":
-      case "paused":
         committer.note(effect);
         emit(announcementOf(effect, committer.moved));
         break;
       case "forget":
         session.identities.forget(effect.workers);
         break;
+      case "changed":
+      case "paused":
       case "unevaluated":
       case "reopened":
       case "gathering":

@@ -1,5 +1,6 @@
 /** The shell of the round machine: events from sessions and the clock go in one by one, its effects are carried out in order. */
 import type { Connection } from "@weft/transport";
+import { RunError } from "../errors.ts";
 import type { FinishReason } from "../events.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Happening } from "../round/runEvent.ts";
@@ -7,6 +8,7 @@ import type { RunState } from "../round/state.ts";
 import { Alarm } from "./alarm.ts";
 import { Attendance } from "./attendance.ts";
 import { evaluateNewest } from "./commitRound.ts";
+import type { OperatorWord } from "./committer.ts";
 import type { AttachedCrowd, CrowdEntrance } from "./crowd.ts";
 import { Effects } from "./effects.ts";
 import type { LiveRun, RunParts } from "./liveRun.ts";
@@ -102,6 +104,36 @@ export class Run implements LiveRun {
     } finally {
       this.#handling = false;
     }
+  }
+
+  /**
+   * What an operator says is on the disk before it holds: no kill undoes what was answered.
+   *
+   * @throws {StoreError} when it cannot be written, {@link RunError} when there are no rounds left that it could hold for
+   */
+  operate(said: OperatorWord): void {
+    if (this.#isDone()) {
+      const { run } = this.parts;
+      throw new RunError(`run ${run}: ${said.kind} comes too late, the run has ended or is about to; resume it first`);
+    }
+    this.parts.committer.record(said);
+    this.dispatch(said);
+  }
+
+  /** Ends after the round being committed. */
+  stop(detail: string): void {
+    if (this.#isDone()) return;
+    try {
+      this.parts.committer.noteStop(detail);
+      this.dispatch({ kind: "stop", detail });
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Whether no further round opens, whatever happens. */
+  #isDone(): boolean {
+    return this.#over || this.#state.phase.kind === "finished";
   }
 
   wakeAt(atMs: number | undefined): void {

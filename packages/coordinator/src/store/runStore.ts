@@ -187,7 +187,7 @@ export class RunStore {
     return this.#parts.database.rounds();
   }
 
-  /** This and what follows is written at once, or, if the disk has no room, with the next write that succeeds. */
+  /** This and what follows, but for `recordMeta`, is written at once, or, if the disk has no room, with the next write that succeeds. */
   saveWorker(worker: StoredWorker): void {
     this.#owedWorkers.set(worker.tokenHash, worker);
     this.#note((database) => {
@@ -211,6 +211,18 @@ export class RunStore {
     this.#note((database) => {
       database.putMeta(meta);
     });
+  }
+
+  /**
+   * Written when this returns: for what somebody was told holds over a kill.
+   *
+   * @throws {StoreError} while it cannot be written; then all is as it was
+   */
+  recordMeta(meta: RunMeta): void {
+    this.#transact(() => {
+      this.#parts.database.putMeta(meta);
+    });
+    this.#meta = meta;
   }
 
   meta(): RunMeta {

@@ -7,6 +7,7 @@ import {
   CoordinatorOptionsError,
   type Decide,
   type Disk,
+  RunError,
   StoreError,
 } from "@weft/coordinator";
 import { limitsFor } from "@weft/protocol";
@@ -111,8 +112,7 @@ export class VirtualCoordinator {
     this.#coordinator = coordinator;
     this.#run = coordinator.run;
     // A pause outlives the process; one that was lifted while none lived is lifted now.
-    if (this.#pauses > 0) coordinator.pause();
-    else coordinator.unpause();
+    this.#steerPause();
     coordinator.on((event) => {
       if (process.isDead) return;
       if (event.event === "finished") this.#isOver = true;
@@ -138,22 +138,40 @@ export class VirtualCoordinator {
 
   pause(change: 1 | -1): void {
     this.#pauses += change;
-    if (this.#pauses > 0) this.#coordinator?.pause();
-    else this.#coordinator?.unpause();
+    this.#steerPause();
+  }
+
+  #steerPause(): void {
+    this.#steer((coordinator) => {
+      if (this.#pauses > 0) coordinator.pause();
+      else coordinator.unpause();
+    });
   }
 
   /** Something takes all the room on the disk, or is gone again. */
   fill(change: 1 | -1): void {
     this.#fillings += change;
+    // Whoever was refused for want of room asks again.
+    if (this.#fillings === 0) this.#steerPause();
   }
 
   /** As an operator asks for it, who is told where it makes no sense, or nobody is there. */
   change(changes: Changes): void {
-    if (this.#process.isDead || this.#isOver) return;
+    this.#steer((coordinator) => {
+      coordinator.change(changes);
+    });
+  }
+
+  /** An operator is told of what makes no sense, comes too late, or cannot be written. */
+  #steer(act: (coordinator: Coordinator) => void): void {
+    if (this.#process.isDead || this.#isOver || this.#coordinator === undefined) return;
     try {
-      this.#coordinator?.change(changes);
+      act(this.#coordinator);
     } catch (error) {
-      if (!(error instanceof CoordinatorOptionsError)) throw error;
+      const isRefusal = error instanceof CoordinatorOptionsError || error instanceof RunError;
+      const isPassing = error instanceof StoreError && error.passing;
+      // The process may have died over the write.
+      if (!isRefusal && !isPassing && !this.#process.isDead) throw error;
     }
   }
 

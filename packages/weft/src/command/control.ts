@@ -5,7 +5,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { join, resolve } from "node:path";
 import type { RunReport } from "@weft/coordinator";
-import { openRun, RunError } from "@weft/coordinator";
+import { openRun, RunError, StoreError } from "@weft/coordinator";
 import { ConnectionError } from "@weft/transport";
 import { Option } from "commander";
 import { AccessError, UsageError } from "../errors.ts";
@@ -91,7 +91,7 @@ export interface ApiCall {
 
 const answerMs = 10_000;
 
-/** @throws {ConnectionError | UsageError | RunError | AccessError} saying what went wrong */
+/** @throws {ConnectionError | UsageError | RunError | StoreError | AccessError} saying what went wrong */
 export async function callApi(control: Control, call: ApiCall): Promise<unknown> {
   const { status, text } = await exchange(control, call);
   let answer: unknown;
@@ -105,6 +105,7 @@ export async function callApi(control: Control, call: ApiCall): Promise<unknown>
   const reason = typeof message === "string" ? message : `the coordinator answered with status ${status}`;
   if (status === 401 || status === 403) throw new AccessError(reason);
   if (status === 404) throw new RunError(reason);
+  if (status === 503) throw new StoreError(reason);
   throw status < 500 ? new UsageError(reason) : new ConnectionError("http", reason);
 }
 
