@@ -26,6 +26,13 @@ export interface Range {
   readonly step?: I32;
 }
 
+/** A tuple of `N` locals; an array of them where the number is not known. */
+export type LocalsOf<N extends number, L extends Local<"i32">[] = []> = number extends N
+  ? Local<"i32">[]
+  : L["length"] extends N
+    ? L
+    : LocalsOf<N, [...L, Local<"i32">]>;
+
 export class FunctionBuilder {
   readonly #prologue = new ByteWriter();
   #body = new ByteWriter();
@@ -58,6 +65,11 @@ export class FunctionBuilder {
   /** `local("i32", …)` that also takes a number. */
   i32(initial: I32): Local<"i32"> {
     return this.local("i32", i32.of(initial));
+  }
+
+  /** So many variables of 0: `const [row, column] = f.zeros(2)`. */
+  zeros<N extends number>(count: N): LocalsOf<N> {
+    return Array.from({ length: count }, () => this.i32(0)) as unknown as LocalsOf<N>;
   }
 
   set<T extends ValueType>(target: Local<T>, value: Expression<T>): void {

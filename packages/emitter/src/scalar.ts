@@ -1,7 +1,7 @@
 /** Scalar instructions, those that kernels use. Every operand may be a plain number where its type is clear. */
 import { floatBytes, signedLeb128 } from "./bytes.ts";
 import type { Expression, ValueType } from "./expression.ts";
-import { expression, memoryImmediate } from "./expression.ts";
+import { expression, memoryImmediate, select } from "./expression.ts";
 
 export type I32 = Expression<"i32"> | number;
 export type F32 = Expression<"f32"> | number;
@@ -109,3 +109,6 @@ export const f64 = {
   of: lift.f64,
   add: binary("f64", "f64", 0xa0),
 } as const;
+
+/** The smaller of two signed numbers; each is computed twice. */
+export const minimum = (x: I32, y: I32): Expression<"i32"> => select(i32.ltS(x, y), i32.of(x), i32.of(y));

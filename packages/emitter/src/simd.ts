@@ -7,13 +7,16 @@ import { f32, i32 } from "./scalar.ts";
 
 export type V128 = Expression<"v128">;
 
-const vector = (opcode: number, operands: readonly Expression<ValueType>[], immediates: readonly number[] = []): V128 =>
-  expression("v128", [0xfd, ...leb128(opcode), ...immediates], operands);
+export const vector = (
+  opcode: number,
+  operands: readonly Expression<ValueType>[],
+  immediates: readonly number[] = [],
+): V128 => expression("v128", [0xfd, ...leb128(opcode), ...immediates], operands);
 
-const unary = (opcode: number) => (x: V128) => vector(opcode, [x]);
-const binary = (opcode: number) => (x: V128, y: V128) => vector(opcode, [x, y]);
+export const unary = (opcode: number) => (x: V128) => vector(opcode, [x]);
+export const binary = (opcode: number) => (x: V128, y: V128) => vector(opcode, [x, y]);
 const ternary = (opcode: number) => (x: V128, y: V128, z: V128) => vector(opcode, [x, y, z]);
-const shift = (opcode: number) => (x: V128, count: I32) => vector(opcode, [x, i32.of(count)]);
+export const shift = (opcode: number) => (x: V128, count: I32) => vector(opcode, [x, i32.of(count)]);
 
 const load =
   (opcode: number, alignment: number) =>
@@ -25,7 +28,7 @@ const loadLane =
   (into: V128, lane: number, from: { readonly address: I32; readonly offset?: number }) =>
     vector(opcode, [i32.of(from.address), into], [...memoryImmediate(alignment, from.offset ?? 0), lane]);
 
-const extract =
+export const extract =
   <T extends ValueType>(type: T, opcode: number) =>
   (x: V128, lane: number): Expression<T> =>
     expression(type, [0xfd, ...leb128(opcode), lane], [x]);
@@ -50,38 +53,6 @@ export const v128 = {
   bitselect: ternary(0x52),
 } as const;
 
-export const i8x16 = {
-  /** Sixteen lane positions in the concatenation x y (0..31). */
-  shuffle: (x: V128, y: V128, lanes: readonly number[]) => vector(0x0d, [x, y], lanes),
-  splat: (x: number) => vector(0x0c, [], Array<number>(16).fill(x & 255)),
-  extractLaneU: extract("i32", 0x16),
-  /** The sign of each lane, the first in the lowest bit. */
-  bitmask: (x: V128): Expression<"i32"> => expression("i32", [0xfd, 0x64], [x]),
-  /** Saturating. */
-  narrowI16x8S: binary(0x65),
-  narrowI16x8U: binary(0x66),
-  ltS: binary(0x25),
-  add: binary(0x6e),
-  sub: binary(0x71),
-} as const;
-
-export const i16x8 = {
-  splat: (x: I32) => vector(0x10, [i32.of(x)]),
-  narrowI32x4S: binary(0x85),
-  /** Of signed lanes, saturating to 0..65535. */
-  narrowI32x4U: binary(0x86),
-  /** Sums of neighbours. */
-  addPairsI8x16U: unary(0x7d),
-  extendLowI8x16S: unary(0x87),
-  extendHighI8x16S: unary(0x88),
-  extendLowI8x16U: unary(0x89),
-  shl: shift(0x8b),
-  shrS: shift(0x8c),
-  shrU: shift(0x8d),
-  add: binary(0x8e),
-  sub: binary(0x91),
-} as const;
-
 /** Byte positions of four 32-bit lanes. */
 const lanesToBytes = (lanes: readonly number[]) =>
   lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]);
@@ -96,6 +67,10 @@ export const i32x4 = {
   },
   extractLane: extract("i32", 0x1b),
   replaceLane: integerLanes(0x1c),
+  /** Of lanes 0..127: four bytes, then zeros. */
+  toBytes: (x: V128) => vector(0x66, [vector(0x85, [x, i32x4.splat(0)]), i32x4.splat(0)]),
+  /** The first four bytes. */
+  ofBytes: (x: V128) => vector(0xa9, [vector(0x89, [x])]),
   /** Four lane positions in the concatenation x y (0..7); also for f32 lanes. */
   shuffle: (x: V128, y: V128, lanes: readonly number[]) => vector(0x0d, [x, y], lanesToBytes(lanes)),
   eq: binary(0x37),
@@ -108,12 +83,6 @@ export const i32x4 = {
   leU: binary(0x3e),
   abs: unary(0xa0),
   neg: unary(0xa1),
-  /** Sums of neighbours. */
-  addPairsI16x8U: unary(0x7f),
-  extendLowI16x8S: unary(0xa7),
-  extendHighI16x8S: unary(0xa8),
-  extendLowI16x8U: unary(0xa9),
-  extendHighI16x8U: unary(0xaa),
   shl: shift(0xab),
   shrS: shift(0xac),
   shrU: shift(0xad),

@@ -12,7 +12,7 @@ import type { NativeKernel } from "./native/products.ts";
  * of a larger buffer, and so may the results of fused loops. No result may depend on how the tiles are split between calls.
  */
 export interface KernelSource {
-  /** Equal keys mean equal code; compiled modules are cached by it. */
+  /** Equal keys mean equal code among the kernels of one backend, which fuse multiply-add or do not; modules are cached by it. */
   readonly key: string;
   readonly build: () => ModuleBuilder;
   /** Work items. */

@@ -8,10 +8,7 @@ import type { VjpRule } from "./rule.ts";
 type Contracting = "dot" | "conv" | "convInputGradient" | "convKernelGradient";
 
 export const contractionRules: { readonly [P in Contracting]: VjpRule<P> } = {
-  dot: (dy, { inputs: [lhs, rhs], params }) => [
-    dotLhs(dy, lhs, { other: rhs, params }),
-    dotRhs(dy, rhs, { other: lhs, params }),
-  ],
+  dot: (dy, { inputs, params }) => dotGradients(dy, inputs, params),
   conv: (dy, { inputs: [x, kernel], params }) => [
     bind("convInputGradient", [dy, kernel], { ...convOf(params), inputSpatial: x.shape.slice(1, -1) }),
     bind("convKernelGradient", [x, dy], { ...convOf(params), kernelSpatial: kernel.shape.slice(0, -2) }),
@@ -33,34 +30,28 @@ const convOf = ({ strides, padding, dilation, groups }: ConvParams): ConvParams 
   groups,
 });
 
-/** dy [batch, lhs free, rhs free] with rhs over the rhs free axes. */
-function dotLhs(dy: Tensor, lhs: Tensor, { other: rhs, params }: { other: Tensor; params: DotParams }): Tensor {
+/** dy [batch, lhs free, rhs free] with rhs over the rhs free axes, and lhs over the lhs free axes with dy. */
+function dotGradients(dy: Tensor, [lhs, rhs]: readonly [Tensor, Tensor], params: DotParams): [Tensor, Tensor] {
   const { lhsBatch, rhsBatch, lhsContract, rhsContract } = params;
-  const batch = lhsBatch.length;
+  const batch = range(lhsBatch.length);
   const lhsFree = otherAxes(lhs.rank, [...lhsBatch, ...lhsContract]);
   const rhsFree = otherAxes(rhs.rank, [...rhsBatch, ...rhsContract]);
-  const result = bind("dot", [dy, rhs], {
-    lhsBatch: range(batch),
+  const ofLhs = bind("dot", [dy, rhs], {
+    lhsBatch: batch,
     rhsBatch,
-    lhsContract: rhsFree.map((_, i) => batch + lhsFree.length + i),
+    lhsContract: rhsFree.map((_, i) => batch.length + lhsFree.length + i),
     rhsContract: rhsFree,
   });
-  return transpose(result, inversePermutation([...lhsBatch, ...lhsFree, ...partners(rhsContract, lhsContract)]));
-}
-
-/** lhs over its free axes with dy [batch, lhs free, rhs free]. */
-function dotRhs(dy: Tensor, rhs: Tensor, { other: lhs, params }: { other: Tensor; params: DotParams }): Tensor {
-  const { lhsBatch, rhsBatch, lhsContract, rhsContract } = params;
-  const batch = lhsBatch.length;
-  const lhsFree = otherAxes(lhs.rank, [...lhsBatch, ...lhsContract]);
-  const rhsFree = otherAxes(rhs.rank, [...rhsBatch, ...rhsContract]);
-  const result = bind("dot", [lhs, dy], {
+  const ofRhs = bind("dot", [lhs, dy], {
     lhsBatch,
-    rhsBatch: range(batch),
+    rhsBatch: batch,
     lhsContract: lhsFree,
-    rhsContract: lhsFree.map((_, i) => batch + i),
+    rhsContract: lhsFree.map((_, i) => batch.length + i),
   });
-  return transpose(result, inversePermutation([...rhsBatch, ...partners(lhsContract, rhsContract), ...rhsFree]));
+  return [
+    transpose(ofLhs, inversePermutation([...lhsBatch, ...lhsFree, ...partners(rhsContract, lhsContract)])),
+    transpose(ofRhs, inversePermutation([...rhsBatch, ...partners(lhsContract, rhsContract), ...rhsFree])),
+  ];
 }
 
 /** The axes paired with `axes`, in increasing order of `axes`: how a dot leaves contracted axes that became free. */

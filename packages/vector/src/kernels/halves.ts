@@ -90,8 +90,8 @@ function addWidening(module: ModuleBuilder, name: string, widen: (half: V128, lo
       f.for({ from: 0, to: count, step: 8 }, (at) => {
         const eight = keep(v128.load(i32.add(halves, i32.shl(at, 1))));
         const to: Expression<"i32"> = f.local("i32", i32.add(values, i32.shl(at, 2)));
-        f.storeV128(to, widen(keep(i32x4.extendLowI16x8U(eight)), locals));
-        f.storeV128(to, widen(keep(i32x4.extendHighI16x8U(eight)), locals), 16);
+        f.storeV128(to, widen(keep(i16x8.lowToI32x4U(eight)), locals));
+        f.storeV128(to, widen(keep(i16x8.highToI32x4U(eight)), locals), 16);
       });
     },
     { export: name },

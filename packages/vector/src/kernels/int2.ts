@@ -166,7 +166,7 @@ function encode(
     f.storeV128(i32.add(codes, at), v128.or(v128.or(a!, b!), v128.or(c!, d!)));
   });
   const eight = i16x8.addPairsI8x16U(inners);
-  const four = f.local("v128", i32x4.addPairsI16x8U(eight));
+  const four = f.local("v128", i16x8.addPairsToI32x4U(eight));
   const pair = f.local("v128", i32x4.add(four, i32x4.shuffle(four, four, [2, 3, 0, 1])));
   const sum = f.local("f32", sumOfLanes(f, sums));
   const count = i32.sub(group, i32.add(i32x4.extractLane(pair, 0), i32x4.extractLane(pair, 1)));
@@ -201,7 +201,7 @@ function storeLevels(f: FunctionBuilder, to: Local<"i32">, { codes, scale }: { c
   const [offset, zero] = [1.5, 0].map((x) => f.initialLocal("v128", f32x4.splat(x)));
   for (const [half, widened] of [i16x8.extendLowI8x16U(codes), i16x8.extendHighI8x16S(codes)].entries()) {
     const eight = f.local("v128", widened);
-    for (const [part, four] of [i32x4.extendLowI16x8U(eight), i32x4.extendHighI16x8U(eight)].entries()) {
+    for (const [part, four] of [i16x8.lowToI32x4U(eight), i16x8.highToI32x4U(eight)].entries()) {
       const level = f32x4.sub(f32x4.convertI32x4S(four), offset!);
       // Zeros have no sign here.
       f.storeV128(to, f32x4.add(f32x4.mul(level, scale), zero!), 32 * half + 16 * part);

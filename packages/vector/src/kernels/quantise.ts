@@ -136,7 +136,7 @@ function storeSixteen(
   const to = f.local("i32", address);
   for (const [half, widened] of [i16x8.extendLowI8x16S(codes), i16x8.extendHighI8x16S(codes)].entries()) {
     const eight = f.local("v128", widened);
-    for (const [part, four] of [i32x4.extendLowI16x8S(eight), i32x4.extendHighI16x8S(eight)].entries()) {
+    for (const [part, four] of [i16x8.lowToI32x4S(eight), i16x8.highToI32x4S(eight)].entries()) {
       f.storeV128(to, f32x4.mul(f32x4.convertI32x4S(four), scale), 32 * half + 16 * part);
     }
   }

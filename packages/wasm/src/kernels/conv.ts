@@ -3,13 +3,14 @@
  * hand), so no matrix of patches is ever stored; only the weights are packed, once per call.
  */
 import type { FunctionHandle, Local } from "@weft/emitter";
-import { i32, ModuleBuilder, select } from "@weft/emitter";
+import { i32, minimum, ModuleBuilder } from "@weft/emitter";
 import type { TensorType } from "@weft/tensor";
+import { defineRun } from "../defineRun.ts";
 import type { KernelFactory, KernelSource } from "../kernel.ts";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { forwardGeometry, geometryKey, isDepthwise, product, tapCount, transposedGeometry } from "./convGeometry.ts";
 import type { ConvImage } from "./convImage.ts";
-import { imageOf, placeImage } from "./convImage.ts";
+import { byteStrides, imageOf, placeImage } from "./convImage.ts";
 import { defineRow } from "./convRow.ts";
 import { scatterConvolution, scatterCost } from "./convScatter.ts";
 import type { WeightLayout, WeightPanels } from "./convWeights.ts";
@@ -52,7 +53,7 @@ function directConvolution(geometry: ConvGeometry, layout: WeightLayout, { relax
   const { panels } = plan;
   const results = product(geometry.axes.map(({ result }) => result));
   return {
-    key: `conv:${relaxed ? "relaxed" : "plain"}:${geometryKey(geometry)}:${Object.values(layout).join()}`,
+    key: `conv:${geometryKey(geometry)}:${Object.values(layout).join()}`,
     build: () => build(geometry, layout, { plan, relaxed }),
     tiles: results * panels.groups * panels.channels === 0 ? 0 : geometry.batch * plan.bands,
     scratchBytes: panels.bytes + plan.image.bytes,
@@ -83,7 +84,7 @@ function planOf(geometry: ConvGeometry): Plan {
     bands: Math.ceil(allRows / rows),
     panels,
     image: imageOf(geometry, rows),
-    resultStrides: results.map((_, i) => 4 * product(results.slice(i + 1)) * panels.groups * panels.channels),
+    resultStrides: byteStrides(results, 4 * panels.groups * panels.channels),
   };
 }
 
@@ -99,40 +100,35 @@ function build(
   const panels = definePanels(module, { geometry, plan, relaxed });
   const imageBytes = 4 * product(axes.map(({ source }) => source)) * groups * channelsIn;
 
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, scratch, x, kernel, result]) => {
-      f.call(pack, scratch, kernel);
-      const imageScratch = f.i32(i32.add(scratch, plan.panels.bytes));
-      const [number, band, rowCount] = [f.i32(0), f.i32(0), f.i32(0)];
-      const [imageAt, resultAt] = [f.i32(0), f.i32(0)];
-      const walk = (index: number, [image_, result_]: readonly [Local<"i32">, Local<"i32">]): void => {
-        if (index === axes.length - 1) {
-          f.call(panels, image_, scratch, result_);
-          return;
-        }
-        const [imageRow, resultRow] = [f.local("i32", image_), f.local("i32", result_)];
-        f.for({ from: 0, to: index === 0 ? rowCount : axes[index]!.result }, () => {
-          walk(index + 1, [imageRow, resultRow]);
-          f.increment(imageRow, axes[index]!.stride * image.strides[index]!);
-          f.increment(resultRow, resultStrides[index]!);
-        });
-      };
-      f.for({ from, to }, (tile) => {
-        f.set(number, i32.divU(tile, bands));
-        f.set(band, i32.mul(i32.remU(tile, bands), rows));
-        f.set(rowCount, i32.sub(axes[0]!.result, band));
-        f.set(rowCount, select(i32.ltS(rowCount, rows), rowCount, i32.const(rows)));
-        f.set(imageAt, i32.add(x, i32.mul(number, imageBytes)));
-        f.set(imageAt, placeImage(f, { geometry, image }, { from: imageAt, scratch: imageScratch, row: band }));
-        f.set(resultAt, i32.add(result, i32.mul(number, axes[0]!.result * resultStrides[0]!)));
-        f.increment(resultAt, i32.mul(band, resultStrides[0]!));
-        walk(0, [imageAt, resultAt]);
+  return defineRun(module, 3, (f, [from, to, scratch, x, kernel, result]) => {
+    f.call(pack, scratch, kernel);
+    const imageScratch = f.i32(i32.add(scratch, plan.panels.bytes));
+    const [number, band, rowCount] = f.zeros(3);
+    const [imageAt, resultAt] = f.zeros(2);
+    const walk = (index: number, [image_, result_]: readonly [Local<"i32">, Local<"i32">]): void => {
+      if (index === axes.length - 1) {
+        f.call(panels, image_, scratch, result_);
+        return;
+      }
+      const [imageRow, resultRow] = [f.local("i32", image_), f.local("i32", result_)];
+      f.for({ from: 0, to: index === 0 ? rowCount : axes[index]!.result }, () => {
+        walk(index + 1, [imageRow, resultRow]);
+        f.increment(imageRow, axes[index]!.stride * image.strides[index]!);
+        f.increment(resultRow, resultStrides[index]!);
       });
-    },
-    { export: "run" },
-  );
-  return module;
+    };
+    f.for({ from, to }, (tile) => {
+      f.set(number, i32.divU(tile, bands));
+      f.set(band, i32.mul(i32.remU(tile, bands), rows));
+      f.set(rowCount, i32.sub(axes[0]!.result, band));
+      f.set(rowCount, minimum(rowCount, rows));
+      f.set(imageAt, i32.add(x, i32.mul(number, imageBytes)));
+      f.set(imageAt, placeImage(f, { geometry, image }, { from: imageAt, scratch: imageScratch, row: band }));
+      f.set(resultAt, i32.add(result, i32.mul(number, axes[0]!.result * resultStrides[0]!)));
+      f.increment(resultAt, i32.mul(band, resultStrides[0]!));
+      walk(0, [imageAt, resultAt]);
+    });
+  });
 }
 
 /** Defines panels(image, weights, result): one row of the result, all channels. */

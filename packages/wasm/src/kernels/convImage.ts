@@ -25,7 +25,8 @@ export function imageOf({ axes, groups, channelsIn }: ConvGeometry, rows: number
 const extent = ({ stride, taps, dilation }: ConvAxis, results: number) =>
   (results - 1) * stride + (taps - 1) * dilation + 1;
 
-const byteStrides = (sizes: readonly number[], pixelBytes: number) =>
+/** Bytes between neighbours along each axis. */
+export const byteStrides = (sizes: readonly number[], pixelBytes: number): number[] =>
   sizes.map((_, i) => product(sizes.slice(i + 1)) * pixelBytes);
 
 /**

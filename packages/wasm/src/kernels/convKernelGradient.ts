@@ -3,15 +3,16 @@
  * themselves, a few rows at a time so that they stay in cache while every register tile of the result passes over them.
  */
 import type { Expression, FunctionBuilder, FunctionHandle, Local } from "@weft/emitter";
-import { i32, ModuleBuilder, select, v128 } from "@weft/emitter";
+import { i32, minimum, ModuleBuilder, v128 } from "@weft/emitter";
 import type { TensorType } from "@weft/tensor";
+import { defineRun } from "../defineRun.ts";
 import type { KernelFactory } from "../kernel.ts";
 import type { Axis } from "./axes.ts";
 import { mergeAxes, offsetOf } from "./axes.ts";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { forwardGeometry, geometryKey, isDepthwise, product, tapCount } from "./convGeometry.ts";
 import type { ConvImage } from "./convImage.ts";
-import { imageOf, placeImage } from "./convImage.ts";
+import { byteStrides, imageOf, placeImage } from "./convImage.ts";
 import { storeFirst } from "./convRow.ts";
 import type { KernelOptions } from "./dot.ts";
 import { tileAccumulators, tileStep } from "./registerTile.ts";
@@ -25,7 +26,7 @@ export const convKernelGradientKernel =
     const kernel = [...params.kernelSpatial, channels, dy.shape.at(-1)!];
     const plan = planOf(forwardGeometry(x.shape, kernel, params), relaxed);
     return {
-      key: `convKernelGradient:${relaxed ? "relaxed" : "plain"}:${geometryKey(plan.geometry)}`,
+      key: `convKernelGradient:${geometryKey(plan.geometry)}`,
       build: () => build(plan),
       tiles: plan.groups * plan.rowTiles * plan.panels,
       scratchBytes: plan.image.bytes,
@@ -86,52 +87,48 @@ function build(plan: Plan): ModuleBuilder {
   const whole = channels >= width ? defineBand(module, plan, width) : undefined;
   const partial = channels % width > 0 ? defineBand(module, plan, channels % width) : undefined;
   const imageBytes = 4 * product(axes.map(({ source }) => source)) * geometry.groups * channelsIn;
-  const dyStrides = axes.map((_, i) => 4 * product(axes.slice(i + 1).map(({ result }) => result)) * groups * channels);
+  const dyStrides = byteStrides(
+    axes.map(({ result }) => result),
+    4 * groups * channels,
+  );
   const rowAxis = axes.length - 2;
 
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, scratch, x, dy, result]) => {
-      if (batch * product(axes.map((axis) => axis.result)) === 0) {
-        const bytes = 4 * plan.rows * groups * channels;
-        f.if(i32.eqz(from), () => f.memoryFill(result, 0, bytes));
-        return;
-      }
-      const [imageAt, first, count] = [f.i32(0), f.i32(1), f.i32(0)];
-      const [bandImage, bandDy] = [f.i32(0), f.i32(0)];
-      const runTiles = () =>
-        f.for({ from, to }, (tile) => {
-          callBand(f, plan, { whole, partial, tile, image: bandImage, dy: bandDy, result, rest: [count, first] });
-        });
-      const walk = (index: number, [image_, dy_]: readonly [Local<"i32">, Local<"i32">]): void => {
-        const axis = axes[index]!;
-        const [imageRow, dyRow] = [f.local("i32", image_), f.local("i32", dy_)];
-        const step = index === rowAxis ? plan.bandRows : 1;
-        f.for({ from: 0, to: axis.result, step }, (row) => {
-          if (index === rowAxis) {
-            f.set(count, minimum(i32.sub(axis.result, row), step));
-            f.set(bandImage, imageRow);
-            f.set(bandDy, dyRow);
-            runTiles();
-            f.set(first, i32.const(0));
-          } else walk(index + 1, [imageRow, dyRow]);
-          f.increment(imageRow, step * axis.stride * image.strides[index]!);
-          f.increment(dyRow, step * dyStrides[index]!);
-        });
-      };
-      f.for({ from: 0, to: batch }, () => {
-        f.set(imageAt, placeImage(f, { geometry, image }, { from: x, scratch, row: i32.const(0) }));
-        walk(0, [imageAt, dy]);
-        f.increment(x, imageBytes);
-        f.increment(dy, axes[0]!.result * dyStrides[0]!);
+  return defineRun(module, 3, (f, [from, to, scratch, x, dy, result]) => {
+    if (batch * product(axes.map((axis) => axis.result)) === 0) {
+      const bytes = 4 * plan.rows * groups * channels;
+      f.if(i32.eqz(from), () => f.memoryFill(result, 0, bytes));
+      return;
+    }
+    const [imageAt, first, count] = [f.i32(0), f.i32(1), f.i32(0)];
+    const [bandImage, bandDy] = f.zeros(2);
+    const runTiles = () =>
+      f.for({ from, to }, (tile) => {
+        callBand(f, plan, { whole, partial, tile, image: bandImage, dy: bandDy, result, rest: [count, first] });
       });
-    },
-    { export: "run" },
-  );
-  return module;
+    const walk = (index: number, [image_, dy_]: readonly [Local<"i32">, Local<"i32">]): void => {
+      const axis = axes[index]!;
+      const [imageRow, dyRow] = [f.local("i32", image_), f.local("i32", dy_)];
+      const step = index === rowAxis ? plan.bandRows : 1;
+      f.for({ from: 0, to: axis.result, step }, (row) => {
+        if (index === rowAxis) {
+          f.set(count, minimum(i32.sub(axis.result, row), step));
+          f.set(bandImage, imageRow);
+          f.set(bandDy, dyRow);
+          runTiles();
+          f.set(first, i32.const(0));
+        } else walk(index + 1, [imageRow, dyRow]);
+        f.increment(imageRow, step * axis.stride * image.strides[index]!);
+        f.increment(dyRow, step * dyStrides[index]!);
+      });
+    };
+    f.for({ from: 0, to: batch }, () => {
+      f.set(imageAt, placeImage(f, { geometry, image }, { from: x, scratch, row: i32.const(0) }));
+      walk(0, [imageAt, dy]);
+      f.increment(x, imageBytes);
+      f.increment(dy, axes[0]!.result * dyStrides[0]!);
+    });
+  });
 }
-
-const minimum = (x: Expression<"i32">, y: number) => select(i32.ltS(x, y), x, i32.const(y));
 
 interface BandCall {
   readonly whole: FunctionHandle | undefined;

@@ -1,6 +1,6 @@
 /** One row of a convolution's result for one panel of channels: a register tile of pixels × channels, summed over all taps. */
 import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder } from "@weft/emitter";
-import { f32x4, i32, select, v128 } from "@weft/emitter";
+import { f32x4, i32, minimum, v128 } from "@weft/emitter";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { isDepthwise } from "./convGeometry.ts";
 import type { ConvImage } from "./convImage.ts";
@@ -79,8 +79,6 @@ export function storeFirst(
       f.storeLane32(to.address, to.value, { lane, offset: to.offset + 4 * lane });
     }
 }
-
-const minimum = (x: Local<"i32">, y: number) => select(i32.ltS(x, y), x, i32.const(y));
 
 /** The loops over taps and channels, outermost first; neighbours in memory are one loop. */
 function tapLoops({ axes, groups, channelsIn }: ConvGeometry, { strides }: ConvImage): readonly TapLoop[] {

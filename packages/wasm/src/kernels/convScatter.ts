@@ -4,9 +4,11 @@
  */
 import type { FunctionBuilder, FunctionHandle, Local } from "@weft/emitter";
 import { i32, ModuleBuilder, v128 } from "@weft/emitter";
+import { defineRun } from "../defineRun.ts";
 import type { KernelSource } from "../kernel.ts";
 import type { ConvAxis, ConvGeometry } from "./convGeometry.ts";
 import { geometryKey, product } from "./convGeometry.ts";
+import { byteStrides } from "./convImage.ts";
 import { storeFirst, walkTaps } from "./convRow.ts";
 import type { WeightLayout, WeightPanels } from "./convWeights.ts";
 import { definePackWeights, weightPanels } from "./convWeights.ts";
@@ -28,7 +30,7 @@ export function scatterConvolution(geometry: ConvGeometry, layout: WeightLayout,
   const panels = weightPanels(geometry);
   const scatter: Scatter = { geometry, panels, relaxed: options.relaxed, extents: geometry.axes.map(extent) };
   return {
-    key: `convScatter:${options.relaxed ? "relaxed" : "plain"}:${geometryKey(geometry)}`,
+    key: `convScatter:${geometryKey(geometry)}`,
     build: () => build(scatter, layout),
     tiles: geometry.batch * panels.groups * panels.panelsPerGroup,
     scratchBytes: panels.bytes + 4 * panels.width * product(scatter.extents),
@@ -64,31 +66,26 @@ function build(scatter: Scatter, layout: WeightLayout): ModuleBuilder {
     pixel * product(axes.map(({ result }) => result)),
   ];
 
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, scratch, dy, kernel, dx]) => {
-      f.call(pack, scratch, kernel);
-      const sums = f.i32(i32.add(scratch, panels.bytes));
-      const [number, group, panel, weights] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
-      const [dyAt, dxAt, count] = [f.i32(0), f.i32(0), f.i32(0)];
-      f.for({ from, to }, (tile) => {
-        f.set(number, i32.divU(tile, groups * panelsPerGroup));
-        f.set(weights, i32.remU(tile, groups * panelsPerGroup));
-        f.set(group, i32.divU(weights, panelsPerGroup));
-        f.set(panel, i32.mul(i32.remU(weights, panelsPerGroup), width));
-        f.set(weights, i32.add(scratch, i32.mul(weights, panels.panelBytes)));
-        f.set(dyAt, i32.add(dy, i32.add(i32.mul(number, dyBytes), i32.mul(group, 4 * channelsIn))));
-        f.set(dxAt, i32.add(i32.mul(group, channels), panel));
-        f.set(dxAt, i32.add(dx, i32.add(i32.mul(number, imageBytes), i32.mul(dxAt, 4))));
-        f.memoryFill(sums, 0, 4 * width * product(extents));
-        addTaps(f, scatter, { dy: dyAt, weights, sums, row });
-        f.set(count, i32.sub(channels, panel));
-        copyOut(f, scatter, { sums, dx: dxAt, count });
-      });
-    },
-    { export: "run" },
-  );
-  return module;
+  return defineRun(module, 3, (f, [from, to, scratch, dy, kernel, dx]) => {
+    f.call(pack, scratch, kernel);
+    const sums = f.i32(i32.add(scratch, panels.bytes));
+    const [number, group, panel, weights] = f.zeros(4);
+    const [dyAt, dxAt, count] = f.zeros(3);
+    f.for({ from, to }, (tile) => {
+      f.set(number, i32.divU(tile, groups * panelsPerGroup));
+      f.set(weights, i32.remU(tile, groups * panelsPerGroup));
+      f.set(group, i32.divU(weights, panelsPerGroup));
+      f.set(panel, i32.mul(i32.remU(weights, panelsPerGroup), width));
+      f.set(weights, i32.add(scratch, i32.mul(weights, panels.panelBytes)));
+      f.set(dyAt, i32.add(dy, i32.add(i32.mul(number, dyBytes), i32.mul(group, 4 * channelsIn))));
+      f.set(dxAt, i32.add(i32.mul(group, channels), panel));
+      f.set(dxAt, i32.add(dx, i32.add(i32.mul(number, imageBytes), i32.mul(dxAt, 4))));
+      f.memoryFill(sums, 0, 4 * width * product(extents));
+      addTaps(f, scatter, { dy: dyAt, weights, sums, row });
+      f.set(count, i32.sub(channels, panel));
+      copyOut(f, scatter, { sums, dx: dxAt, count });
+    });
+  });
 }
 
 interface TapAddition {
@@ -101,9 +98,10 @@ interface TapAddition {
 /** Adds every row of dy, through every tap, to the sums. */
 function addTaps(f: FunctionBuilder, { geometry, panels, extents }: Scatter, { dy, weights, sums, row }: TapAddition) {
   const { axes, groups, channelsIn } = geometry;
-  const sumStrides = axes.map((_, i) => 4 * panels.width * product(extents.slice(i + 1)));
-  const dyStrides = axes.map(
-    (_, i) => 4 * groups * channelsIn * product(axes.slice(i + 1).map(({ source }) => source)),
+  const sumStrides = byteStrides(extents, 4 * panels.width);
+  const dyStrides = byteStrides(
+    axes.map(({ source }) => source),
+    4 * groups * channelsIn,
   );
   const tapWeights = f.local("i32");
   const forTaps = (index: number, dyRow: Local<"i32">, target: Local<"i32">): void => {
@@ -187,8 +185,11 @@ interface CopyOut {
 function copyOut(f: FunctionBuilder, { geometry, panels, extents }: Scatter, { sums, dx, count }: CopyOut): void {
   const { axes, groups } = geometry;
   const { width, channels } = panels;
-  const sumStrides = axes.map((_, i) => 4 * width * product(extents.slice(i + 1)));
-  const strides = axes.map((_, i) => 4 * groups * channels * product(axes.slice(i + 1).map(({ result }) => result)));
+  const sumStrides = byteStrides(extents, 4 * width);
+  const strides = byteStrides(
+    axes.map(({ result }) => result),
+    4 * groups * channels,
+  );
   const start = axes.reduce((offset, axis, i) => offset + paddingOf(axis) * sumStrides[i]!, 0);
   const walk = (index: number, fromOuter: Local<"i32">, toOuter: Local<"i32">, lanes: number): void => {
     if (index === axes.length) {

@@ -1,6 +1,6 @@
 /** The kernel of a convolution, packed: for each panel of result channels its taps in the order walked, each with all input channels. */
 import type { FunctionHandle, ModuleBuilder } from "@weft/emitter";
-import { i32, select } from "@weft/emitter";
+import { i32, minimum } from "@weft/emitter";
 import type { ConvGeometry } from "./convGeometry.ts";
 import { isDepthwise, tapCount } from "./convGeometry.ts";
 import { definePack } from "./packPanels.ts";
@@ -52,7 +52,7 @@ export function definePackWeights(module: ModuleBuilder, geometry: ConvGeometry,
     f.for({ from: 0, to: groups }, () => {
       f.for({ from: 0, to: channels, step: width }, (panel) => {
         f.set(count, i32.sub(channels, panel));
-        f.set(count, select(i32.ltS(count, width), count, i32.const(width)));
+        f.set(count, minimum(count, width));
         f.set(tap, group);
         f.for({ from: 0, to: tapCount(geometry) }, () => {
           f.call(pack, to, tap, panel, count, i32.const(0), i32.const(channelsIn));

@@ -2,8 +2,9 @@
  * Matrix products of any layout and size: blocks of both sides are packed into panels (`packPanels.ts`) that stay in cache
  * while a register tile (`registerTile.ts`) walks over them. Every result is summed over k in increasing order.
  */
-import type { Expression, FunctionBuilder, FunctionHandle, I32, Local } from "@weft/emitter";
-import { f32, i32, ModuleBuilder, select } from "@weft/emitter";
+import type { FunctionBuilder, FunctionHandle, I32, Local } from "@weft/emitter";
+import { f32, i32, minimum, ModuleBuilder } from "@weft/emitter";
+import { defineRun } from "../defineRun.ts";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf } from "./axes.ts";
 import type { Contraction } from "./contraction.ts";
@@ -24,7 +25,7 @@ export function packedDot(contraction: Contraction, options: { readonly relaxed:
   const blocking = chooseBlocking(contraction, options.relaxed);
   const { batch, m, n } = contraction;
   return {
-    key: `dotPacked:${options.relaxed ? "relaxed" : "plain"}:${contractionKey(contraction)}`,
+    key: `dotPacked:${contractionKey(contraction)}`,
     build: () => buildPacked(contraction, blocking),
     tiles: batch * Math.ceil(n / blocking.n) * Math.ceil(m / blocking.m),
     scratchBytes: scratchLayout(blocking).total,
@@ -65,50 +66,43 @@ function buildPacked(contraction: Contraction, blocking: Blocking): ModuleBuilde
   const mBlocks = Math.ceil(m / blocking.m);
   const nBlocks = Math.ceil(n / blocking.n);
 
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, scratch, a, b, c]) => {
-      const leftPanels = f.i32(i32.add(scratch, scratchAt.left));
-      const rightPanels = f.i32(i32.add(scratch, scratchAt.right));
-      const edge = f.i32(i32.add(scratch, scratchAt.edge));
-      const [group, batch, first, last] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
-      const [column, columns, kCount] = [f.i32(0), f.i32(0), f.i32(0)];
-      const [left, right, result] = [f.i32(0), f.i32(0), f.i32(0)];
-      const tile = f.local("i32");
-      // Tiles of one batch and one block of columns share the packed right side.
-      f.for(
-        { from, to, step: i32.sub(last, first) },
-        () => {
-          f.set(group, i32.divU(tile, mBlocks));
-          f.set(first, i32.remU(tile, mBlocks));
-          f.set(last, minimum(i32.const(mBlocks), i32.add(first, i32.sub(to, tile))));
-          f.set(batch, i32.divU(group, nBlocks));
-          f.set(column, i32.mul(i32.remU(group, nBlocks), blocking.n));
-          f.set(columns, minimum(i32.const(blocking.n), i32.sub(n, column)));
-          f.set(left, i32.add(a, offsetOf(lhs.batch, batch)));
-          f.set(right, i32.add(b, offsetOf(rhs.batch, batch)));
-          f.set(result, i32.add(c, i32.add(i32.mul(batch, 4 * m * n), i32.mul(column, 4))));
-          f.for({ from: 0, to: k, step: blocking.k }, (k0) => {
-            f.set(kCount, minimum(i32.const(blocking.k), i32.sub(k, k0)));
-            f.call(packRight, rightPanels, right, column, columns, k0, kCount);
-            f.for({ from: first, to: last }, (block) => {
-              const row = i32.mul(block, blocking.m);
-              const rowCount = f.local("i32", minimum(i32.const(blocking.m), i32.sub(m, row)));
-              f.call(packLeft, leftPanels, left, row, rowCount, k0, kCount);
-              const target = i32.add(result, i32.mul(row, 4 * n));
-              f.call(multiply, leftPanels, rightPanels, edge, target, rowCount, columns, kCount, k0);
-            });
+  return defineRun(module, 3, (f, [from, to, scratch, a, b, c]) => {
+    const leftPanels = f.i32(i32.add(scratch, scratchAt.left));
+    const rightPanels = f.i32(i32.add(scratch, scratchAt.right));
+    const edge = f.i32(i32.add(scratch, scratchAt.edge));
+    const [group, batch, first, last] = f.zeros(4);
+    const [column, columns, kCount] = f.zeros(3);
+    const [left, right, result] = f.zeros(3);
+    const tile = f.local("i32");
+    // Tiles of one batch and one block of columns share the packed right side.
+    f.for(
+      { from, to, step: i32.sub(last, first) },
+      () => {
+        f.set(group, i32.divU(tile, mBlocks));
+        f.set(first, i32.remU(tile, mBlocks));
+        f.set(last, minimum(mBlocks, i32.add(first, i32.sub(to, tile))));
+        f.set(batch, i32.divU(group, nBlocks));
+        f.set(column, i32.mul(i32.remU(group, nBlocks), blocking.n));
+        f.set(columns, minimum(blocking.n, i32.sub(n, column)));
+        f.set(left, i32.add(a, offsetOf(lhs.batch, batch)));
+        f.set(right, i32.add(b, offsetOf(rhs.batch, batch)));
+        f.set(result, i32.add(c, i32.add(i32.mul(batch, 4 * m * n), i32.mul(column, 4))));
+        f.for({ from: 0, to: k, step: blocking.k }, (k0) => {
+          f.set(kCount, minimum(blocking.k, i32.sub(k, k0)));
+          f.call(packRight, rightPanels, right, column, columns, k0, kCount);
+          f.for({ from: first, to: last }, (block) => {
+            const row = i32.mul(block, blocking.m);
+            const rowCount = f.local("i32", minimum(blocking.m, i32.sub(m, row)));
+            f.call(packLeft, leftPanels, left, row, rowCount, k0, kCount);
+            const target = i32.add(result, i32.mul(row, 4 * n));
+            f.call(multiply, leftPanels, rightPanels, edge, target, rowCount, columns, kCount, k0);
           });
-        },
-        tile,
-      );
-    },
-    { export: "run" },
-  );
-  return module;
+        });
+      },
+      tile,
+    );
+  });
 }
-
-const minimum = (x: Expression<"i32">, y: Expression<"i32">) => select(i32.ltS(x, y), x, y);
 
 /** Defines multiply(left, right, edge, c, rows, columns, k, accumulate) over packed panels. */
 function defineBlock(module: ModuleBuilder, { tile }: Blocking, n: number): FunctionHandle {
@@ -118,7 +112,7 @@ function defineBlock(module: ModuleBuilder, { tile }: Blocking, n: number): Func
     ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"],
     (f, [left, right, edge, c, rows, columns, k, accumulate]) => {
       const [leftBytes, rightBytes] = [f.i32(i32.mul(k, 4 * height)), f.i32(i32.mul(k, 4 * width))];
-      const [panel, target] = [f.i32(0), f.i32(0)];
+      const [panel, target] = f.zeros(2);
       f.for({ from: 0, to: columns, step: width }, (j) => {
         f.set(panel, left);
         f.for({ from: 0, to: rows, step: height }, (i) => {
@@ -156,8 +150,8 @@ function copyEdge(
   { rows, columns, height, width, n }: EdgeSize,
   { edge, target, out }: { edge: Local<"i32">; target: Local<"i32">; out: boolean },
 ): void {
-  const rowEnd = f.local("i32", minimum(i32.const(height), i32.of(rows)));
-  const columnEnd = f.local("i32", minimum(i32.const(width), i32.of(columns)));
+  const rowEnd = f.local("i32", minimum(height, rows));
+  const columnEnd = f.local("i32", minimum(width, columns));
   f.for({ from: 0, to: rowEnd }, (row) => {
     f.for({ from: 0, to: columnEnd }, (column) => {
       const inTile = i32.add(edge, i32.add(i32.mul(row, 4 * width), i32.mul(column, 4)));

@@ -4,8 +4,9 @@
  * 10 rows of products; here [10,256]·[256,1024] takes half the time, and 128 rows 15 % less. The order of every sum depends
  * on k and the layout alone.
  */
-import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
-import { f32, f32x4, i32, i32x4, ModuleBuilder, select, v128 } from "@weft/emitter";
+import type { FunctionBuilder, Local } from "@weft/emitter";
+import { f32, f32x4, i32, i32x4, minimum, ModuleBuilder, v128 } from "@weft/emitter";
+import { defineRun } from "../defineRun.ts";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf, singleStride } from "./axes.ts";
 import type { Contraction } from "./contraction.ts";
@@ -60,7 +61,7 @@ export function streamedDot(
     relaxed: options.relaxed,
   };
   return {
-    key: `dotStreamed:${options.relaxed ? "relaxed" : "plain"}:${contractionKey(contraction)}`,
+    key: `dotStreamed:${contractionKey(contraction)}`,
     build: () => build(shape, along),
     tiles: batch * Math.ceil(m / height) * Math.ceil(n / width),
     scratchBytes: sumBytes(shape, along),
@@ -108,8 +109,6 @@ function sumBytes({ width, height }: Streamed, along: Along): number {
   return 16 * height * along.vectors * stripsOf(width, along);
 }
 
-const minimum = (x: Expression<"i32">, y: Expression<"i32">) => select(i32.ltS(x, y), x, y);
-
 function build(shape: Streamed, along: Along): ModuleBuilder {
   const { contraction, rows, height, width, left: leftStrides, rightStride } = shape;
   const { lhs, rhs, m, n, k } = contraction;
@@ -118,65 +117,60 @@ function build(shape: Streamed, along: Along): ModuleBuilder {
   const innerStride = along === alongColumns ? rightStride : 1;
   const whole = k - (k % along.step);
   const module = new ModuleBuilder();
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, scratch, a, b, c]) => {
-      const sums = tileAccumulators(f, { rows, vectors: along.vectors, relaxed: shape.relaxed });
-      const [block, batch, sumsAt] = [f.i32(0), f.i32(0), f.i32(0)];
-      const [top, bottom, first, last] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
-      const [leftAt, rightAt, left, right, result] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
-      const [row, column, k0] = [f.i32(0), f.i32(0), f.i32(0)];
-      const moveSums = (load: boolean) =>
-        sums.flat().forEach((sum, i) => {
-          if (load) f.set(sum, v128.load(sumsAt, 16 * i));
-          else f.storeV128(sumsAt, sum, 16 * i);
-        });
-      /** Every register tile of this tile in turn; the last row and column of them overlap their neighbours. */
-      const forTiles = (write: () => void) => {
-        f.set(sumsAt, scratch);
-        f.for({ from: top, to: bottom, step: rows }, (r) => {
-          f.set(row, minimum(r, i32.const(m - rows)));
-          f.set(left, i32.add(leftAt, i32.add(i32.mul(row, 4 * leftStrides.row), i32.mul(k0, 4 * leftStrides.inner))));
-          f.for({ from: first, to: last, step: along.columns }, (j) => {
-            f.set(column, minimum(j, i32.const(n - along.columns)));
-            f.set(right, i32.add(rightAt, i32.mul(column, 4 * columnStride)));
-            f.set(right, i32.add(right, i32.mul(k0, 4 * innerStride)));
-            write();
-            f.increment(sumsAt, 16 * rows * along.vectors);
-          });
-        });
-      };
-      const addBlock = (count: number) =>
-        forTiles(() => {
-          moveSums(true);
-          along.add(f, shape, { left, right, count, sums });
-          moveSums(false);
-        });
-      f.for({ from, to }, (tile) => {
-        // Tiles in turn read the same columns.
-        f.set(top, i32.mul(i32.remU(tile, rowBlocks), height));
-        f.set(bottom, minimum(i32.const(m), i32.add(top, height)));
-        f.set(block, i32.divU(tile, rowBlocks));
-        f.set(first, i32.mul(i32.remU(block, columnBlocks), width));
-        f.set(last, minimum(i32.const(n), i32.add(first, width)));
-        f.set(batch, i32.divU(block, columnBlocks));
-        f.set(leftAt, i32.add(a, offsetOf(lhs.batch, batch)));
-        f.set(rightAt, i32.add(b, offsetOf(rhs.batch, batch)));
-        f.memoryFill(scratch, 0, sumBytes(shape, along));
-        f.for({ from: 0, to: whole - (whole % along.block), step: along.block }, () => addBlock(along.block), k0);
-        if (whole % along.block > 0) addBlock(whole % along.block);
-        f.set(k0, i32.const(whole));
-        forTiles(() => {
-          moveSums(true);
-          f.set(result, i32.add(c, i32.mul(i32.add(i32.mul(batch, m), row), 4 * n)));
-          f.increment(result, i32.mul(column, 4));
-          along.finish(f, shape, { left, right, count: k - whole, sums, result });
+  return defineRun(module, 3, (f, [from, to, scratch, a, b, c]) => {
+    const sums = tileAccumulators(f, { rows, vectors: along.vectors, relaxed: shape.relaxed });
+    const [block, batch, sumsAt] = f.zeros(3);
+    const [top, bottom, first, last] = f.zeros(4);
+    const [leftAt, rightAt, left, right, result] = f.zeros(5);
+    const [row, column, k0] = f.zeros(3);
+    const moveSums = (load: boolean) =>
+      sums.flat().forEach((sum, i) => {
+        if (load) f.set(sum, v128.load(sumsAt, 16 * i));
+        else f.storeV128(sumsAt, sum, 16 * i);
+      });
+    /** Every register tile of this tile in turn; the last row and column of them overlap their neighbours. */
+    const forTiles = (write: () => void) => {
+      f.set(sumsAt, scratch);
+      f.for({ from: top, to: bottom, step: rows }, (r) => {
+        f.set(row, minimum(r, m - rows));
+        f.set(left, i32.add(leftAt, i32.add(i32.mul(row, 4 * leftStrides.row), i32.mul(k0, 4 * leftStrides.inner))));
+        f.for({ from: first, to: last, step: along.columns }, (j) => {
+          f.set(column, minimum(j, n - along.columns));
+          f.set(right, i32.add(rightAt, i32.mul(column, 4 * columnStride)));
+          f.set(right, i32.add(right, i32.mul(k0, 4 * innerStride)));
+          write();
+          f.increment(sumsAt, 16 * rows * along.vectors);
         });
       });
-    },
-    { export: "run" },
-  );
-  return module;
+    };
+    const addBlock = (count: number) =>
+      forTiles(() => {
+        moveSums(true);
+        along.add(f, shape, { left, right, count, sums });
+        moveSums(false);
+      });
+    f.for({ from, to }, (tile) => {
+      // Tiles in turn read the same columns.
+      f.set(top, i32.mul(i32.remU(tile, rowBlocks), height));
+      f.set(bottom, minimum(m, i32.add(top, height)));
+      f.set(block, i32.divU(tile, rowBlocks));
+      f.set(first, i32.mul(i32.remU(block, columnBlocks), width));
+      f.set(last, minimum(n, i32.add(first, width)));
+      f.set(batch, i32.divU(block, columnBlocks));
+      f.set(leftAt, i32.add(a, offsetOf(lhs.batch, batch)));
+      f.set(rightAt, i32.add(b, offsetOf(rhs.batch, batch)));
+      f.memoryFill(scratch, 0, sumBytes(shape, along));
+      f.for({ from: 0, to: whole - (whole % along.block), step: along.block }, () => addBlock(along.block), k0);
+      if (whole % along.block > 0) addBlock(whole % along.block);
+      f.set(k0, i32.const(whole));
+      forTiles(() => {
+        moveSums(true);
+        f.set(result, i32.add(c, i32.mul(i32.add(i32.mul(batch, m), row), 4 * n)));
+        f.increment(result, i32.mul(column, 4));
+        along.finish(f, shape, { left, right, count: k - whole, sums, result });
+      });
+    });
+  });
 }
 
 /** Columns lie side by side: lanes are columns. A few rows of the right side are streamed at a time. */

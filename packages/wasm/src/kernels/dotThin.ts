@@ -3,7 +3,8 @@
  * used at most four times. The wide side is streamed along whichever of its axes lies side by side in memory.
  */
 import type { Expression, FunctionBuilder, Local, V128 } from "@weft/emitter";
-import { f32, f32x4, i32, ModuleBuilder, select, v128 } from "@weft/emitter";
+import { f32, f32x4, i32, minimum, ModuleBuilder, v128 } from "@weft/emitter";
+import { defineRun } from "../defineRun.ts";
 import type { KernelSource } from "../kernel.ts";
 import { offsetOf, singleStride } from "./axes.ts";
 import type { Contraction, ContractionSide } from "./contraction.ts";
@@ -34,7 +35,7 @@ export function thinDot(contraction: Contraction, options: { readonly relaxed: b
   if (!thin) return undefined;
   const rowsContiguous = thin.wide.innerStride !== 1;
   return {
-    key: `dotThin:${options.relaxed ? "relaxed" : "plain"}:${contractionKey(contraction)}`,
+    key: `dotThin:${contractionKey(contraction)}`,
     build: () => build(thin, rowsContiguous ? alongRows : alongInner),
     tiles: contraction.batch * Math.ceil(thin.rows / rowsPerTile),
     scratchBytes: rowsContiguous ? 0 : 4 * thin.vectors * thin.k,
@@ -73,33 +74,28 @@ function build(shape: Thin, writeTile: WriteTile): ModuleBuilder {
   const { rows, vectors } = shape;
   const blocks = Math.ceil(rows / rowsPerTile);
   const module = new ModuleBuilder();
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, scratch, a, b, c]) => {
-      const [wideAt, thinAt] = shape.wideIsLeft ? [a, b] : [b, a];
-      const [batch, first, last] = [f.i32(0), f.i32(0), f.i32(0)];
-      const [wide, thin, result] = [f.i32(0), f.i32(0), f.i32(0)];
-      f.for({ from, to }, (tile) => {
-        f.set(batch, i32.divU(tile, blocks));
-        f.set(first, i32.mul(i32.remU(tile, blocks), rowsPerTile));
-        f.set(last, i32.add(first, rowsPerTile));
-        f.set(last, select(i32.ltS(last, rows), last, i32.const(rows)));
-        f.set(wide, i32.add(wideAt, offsetOf(shape.wide.batch, batch)));
-        f.set(thin, i32.add(thinAt, offsetOf(shape.thin.batch, batch)));
-        f.set(result, i32.add(c, i32.mul(batch, 4 * rows * vectors)));
-        writeTile(f, shape, { first, last, wide, thin, result, scratch });
-      });
-    },
-    { export: "run" },
-  );
-  return module;
+  return defineRun(module, 3, (f, [from, to, scratch, a, b, c]) => {
+    const [wideAt, thinAt] = shape.wideIsLeft ? [a, b] : [b, a];
+    const [batch, first, last] = f.zeros(3);
+    const [wide, thin, result] = f.zeros(3);
+    f.for({ from, to }, (tile) => {
+      f.set(batch, i32.divU(tile, blocks));
+      f.set(first, i32.mul(i32.remU(tile, blocks), rowsPerTile));
+      f.set(last, i32.add(first, rowsPerTile));
+      f.set(last, minimum(last, rows));
+      f.set(wide, i32.add(wideAt, offsetOf(shape.wide.batch, batch)));
+      f.set(thin, i32.add(thinAt, offsetOf(shape.thin.batch, batch)));
+      f.set(result, i32.add(c, i32.mul(batch, 4 * rows * vectors)));
+      writeTile(f, shape, { first, last, wide, thin, result, scratch });
+    });
+  });
 }
 
 /** Wide rows lie side by side: lanes are rows. */
 function alongRows(f: FunctionBuilder, shape: Thin, { first, last, wide, thin, result }: Tile): void {
   const { vectors, rowStride, vectorStride, k } = shape;
   const columns = [8, 4, 3, 2][vectors - 1] ?? 1;
-  const [row, wideAt, thinAt] = [f.i32(0), f.i32(0), f.i32(0)];
+  const [row, wideAt, thinAt] = f.zeros(3);
   const sums = Array.from({ length: columns }, () => Array.from({ length: vectors }, () => f.local("v128")));
   const x = f.local("v128");
   const block = (width: number) => {
@@ -166,7 +162,7 @@ function alongInner(f: FunctionBuilder, shape: Thin, tile: Tile): void {
     rows.forEach((row, r) => {
       // Rows past the end repeat the last one.
       f.set(row, i32.add(first, r));
-      f.set(row, select(i32.ltS(row, lastRow), row, lastRow));
+      f.set(row, minimum(row, lastRow));
       f.set(pointers[r]!, i32.add(tile.wide, i32.mul(row, 4 * shape.wide.outerStride)));
     });
     for (const sum of sums.flat()) f.set(sum, f32x4.splat(0));

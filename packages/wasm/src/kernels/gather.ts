@@ -1,8 +1,9 @@
 /** `gather` and `scatterAdd`: rows copied from, or added to, the places that indices name; indices are clamped. */
 import type { Expression, FunctionBuilder, Local } from "@weft/emitter";
-import { f32, f32x4, i32, i32x4, ModuleBuilder, select, v128 } from "@weft/emitter";
+import { f32, f32x4, i32, i32x4, minimum, ModuleBuilder, select, v128 } from "@weft/emitter";
 import type { IndexParams, TensorType } from "@weft/tensor";
 import { bytesPerElement, sizeOf } from "@weft/tensor";
+import { defineRun } from "../defineRun.ts";
 import type { KernelFactory } from "../kernel.ts";
 
 /** Operand [batch, outer, length, inner], indices [batch, picks], rows of `inner` elements. */
@@ -42,23 +43,18 @@ export const gatherKernel: KernelFactory<"gather"> = ([operand, indices], params
 function buildGather(shape: Indexed, rows: number): ModuleBuilder {
   const module = new ModuleBuilder();
   const rowBytes = shape.inner * shape.elementBytes;
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, , operand, indices, result]) => {
-      const stop = i32.mul(to, rowsPerTile);
-      const last = f.i32(select(i32.ltS(stop, rows), stop, i32.const(rows)));
-      f.for({ from: i32.mul(from, rowsPerTile), to: last }, (row) => {
-        const plane = f.i32(i32.divU(row, shape.picks));
-        const pick = i32.remU(row, shape.picks);
-        const batch = i32.divU(plane, shape.outer);
-        const index = clampedIndex(f, shape, i32.add(indices, i32.mul(i32.add(i32.mul(batch, shape.picks), pick), 4)));
-        const source = f.i32(i32.add(operand, i32.mul(i32.add(i32.mul(plane, shape.length), index), rowBytes)));
-        copyRow(f, { from: source, to: f.i32(i32.add(result, i32.mul(row, rowBytes))), bytes: rowBytes });
-      });
-    },
-    { export: "run" },
-  );
-  return module;
+  return defineRun(module, 3, (f, [from, to, , operand, indices, result]) => {
+    const stop = i32.mul(to, rowsPerTile);
+    const last = f.i32(minimum(stop, rows));
+    f.for({ from: i32.mul(from, rowsPerTile), to: last }, (row) => {
+      const plane = f.i32(i32.divU(row, shape.picks));
+      const pick = i32.remU(row, shape.picks);
+      const batch = i32.divU(plane, shape.outer);
+      const index = clampedIndex(f, shape, i32.add(indices, i32.mul(i32.add(i32.mul(batch, shape.picks), pick), 4)));
+      const source = f.i32(i32.add(operand, i32.mul(i32.add(i32.mul(plane, shape.length), index), rowBytes)));
+      copyRow(f, { from: source, to: f.i32(i32.add(result, i32.mul(row, rowBytes))), bytes: rowBytes });
+    });
+  });
 }
 
 function clampedIndex(f: FunctionBuilder, { length }: Indexed, address: Expression<"i32">): Local<"i32"> {
@@ -109,25 +105,20 @@ function buildScatterAdd(shape: Indexed, isFloat: boolean): ModuleBuilder {
   const module = new ModuleBuilder();
   const rowBytes = shape.inner * shape.elementBytes;
   const planeBytes = shape.length * rowBytes;
-  module.function(
-    ["i32", "i32", "i32", "i32", "i32", "i32", "i32"],
-    (f, [from, to, , operand, indices, updates, result]) => {
-      f.for({ from, to }, (plane) => {
-        const target = f.i32(i32.add(result, i32.mul(plane, planeBytes)));
-        f.memoryCopy(target, i32.add(operand, i32.mul(plane, planeBytes)), planeBytes);
-        const batch = i32.divU(plane, shape.outer);
-        const picked = f.i32(i32.add(indices, i32.mul(batch, shape.picks * 4)));
-        const source = f.i32(i32.add(updates, i32.mul(plane, shape.picks * rowBytes)));
-        f.for({ from: 0, to: shape.picks }, () => {
-          const index = clampedIndex(f, shape, picked);
-          addRow(f, { from: source, to: f.i32(i32.add(target, i32.mul(index, rowBytes))), bytes: rowBytes }, isFloat);
-          f.increment(picked, 4);
-        });
+  return defineRun(module, 4, (f, [from, to, , operand, indices, updates, result]) => {
+    f.for({ from, to }, (plane) => {
+      const target = f.i32(i32.add(result, i32.mul(plane, planeBytes)));
+      f.memoryCopy(target, i32.add(operand, i32.mul(plane, planeBytes)), planeBytes);
+      const batch = i32.divU(plane, shape.outer);
+      const picked = f.i32(i32.add(indices, i32.mul(batch, shape.picks * 4)));
+      const source = f.i32(i32.add(updates, i32.mul(plane, shape.picks * rowBytes)));
+      f.for({ from: 0, to: shape.picks }, () => {
+        const index = clampedIndex(f, shape, picked);
+        addRow(f, { from: source, to: f.i32(i32.add(target, i32.mul(index, rowBytes))), bytes: rowBytes }, isFloat);
+        f.increment(picked, 4);
       });
-    },
-    { export: "run" },
-  );
-  return module;
+    });
+  });
 }
 
 /** Adds a row into another and leaves `from` after it. */

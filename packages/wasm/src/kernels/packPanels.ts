@@ -5,7 +5,7 @@
  * Lanes past the last row or column hold leftovers: each affects only the result lane that is never stored.
  */
 import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder, V128 } from "@weft/emitter";
-import { f32, i32, i32x4, select, v128 } from "@weft/emitter";
+import { f32, i32, i32x4, minimum, v128 } from "@weft/emitter";
 import type { Axis } from "./axes.ts";
 import { offsetOf, singleStride } from "./axes.ts";
 
@@ -91,7 +91,7 @@ function packTransposed(
   f.for({ from: 0, to: count, step: width }, (panel) => {
     rows.forEach((pointer, r) => {
       f.set(row, i32.add(panel, r));
-      f.set(row, i32.add(first, select(i32.ltS(row, last), row, last)));
+      f.set(row, i32.add(first, minimum(row, last)));
       f.set(pointer, i32.add(source, offsetOf(outer, row)));
     });
     f.set(target, to);

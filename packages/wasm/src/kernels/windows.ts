@@ -2,6 +2,7 @@
 import type { FunctionBuilder, Local, V128 } from "@weft/emitter";
 import { f32x4, i32, i32x4, ModuleBuilder, v128 } from "@weft/emitter";
 import type { DType, TensorType, WindowParams } from "@weft/tensor";
+import { defineRun } from "../defineRun.ts";
 import type { KernelFactory, KernelSource } from "../kernel.ts";
 import { product } from "./convGeometry.ts";
 import { storeFirst } from "./convRow.ts";
@@ -119,27 +120,21 @@ function build(
   const scatters = name === "windowScatter";
   const rows = scatters ? 1 : geometry.axes[0]!.result;
   const operands = scatters || name === "windowGather" ? 2 : 1;
-  const module = new ModuleBuilder();
-  module.function(
-    ["i32", "i32", "i32", ...Array<"i32">(operands + 1).fill("i32")],
-    (f, [from, to, , ...pointers]) => {
-      const body = bodyOf({ f, ops, geometry, pointers });
-      const [number, row, image, windows] = [f.i32(0), f.i32(0), f.i32(0), f.i32(0)];
-      f.for({ from: from, to: to }, (tile) => {
-        f.set(number, i32.divU(tile, rows));
-        f.set(row, i32.remU(tile, rows));
-        f.set(image, i32.mul(number, geometry.imageBytes));
-        f.set(windows, i32.mul(number, geometry.windowsBytes));
-        if (scatters && !(geometry.disjoint && geometry.covering)) {
-          f.memoryFill(i32.add(pointers.at(-1)!, image), 0, geometry.imageBytes);
-        }
-        const [fromRow, toRow] = scatters ? [0, geometry.axes[0]!.result] : [row, i32.add(row, 1)];
-        walkWindows(f, geometry, { image, windows, fromRow: i32.of(fromRow), toRow: i32.of(toRow) }, body);
-      });
-    },
-    { export: "run" },
-  );
-  return module;
+  return defineRun(new ModuleBuilder(), operands + 1, (f, [from, to, , ...pointers]) => {
+    const body = bodyOf({ f, ops, geometry, pointers });
+    const [number, row, image, windows] = f.zeros(4);
+    f.for({ from, to }, (tile) => {
+      f.set(number, i32.divU(tile, rows));
+      f.set(row, i32.remU(tile, rows));
+      f.set(image, i32.mul(number, geometry.imageBytes));
+      f.set(windows, i32.mul(number, geometry.windowsBytes));
+      if (scatters && !(geometry.disjoint && geometry.covering)) {
+        f.memoryFill(i32.add(pointers.at(-1)!, image), 0, geometry.imageBytes);
+      }
+      const [fromRow, toRow] = scatters ? [0, geometry.axes[0]!.result] : [row, i32.add(row, 1)];
+      walkWindows(f, geometry, { image, windows, fromRow: i32.of(fromRow), toRow: i32.of(toRow) }, body);
+    });
+  });
 }
 
 const load = (pointer: Local<"i32">, { base, offset }: Cell): V128 => v128.load(i32.add(pointer, base), offset);

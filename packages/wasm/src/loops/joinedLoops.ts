@@ -8,6 +8,7 @@
 import { ModuleBuilder, i32 } from "@weft/emitter";
 import type { Access, DType, Loop } from "@weft/tensor";
 import { bytesPerElement } from "@weft/tensor";
+import { defineRun } from "../defineRun.ts";
 import type { KernelSource, LoopSource } from "../kernel.ts";
 import type { PlanStep } from "../plan.ts";
 import { defineLoop, loopKey } from "./loopKernel.ts";
@@ -178,7 +179,7 @@ function joinedKernel(sources: readonly LoopSource[], rows: number): KernelSourc
   const loops = sources.map(({ loop, options }) => {
     return { nest: inTiles(planNest(inRows(loop, rows)), rows, rowsPerTile), options };
   });
-  const keys = sources.map(({ loop, options }) => `${options.relaxed ? "relaxed" : "plain"} ${loopKey(loop)}`);
+  const keys = sources.map(({ loop }) => loopKey(loop));
   return {
     key: `loops ${rows} ${rowsPerTile} ${keys.join(" ")}`,
     tiles: Math.ceil(rows / rowsPerTile),
@@ -186,21 +187,16 @@ function joinedKernel(sources: readonly LoopSource[], rows: number): KernelSourc
     build: () => {
       const module = new ModuleBuilder();
       const functions = loops.map(({ nest, options }) => defineLoop(module, nest, options));
-      const pointers = functions.flatMap(({ params }) => params.slice(3).map(() => "i32" as const));
-      module.function(
-        ["i32", "i32", "i32", ...pointers],
-        (f, [from, to, scratch, ...params]) => {
-          f.for({ from, to }, (tile) => {
-            let first = 0;
-            for (const loop of functions) {
-              const own = params.slice(first, (first += loop.params.length - 3));
-              f.call(loop, tile, i32.add(tile, 1), scratch, ...own);
-            }
-          });
-        },
-        { export: "run" },
-      );
-      return module;
+      const pointers = functions.reduce((sum, { params }) => sum + params.length - 3, 0);
+      return defineRun(module, pointers, (f, [from, to, scratch, ...params]) => {
+        f.for({ from, to }, (tile) => {
+          let first = 0;
+          for (const loop of functions) {
+            const own = params.slice(first, (first += loop.params.length - 3));
+            f.call(loop, tile, i32.add(tile, 1), scratch, ...own);
+          }
+        });
+      });
     },
   };
 }

@@ -3,7 +3,7 @@
  * so results depend neither on position nor on how tiles are divided; sums add in an order fixed by the shapes alone.
  */
 import type { Expression, FunctionBuilder, FunctionHandle, FunctionOptions, Local } from "@weft/emitter";
-import { i32, ModuleBuilder, select } from "@weft/emitter";
+import { i32, minimum, ModuleBuilder } from "@weft/emitter";
 import type { Loop } from "@weft/tensor";
 import type { KernelSource, LoopOptions } from "../kernel.ts";
 import type { MovingPointers } from "./loopBody.ts";
@@ -18,7 +18,7 @@ import { VectorScope } from "./vectorScope.ts";
 export function loopKernel(loop: Loop, options: LoopOptions): KernelSource {
   const nest = planNest(loop);
   return {
-    key: `loop ${options.relaxed ? "relaxed" : "plain"} ${loopKey(loop)}`,
+    key: `loop ${loopKey(loop)}`,
     tiles: nest.tiles,
     scratchBytes: 0,
     build: () => {
@@ -76,7 +76,7 @@ function writeTile({ s, nest, body, params, tile }: TileContext): void {
     const start = f.i32(i32.mul(i32.remU(tile, chunks), chunk));
     const length = nest.loop.sizes[nest.vectorAxis]!;
     const stop = i32.add(start, chunk);
-    const end = f.i32(select(i32.ltS(stop, length), stop, i32.const(length)));
+    const end = f.i32(minimum(stop, length));
     rowWriters[nest.kind]({
       s,
       nest,
@@ -89,7 +89,7 @@ function writeTile({ s, nest, body, params, tile }: TileContext): void {
   }
   const first = f.i32(i32.mul(tile, rowsPerTile));
   const stop = i32.add(first, rowsPerTile);
-  const end = f.i32(select(i32.ltS(stop, rows), stop, i32.const(rows)));
+  const end = f.i32(minimum(stop, rows));
   f.for({ from: first, to: end }, (row) => {
     rowWriters[nest.kind]({
       s,

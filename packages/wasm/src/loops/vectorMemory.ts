@@ -1,6 +1,6 @@
 /** Moves vectors of four elements between memory and registers, for any dtype and any distance between elements. */
 import type { Expression, V128 } from "@weft/emitter";
-import { i16x8, i32, i32x4, i8x16, v128 } from "@weft/emitter";
+import { i32, i32x4, v128 } from "@weft/emitter";
 import type { DType } from "@weft/tensor";
 import { bytesPerElement } from "@weft/tensor";
 import type { VectorScope } from "./vectorScope.ts";
@@ -45,11 +45,9 @@ export function storeVector(s: VectorScope, place: VectorPlace, value: V128): vo
   const { address, offset } = reach(place);
   const at = (lane: number) => offset + (position + lane) * stride * bytes;
   if (dtype === "bool") {
-    const words = v128.and(value, s.integer(1));
-    const halves = s.keep(i16x8.narrowI32x4S(words, s.integer(0)));
-    const packed = s.keep(i8x16.narrowI16x8U(halves, s.integer(0)));
-    if (stride === 1 && lanes === 4) f.storeLane32(address, packed, { lane: 0, offset: at(0) });
-    else for (let i = 0; i < lanes; i++) f.storeI8(address, i8x16.extractLaneU(packed, i), at(i));
+    const words = s.keep(v128.and(value, s.integer(1)));
+    if (stride === 1 && lanes === 4) f.storeLane32(address, i32x4.toBytes(words), { lane: 0, offset: at(0) });
+    else for (let i = 0; i < lanes; i++) f.storeI8(address, i32x4.extractLane(words, i), at(i));
     return;
   }
   if (stride !== 1) {
@@ -70,5 +68,5 @@ function reach({ dtype, address, stride, position, lanes }: VectorPlace) {
 
 /** Bytes 0 or 1 in the low lanes become masks. */
 function maskOf(s: VectorScope, bytes: V128): V128 {
-  return i32x4.sub(s.integer(0), i32x4.extendLowI16x8U(i16x8.extendLowI8x16U(bytes)));
+  return i32x4.sub(s.integer(0), i32x4.ofBytes(bytes));
 }
