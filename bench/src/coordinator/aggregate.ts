@@ -2,9 +2,10 @@
  * Updates folded into exact sums, checks and norm included, beside copies of the same bytes, on one core. What is folded comes
  * from memory, as from the network; so do the sums of a large model, of which each takes twice the bytes of its value. Updates
  * come one after the other, or side by side as those of a cohort do, a block of each in turn. One after the other, each value moves
- * 20 bytes where a copy moves 8: at the copy's speed that would be 0.4.
+ * 20 bytes where a copy moves 8: at the copy's speed that would be 0.4. And the median of blocks of all updates, beside typed arrays'
+ * own sort of each element's values.
  */
-import { meanRule } from "@weft/aggregate";
+import { meanRule, median as medianRule } from "@weft/aggregate";
 import { blockCount, blockElements, blockRange } from "@weft/vector";
 import { type BenchOptions, type Figure, median, threeDigits } from "../figure.ts";
 
@@ -13,6 +14,8 @@ const arrivals = [
   { name: "25 million parameters, 8 updates side by side", size: 25_000_000, sideBySide: 8 },
   { name: "25 million parameters, one update after the other", size: 25_000_000, sideBySide: 1 },
 ] as const;
+const medianCounts = [10, 100];
+
 /** Values that pass in each turn: so many that none of them is in a cache. */
 const turnElements = 200_000_000;
 
@@ -50,4 +53,36 @@ export async function* aggregate({ filter, rounds = 7 }: BenchOptions): AsyncIte
       ratio: threeDigits(median(turns.map(({ setMs, foldMs }) => setMs / foldMs))),
     };
   }
+  for (const count of medianCounts) {
+    const name = `aggregate, median of ${count} updates`;
+    if (name.includes(filter)) yield { name, ...medians(count, rounds) };
+  }
+}
+
+/** A block of each update. */
+function medians(count: number, rounds: number): Omit<Figure, "name"> {
+  const updates = Array.from({ length: count }, () => Float32Array.from({ length: blockElements }, Math.random));
+  const turns = Array.from({ length: rounds + 1 }, () => {
+    // It may sort them where they lie.
+    const copies = updates.map((update) => update.slice());
+    const out = new Float32Array(blockElements);
+    const startedMs = performance.now();
+    medianRule(copies, out);
+    const ourMs = performance.now() - startedMs;
+    const column = new Float32Array(count);
+    let sum = 0;
+    for (let i = 0; i < blockElements; i++) {
+      for (let update = 0; update < count; update++) column[update] = updates[update]![i]!;
+      column.sort();
+      sum += (column[(count - 1) >> 1]! + column[count >> 1]!) / 2 - out[i]!;
+    }
+    if (Math.abs(sum) > 1) throw new Error("the medians differ");
+    return { ourMs, theirMs: performance.now() - startedMs - ourMs };
+  }).slice(1);
+  return {
+    value: threeDigits((1e6 * median(turns.map(({ ourMs }) => ourMs))) / (count * blockElements)),
+    unit: "ns/value",
+    vs: "Float32Array's sort",
+    ratio: threeDigits(median(turns.map(({ ourMs, theirMs }) => theirMs / ourMs))),
+  };
 }
