@@ -17,7 +17,7 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   vector: ["emitter"],
   protocol: ["vector"],
   transport: ["protocol"],
-  aggregate: ["vector"],
+  aggregate: ["vector", "emitter"],
   coordinator: ["aggregate", "transport", "protocol", "vector", "optim", "tensor"],
   worker: ["tensor", "wasm", "optim", "data", "vector", "transport", "protocol"],
   simulator: ["coordinator", "worker", "wasm", "data", "transport", "protocol", "vector", "tensor"],
