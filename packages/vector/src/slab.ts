@@ -1,5 +1,5 @@
 /** Memory that exact sums, or a vector's values, lie in: WebAssembly's, with the kernels that work there, where that pays. */
-import { hasSimd, instantiateAlone, largestPages, ModuleBuilder } from "@weft/emitter";
+import { compileAlone, hasSimd, largestPages, ModuleBuilder } from "@weft/emitter";
 import { blockElements } from "./block.ts";
 import { addFold, addSquaredNorm, foldName, foldStep, mostAtOnce } from "./kernels/fold.ts";
 
@@ -48,7 +48,7 @@ export function createSlab(bytes: number): Slab {
   const slots = bytes > largeBytes ? mostAtOnce : 32;
   const start = slots * slotBytes;
   const fits = bytes >= leastBytes && bytes + start <= largestPages * pageBytes;
-  const made = fits && hasSimd() ? instantiateAlone(foldModule(), start + bytes) : undefined;
+  const made = fits && hasSimd() ? instantiate(start + bytes) : undefined;
   if (made === undefined) return { buffer: new ArrayBuffer(bytes), start: 0, bytes, kernels: undefined };
   const { memory, functions } = made;
   const kernels: FoldKernels = {
@@ -64,6 +64,14 @@ export function createSlab(bytes: number): Slab {
     },
   };
   return { buffer: memory, start, bytes, kernels };
+}
+
+let compiled: ReturnType<typeof compileAlone>;
+
+/** Compiled once, in ten milliseconds or more: the memory itself costs next to nothing. */
+function instantiate(memoryBytes: number) {
+  compiled ??= compileAlone(foldModule());
+  return compiled?.(memoryBytes);
 }
 
 /** Bytes of the sums of so many elements. */
