@@ -18,8 +18,11 @@ export type UpdateSink = (update: Float32Array) => Promise<void> | undefined;
 /** The optimiser's state by part; a part is a vector over all parameters, or a scalar. */
 export type OptimizerState = readonly TensorData[];
 
-/** A model no larger than this is stepped at once, and stays, with its state, in the backend's memory from step to step. */
-const residentElements = 16 * blockElements;
+/**
+ * A model no larger than this is stepped at once, which takes a millisecond, and stays, with its state, in the backend's memory from step
+ * to step.
+ */
+const residentElements = 4 * blockElements;
 /** Elements of larger ones stepped at once, so that their size is not held twice, and others have their turn soon. */
 const runElements = blockElements;
 
@@ -59,6 +62,8 @@ export class ServerModel {
   readonly #wholes: Wholes;
   /** H of FedDyn, over the elements that the optimiser steps: what the mean of all changes has added up to. */
   #memory: Float32Array | undefined;
+  /** Of a run: its gradient with H. */
+  readonly #gradient: Float32Array;
   #weights: Float32Array;
   /** Of a large model in several fragments: the memory of an earlier version that nobody reads any more. */
   #spare: Float32Array | undefined;
@@ -75,6 +80,7 @@ export class ServerModel {
     this.#weights = weights;
     const longest = runs.reduce((most, { start, end }) => Math.max(most, end - start), 0);
     this.#updates = [new Float32Array(longest), new Float32Array(runs.length > 1 ? longest : 0)];
+    this.#gradient = new Float32Array(layout.remembers ? longest : 0);
   }
 
   /**
@@ -93,7 +99,7 @@ export class ServerModel {
       for (let { start } = range; start < range.end; start += length) {
         const end = Math.min(start + length, range.end);
         const stepped = Math.max(start, Math.min(end, layout.stepped));
-        const step = stepFor(stepped - start);
+        const step = await stepFor(stepped - start);
         runs.push({ fragment, start, end, stepped, step, parameters: undefined, state: [] });
       }
     }
@@ -101,7 +107,8 @@ export class ServerModel {
     const wholes = runs.length > 1 ? stateTypes.map((type) => wholeOf(type, layout.stepped)) : [];
     // The same for every run of a size: nothing of the model's size is made on the way.
     const initial = new Map<ServerStep, readonly StepValue[]>();
-    for (const run of runs) {
+    for (const [index, run] of runs.entries()) {
+      if (index > 0) await loopTurns.next();
       if (run.step === undefined) continue;
       const state = initial.get(run.step) ?? (await run.step.initialize());
       initial.set(run.step, state);
@@ -121,7 +128,9 @@ export class ServerModel {
     const [weights, state] = [this.#weights, this.state()];
     const old = new Set(this.#runs.map(({ step }) => step));
     const stepFor = compileSteps(spec, isSteppedAtOnce(this.#layout, this.size));
-    for (const run of this.#runs) run.step = stepFor(run.stepped - run.start);
+    const steps: (ServerStep | undefined)[] = [];
+    for (const run of this.#runs) steps.push(await stepFor(run.stepped - run.start));
+    for (const [index, run] of this.#runs.entries()) run.step = steps[index];
     for (const step of old) step?.dispose();
     this.#spec = spec;
     await this.restore(weights, state);
@@ -183,9 +192,10 @@ export class ServerModel {
       const parts = types.map(({ shape }, part) => {
         const values = state[part] ?? new Float32Array();
         const [from, to] = shape.length === 0 ? [run.fragment, run.fragment + 1] : [run.start, run.stepped];
-        return values.slice(from, to);
+        // What is moved to its place need not be copied before.
+        return this.#wholes[part] === undefined ? values.slice(from, to) : values.subarray(from, to);
       });
-      run.state = settled(run, parts, { wholes: this.#wholes });
+      run.state = settled(run, parts, { wholes: this.#wholes, isShared: true });
     }
     if (this.#memory !== undefined) {
       if (!(memory instanceof Float32Array) || memory.length !== stepped) throw unfit();
@@ -260,20 +270,19 @@ export class ServerModel {
     const gradient = update.subarray(0, stepped - start);
     const memory = this.#memory?.subarray(start, stepped);
     if (memory === undefined) return gradient;
-    return gradient.map((change, i) => {
-      const grown = Math.fround(memory[i]! + Math.fround(share * change));
-      memory[i] = grown;
-      return change + grown;
-    });
+    const sum = this.#gradient.subarray(0, gradient.length);
+    addMemory(gradient, memory, { share, sum });
+    return sum;
   }
 
   /** Statistics become the mean of the workers'; control variates move by the part of all workers that took this step. */
   #moveOthers({ start, end }: ModelRun, update: Float32Array, how: { next: Float32Array; share: number }): void {
     const { averaged, stepped } = this.#layout;
     const move = (from: number, to: number, factor: number): void => {
-      for (let i = Math.max(from, start); i < Math.min(to, end); i++) {
-        how.next[i] = this.#weights[i]! - Math.fround(factor * update[i - start]!);
-      }
+      const [first, last] = [Math.max(from, start), Math.min(to, end)];
+      if (first >= last) return;
+      const before = this.#weights.subarray(first, last);
+      moveBy(before, update.subarray(first - start, last - start), { factor, to: how.next.subarray(first, last) });
     };
     for (const range of averaged) move(range.start, range.end, 1);
     move(stepped, end, how.share);
@@ -282,6 +291,29 @@ export class ServerModel {
   dispose(): void {
     for (const { step } of this.#runs) step?.dispose();
   }
+}
+
+/** Remembers the share of the gradient as well, and sums both. A loop alone is a few times as fast as a callback. */
+function addMemory(
+  gradient: Float32Array,
+  memory: Float32Array,
+  how: { readonly share: number; readonly sum: Float32Array },
+): void {
+  const { share, sum } = how;
+  for (let i = 0; i < sum.length; i++) {
+    const grown = Math.fround(memory[i]! + Math.fround(share * gradient[i]!));
+    memory[i] = grown;
+    sum[i] = gradient[i]! + grown;
+  }
+}
+
+function moveBy(
+  before: Float32Array,
+  update: Float32Array,
+  how: { readonly factor: number; readonly to: Float32Array },
+): void {
+  const { factor, to } = how;
+  for (let i = 0; i < to.length; i++) to[i] = before[i]! - Math.fround(factor * update[i]!);
 }
 
 /** By part of the state; undefined for a scalar. */
@@ -335,12 +367,14 @@ function read(value: StepValue | undefined): TensorData {
   return isResident(value) ? value.read() : value;
 }
 
-/** One step for each size of a run. */
-function compileSteps(spec: unknown, donate: boolean): (elements: number) => ServerStep | undefined {
+/** One step for each size of a run; others have their turn of the event loop before each but the first is compiled. */
+function compileSteps(spec: unknown, donate: boolean): (elements: number) => Promise<ServerStep | undefined> {
   const steps = new Map<number, ServerStep>();
-  return (elements) => {
-    if (elements === 0) return undefined;
-    const step = steps.get(elements) ?? compileServerStep(spec, elements, donate);
+  return async (elements) => {
+    const known = steps.get(elements);
+    if (known !== undefined || elements === 0) return known;
+    if (steps.size > 0) await loopTurns.next();
+    const step = compileServerStep(spec, elements, donate);
     steps.set(elements, step);
     return step;
   };
