@@ -21,6 +21,9 @@ export function checkChanges(changes: Changes, round: JobRound): void {
     if (round.pace?.kind === "buffered") {
       throw new CoordinatorOptionsError("quorum: a buffered pace has none; its versions are made of `size` updates");
     }
+    if ("count" in quorum && "count" in round.cohort && quorum.count > round.cohort.count) {
+      refuse("quorum", `{ count } up to the ${round.cohort.count} workers invited to each round`, quorum);
+    }
   }
   if (deadlineMs !== undefined && !isDeadline(deadlineMs)) {
     refuse("deadlineMs", 'whole milliseconds above zero, "adaptive" or { deviations }', deadlineMs);

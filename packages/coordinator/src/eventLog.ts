@@ -15,6 +15,7 @@ export function createEvents(log: Logger) {
   return {
     emit: (event: CoordinatorEvent): void => {
       if (event.event === "round") log.debug(event);
+      else if (event.event === "closedShort") log.warn(event);
       else log.info(event);
       if (event.event === "listening" || event.event === "recovered") lasting.push(event);
       for (const listener of listeners) tell(listener, event);

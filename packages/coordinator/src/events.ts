@@ -1,4 +1,5 @@
 /** What a coordinator tells whoever watches it: one plain object per happening, named by `event`. */
+import type { ShortCause } from "./round/runEvent.ts";
 import type { Changes } from "./round/state.ts";
 
 /** Bytes of one kind of message, in one codec where it names one; "link" is what keeps connections going. */
@@ -80,6 +81,19 @@ export type CoordinatorEvent =
   | ({ readonly event: "round" } & RoundFigures)
   /** An attempt ended with no update; the round is opened again. */
   | { readonly event: "reopened"; readonly round: number; readonly attempt: number; readonly reason: string }
+  /**
+   * The round closes with fewer updates than its quorum asks for (a buffered pace: its `size`): the cohort was smaller than that, members
+   * have gone, its deadline was over, or its sums had no room for the weight of a worker that came.
+   */
+  | {
+      readonly event: "closedShort";
+      readonly round: number;
+      readonly attempt: number;
+      readonly updates: number;
+      readonly asked: number;
+      readonly cause: ShortCause;
+      readonly reason: string;
+    }
   | {
       readonly event: "refusedUpdate";
       readonly worker: string;

@@ -15,7 +15,7 @@ export { type CountRule, countsForQuorum } from "./round/cohort.ts";
 export type { RunPlan } from "./round/plan.ts";
 export type { AttachedCrowd, CrowdEntrance } from "./run/crowd.ts";
 export type { RunPhase, RunReport } from "./run/report.ts";
-export type { RunEffect, RunEvent } from "./round/runEvent.ts";
+export type { RunEffect, RunEvent, ShortCause } from "./round/runEvent.ts";
 export type { Changes, Member, OpenRound, RunState, WorkerState } from "./round/state.ts";
 export { step, type Stepped } from "./round/step.ts";
 export { nodeDisk } from "./store/nodeDisk.ts";

@@ -17,7 +17,7 @@ import { planOf, type PreparedJob, prepareJob } from "./prepareJob.ts";
 import { changedPlan, resumedState } from "./round/durable.ts";
 import { withMetrics } from "./round/ending.ts";
 import { isEvaluatedHere } from "./round/plan.ts";
-import { initialState, type RunState } from "./round/state.ts";
+import { type Changes, initialState, type RunState } from "./round/state.ts";
 import { checkChanges } from "./changes.ts";
 import { step } from "./round/step.ts";
 import { Committer } from "./run/committer.ts";
@@ -70,6 +70,8 @@ export async function startRun(given: CoordinatorOptions, hosting: Hosting = now
     emit: events.emit,
     hosting,
   });
+  const { changes } = options.run ?? {};
+  if (changes !== undefined && stored === undefined) await beginWith(changes, live);
   if (opened?.resumed !== undefined) {
     const { version, checkpoint, warnings } = opened.resumed;
     events.emit({ event: "recovered", run, version, checkpoint, warnings });
@@ -82,6 +84,16 @@ export async function startRun(given: CoordinatorOptions, hosting: Hosting = now
   });
   const coordinator = control(live, { url: hosting.url, run, prepared, directory: opened?.store.directory, events });
   return { coordinator, live, limits: limitsFor({ parameters: prepared.manifest.size }) };
+}
+
+/** Rules otherwise than the job says: a run for which they cannot be written down does not begin. */
+async function beginWith(changes: Changes, live: Run): Promise<void> {
+  try {
+    live.operate({ kind: "change", changes });
+  } catch (error) {
+    await live.abort();
+    throw error;
+  }
 }
 
 interface Facts extends Pick<Coordinator, "url" | "run" | "directory"> {
@@ -207,12 +219,6 @@ async function assemble(
     },
     emit,
   });
-  try {
-    if (changes !== undefined && stored === undefined) live.operate({ kind: "change", changes });
-  } catch (error) {
-    await live.abort();
-    throw error;
-  }
   return { opened, prepared, live };
 }
 

@@ -236,9 +236,9 @@ describe("what an operator says while the disk is full", () => {
       run.pause();
     },
   };
-  const standing = ({ of, coordinator }: TestRun) => ({
-    changes: coordinator.report().changes,
-    told: of("changed").length + of("paused").length,
+  const standing = (run: TestRun) => ({
+    changes: run.coordinator.report().changes,
+    told: run.of("changed").length + run.of("paused").length,
   });
   const untouched = { changes: {}, told: 0 };
   const disks = {
@@ -303,6 +303,22 @@ describe("what an operator says while the disk is full", () => {
     },
   );
 
+  it("keeps a run from beginning that is to begin with a change, and lets go of it", async () => {
+    const directory = freshDirectory();
+    const { disk, full } = fillableDisk();
+    const filling: Disk = {
+      ...disk,
+      transaction(database, work) {
+        disk.transaction(database, work);
+        // Version 0 is the last thing for which there is room.
+        if (database.prepare("SELECT 1 FROM checkpoints").get() !== undefined) full.add("transaction");
+      },
+    };
+    const start = startRun({ job, store: { directory, disk: filling }, run: { changes: { learningRate: 0.5 } } });
+    await expect(start).rejects.toThrow(/^change: refused/);
+    expect(listRuns(directory)).toMatchObject([{ status: "interrupted", rounds: 0 }]);
+  });
+
   it("is taken where it changes nothing: a paused run that is paused again", async () => {
     const { disk, full } = fillableDisk();
     const run = await startRun({ job, store: { directory: freshDirectory(), disk } });
@@ -333,7 +349,7 @@ describe("what an operator says while the disk is full", () => {
     full.add("transaction");
     const refusal = {
       code: "disk",
-      message: expect.stringMatching(/nothing has changed \(.*make room, then ask again/),
+      message: expect.stringMatching(/nothing has changed \(.*make room, then ask again/) as string,
     };
     expect(await ask("PATCH", "", '{"quorum": {"count": 1}}')).toEqual({ status: 503, body: { error: refusal } });
     expect(await ask("POST", "/pause")).toEqual({ status: 503, body: { error: refusal } });

@@ -127,7 +127,7 @@ export const roundSchema = z.strictObject({
   pace: paceSchema.optional(),
   /** Workers invited to a round, of those connected; in a buffered pace, those at work at once. */
   cohort: cohortSchema,
-  /** Updates that close it, of those invited. */
+  /** Updates that close it, of those invited; where fewer can come, all of these. */
   quorum: workersSchema,
   deadlineMs: deadlineSchema,
   /** An update that misses its round: refused (default), or counted in the next one with the weight of staleness 1. */

@@ -1,9 +1,11 @@
 /** What people and programs read while something runs. */
+import type { CoordinatorEvent } from "@weft/coordinator";
 import { describe, expect, test } from "vitest";
 import { bytes, count, duration, figure, metric } from "../src/terminal/format.ts";
 import type { OutputStream } from "../src/terminal/output.ts";
 import { createOutput, fit } from "../src/terminal/output.ts";
 import { runProgress } from "../src/command/runProgress.ts";
+import { quorumNote } from "../src/command/steer.ts";
 import { wrapped } from "../src/terminal/wrapped.ts";
 
 function stream(changes: Partial<OutputStream> = {}) {
@@ -113,6 +115,35 @@ describe("the end says what an accuracy took", () => {
     expect(reached([recovered, evaluated(6, 0.96), evaluated(7, 0.98)])).toEqual([
       "  accuracy 98.0 %, round 7   ↑ 7.0 MB   ↓ 14 MB",
     ]);
+  });
+});
+
+describe("rounds that close with fewer updates than asked for", () => {
+  const short = (round: number, changes: Partial<Extract<CoordinatorEvent, { event: "closedShort" }>> = {}) =>
+    ({
+      event: "closedShort",
+      ...{ round, attempt: 0, updates: 3, asked: 5, reason: "its cohort was of 3 workers" },
+      cause: "cohort",
+      ...changes,
+    }) as const;
+
+  test("are told of once while the cause stays, and again when it was otherwise in between", () => {
+    const { written, stream: to } = stream({});
+    const show = runProgress(createOutput({ json: false, stream: to }));
+    const departures = { cause: "departures" as const, updates: 2, reason: "1 of 3 invited have left" };
+    for (const event of [short(4), short(5), short(6), short(7, departures), short(9, departures)]) show(event);
+    expect(written.join("").trimEnd().split("\n")).toEqual([
+      "round 4 closes with 3 of the 5 updates asked for: its cohort was of 3 workers",
+      "round 7 closes with 2 of the 5 updates asked for: 1 of 3 invited have left",
+      "round 9 closes with 2 of the 5 updates asked for: 1 of 3 invited have left",
+    ]);
+  });
+
+  test("are announced to whoever sets such a quorum, and to nobody else", () => {
+    const set = (quorum: object, workers: number) => quorumNote({ changes: { quorum } as never, workers });
+    expect(set({ count: 5 }, 3)).toMatch(/^quorum=5: there are 3 workers now; until there are more, a round closes/);
+    expect([set({ count: 3 }, 3), set({ fraction: 1 }, 0)]).toEqual([undefined, undefined]);
+    expect(quorumNote({ changes: {}, workers: 0 })).toBeUndefined();
   });
 });
 

@@ -49,6 +49,7 @@ function familiesOf(registry: Registry) {
   return {
     rounds: counter("rounds_total", "Rounds committed by this process."),
     reopened: counter("rounds_reopened_total", "Attempts at rounds that ended without an update."),
+    short: counter("rounds_short_total", "Rounds closed with fewer updates than their quorum asks for, by cause."),
     seconds: registry.histogram("weft_round_seconds", "From opening a round to having it committed.", roundSeconds),
     updates: counter("updates_total", "Updates that ended, by what became of them; accepted ones are in the model."),
     examples: counter("examples_total", "Examples that the accepted updates stand for."),
@@ -92,6 +93,9 @@ function note(
       return;
     case "reopened":
       families.reopened.add(1, of);
+      return;
+    case "closedShort":
+      families.short.add(1, { ...of, cause: event.cause });
       return;
     case "refusedUpdate":
       families.updates.add(1, { ...of, outcome: known(codes, event.code) });

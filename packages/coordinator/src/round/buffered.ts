@@ -14,6 +14,7 @@ import { bufferedPace, type BufferedPace, isEvaluatedHere } from "./plan.ts";
 import { keepsRecords } from "./record.ts";
 import { eligibleWorkers } from "./ranking.ts";
 import { drawFrom, invite } from "./sampling.ts";
+import { bufferShortfallOf } from "./shortfall.ts";
 import type { OpenRound, WorkerState } from "./state.ts";
 import { foldWaiting, holdArriving, stalenessIn } from "./tasks.ts";
 
@@ -46,6 +47,8 @@ function tryClose(draft: Draft, pace: BufferedPace): boolean {
   }
   const isDue = (isFull(round, pace) || isOutgrown) && !leavesSomeoneBehind(draft, round, pace);
   if (!isDue && !isDeserted) return false;
+  const shortfall = bufferShortfallOf(round, pace, isDeserted);
+  if (shortfall !== undefined) draft.effects.push(shortfall);
   commit(draft, round);
   return true;
 }

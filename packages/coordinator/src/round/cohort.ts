@@ -64,7 +64,11 @@ export type RoundOutcome =
   | { readonly kind: "reopen"; readonly reason: string; readonly barren: boolean };
 
 /** How many of the members count for the quorum. */
-function countedOf(state: RunState, round: OpenRound, { nowMs, counts }: { nowMs: number; counts: CountRule }): number {
+export function countedOf(
+  state: RunState,
+  round: OpenRound,
+  { nowMs, counts }: { nowMs: number; counts: CountRule },
+): number {
   const members = Members.from(round.members);
   // With nobody away, all who have not dropped out count.
   const { present, size } = state.workers;

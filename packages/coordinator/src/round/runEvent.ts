@@ -71,6 +71,9 @@ export interface Verdict extends Reason {
   readonly version?: number;
 }
 
+/** Why a round closes with fewer updates than its quorum asks for. */
+export type ShortCause = "cohort" | "departures" | "deadline" | "weight";
+
 export type RunEffect =
   | {
       /** Clear the sums for a new attempt with room for `contributions` updates. */
@@ -134,6 +137,16 @@ export type RunEffect =
   | { readonly kind: "changed"; readonly changes: Changes }
   | { readonly kind: "paused"; readonly paused: boolean }
   | { readonly kind: "reopened"; readonly round: number; readonly attempt: number; readonly reason: string }
+  /** The round that is committed next has fewer updates than its quorum (or buffer) asks for. */
+  | {
+      readonly kind: "closedShort";
+      readonly round: number;
+      readonly attempt: number;
+      readonly updates: number;
+      readonly asked: number;
+      readonly cause: ShortCause;
+      readonly reason: string;
+    }
   | { readonly kind: "gathering"; readonly workers: number; readonly expected: number }
   /** Send a `tick` at this time; replaces the one before. */
   | { readonly kind: "wake"; readonly atMs: number | undefined }

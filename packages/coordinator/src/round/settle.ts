@@ -14,6 +14,7 @@ import { keepsRecords } from "./record.ts";
 import { Members } from "./members.ts";
 import { presentWorkers } from "./ranking.ts";
 import { invite, shareOfAbsent } from "./sampling.ts";
+import { shortfallOf } from "./shortfall.ts";
 import type { Member, OpenRound } from "./state.ts";
 import { benchWorker, dropTasksOfAbsent, expireTasks, foldWaiting, holdArriving } from "./tasks.ts";
 
@@ -69,6 +70,8 @@ function abandon(draft: Draft, round: OpenRound): void {
 }
 
 function commit(draft: Draft, round: OpenRound): void {
+  const shortfall = shortfallOf(draft.state, round, draft);
+  if (shortfall !== undefined) draft.effects.push(shortfall);
   endOwed(draft);
   for (const member of round.members.values()) {
     if (member.status !== "working") continue;

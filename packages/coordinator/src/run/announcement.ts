@@ -5,7 +5,7 @@ import type { MovedBytes } from "./traffic.ts";
 
 export type Announced = Extract<
   RunEffect,
-  { kind: "reopened" | "gathering" | "evaluated" | "unevaluated" | "changed" | "paused" }
+  { kind: "reopened" | "closedShort" | "gathering" | "evaluated" | "unevaluated" | "changed" | "paused" }
 >;
 
 /** @param moved by all rounds so far */
@@ -13,6 +13,10 @@ export function announcementOf(effect: Announced, moved: MovedBytes): Coordinato
   switch (effect.kind) {
     case "reopened":
       return { event: "reopened", round: effect.round, attempt: effect.attempt, reason: effect.reason };
+    case "closedShort": {
+      const { kind, ...facts } = effect;
+      return { event: kind, ...facts };
+    }
     case "gathering":
       return { event: "gathering", workers: effect.workers, expected: effect.expected };
     case "evaluated": {

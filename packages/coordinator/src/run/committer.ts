@@ -4,6 +4,7 @@ import type { VectorCodec } from "@weft/vector";
 import type { KindTraffic } from "../events.ts";
 import type { Evaluate } from "../options.ts";
 import { StoreError } from "../errors.ts";
+import { letGo } from "../model/letGo.ts";
 import type { ServerModel } from "../model/serverModel.ts";
 import { shareOf } from "../model/share.ts";
 import type { Happening, RunEffect } from "../round/runEvent.ts";
@@ -64,7 +65,8 @@ export interface Checkpointed {
 const hashesKept = 4096;
 
 export class Committer {
-  readonly #parts: CommitterParts;
+  /** Without what it began with: the first version would be held for good. */
+  readonly #parts: Omit<CommitterParts, "broadcast" | "metrics">;
   readonly #earlier: VersionDeltas;
   readonly #counted = new CountedUpdates();
   /** Of recent versions. */
@@ -75,13 +77,13 @@ export class Committer {
   #metrics: Readonly<Record<string, number>>;
   #evaluated: { readonly version: number; readonly metrics: Readonly<Record<string, number>> } | undefined;
 
-  constructor(parts: CommitterParts) {
+  constructor({ broadcast, metrics, ...parts }: CommitterParts) {
     this.#parts = parts;
-    this.#metrics = parts.metrics;
-    this.#broadcast = parts.broadcast;
+    this.#metrics = metrics;
+    this.#broadcast = broadcast;
     const { ranges } = parts.model;
     this.#earlier = ranges.length > 1 ? new FragmentDeltas(parts.codec, ranges) : new EarlierVersions(parts.codec);
-    this.#hashes.set(parts.broadcast.version, parts.broadcast.hash);
+    this.#hashes.set(broadcast.version, broadcast.hash);
     for (const record of parts.store?.rounds() ?? []) this.#note(record);
   }
 
@@ -163,7 +165,10 @@ export class Committer {
     const isHeld: IsHeld = (hash, without) =>
       some(recipients, (recipient) => recipient.holds(hash) && !(without !== undefined && recipient.holds(without)));
     const encoded = await encodeBroadcastInTurns(round, model.weights, codec);
-    this.#earlier.keep(this.#broadcast);
+    const forgotten = this.#earlier.keep(this.#broadcast);
+    if (forgotten !== undefined && !some(recipients, (recipient) => recipient.mayRead(forgotten.hash))) {
+      letGo(forgotten.bytes);
+    }
     const broadcast = { ...encoded, deltas: await this.#earlier.deltasTo(encoded, isHeld) };
     const record: RoundRecord = {
       round,

@@ -62,6 +62,7 @@ export class Effects {
       case "paused":
       case "unevaluated":
       case "reopened":
+      case "closedShort":
       case "gathering":
         emit(announcementOf(effect, committer.moved));
         break;

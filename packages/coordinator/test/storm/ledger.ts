@@ -109,6 +109,7 @@ export class Ledger {
         return;
       case "commit":
         this.#enterCommit(effect, event, state);
+        this.#checkShortSaid(effect, effects, state);
         return;
       case "evaluated":
       case "unevaluated":
@@ -203,6 +204,26 @@ export class Ledger {
     this.#checkNobodyLeftBehind(effect.round, event.nowMs);
     for (const { id } of inSums) this.#uploads.delete(id);
     this.commits += 1;
+  }
+
+  /** Whoever asked for more updates than a round closes with is told, and nobody else. */
+  #checkShortSaid(
+    { uploads }: Extract<RunEffect, { kind: "commit" }>,
+    effects: readonly RunEffect[],
+    { plan, phase }: RunState,
+  ): void {
+    if (phase.kind !== "committing") return;
+    const { members, needed } = phase.round;
+    const { quorum, pace } = plan;
+    const share = "count" in quorum ? quorum.count : Math.ceil(quorum.fraction * needed - 1e-9);
+    const [asked, came] = this.#isBuffered
+      ? [pace?.kind === "buffered" ? pace.size : 0, uploads.length]
+      : [share, [...members.values()].filter(({ status }) => status === "delivered").length];
+    const said = effects.find((effect) => effect.kind === "closedShort");
+    if (came < asked && said === undefined) fail(`a round is short (${came} of ${asked} updates) and nobody is told`);
+    if (said !== undefined && (said.updates !== came || said.asked !== asked || came >= asked)) {
+      fail(`a round that closes with ${came} of ${asked} updates is said to have ${said.updates} of ${said.asked}`);
+    }
   }
 
   #checkCounted({ id, accepted, round }: Sent, made: number): void {

@@ -143,6 +143,12 @@ export const mutations: readonly Mutation[] = [
     complaint: /weighs 1, not/,
   },
   {
+    name: "nobody is told of a round with fewer updates than its quorum asks for",
+    pace: "synchronous",
+    mutate: machine(without(({ kind }) => kind === "closedShort")),
+    complaint: /is short \(\d+ of \d+ updates\) and nobody is told/,
+  },
+  {
     name: "answers to an evaluation are lost",
     pace: "synchronous",
     mutate: machine(deafTo(({ kind }) => kind === "evaluated")),

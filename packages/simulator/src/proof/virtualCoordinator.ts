@@ -164,14 +164,15 @@ export class VirtualCoordinator {
 
   /** An operator is told of what makes no sense, comes too late, or cannot be written. */
   #steer(act: (coordinator: Coordinator) => void): void {
-    if (this.#process.isDead || this.#isOver || this.#coordinator === undefined) return;
+    const isGone = () => this.#process.isDead || this.#isOver;
+    if (this.#coordinator === undefined || isGone()) return;
     try {
       act(this.#coordinator);
     } catch (error) {
       const isRefusal = error instanceof CoordinatorOptionsError || error instanceof RunError;
       const isPassing = error instanceof StoreError && error.passing;
       // The process may have died over the write.
-      if (!isRefusal && !isPassing && !this.#process.isDead) throw error;
+      if (!isRefusal && !isPassing && !isGone()) throw error;
     }
   }
 

@@ -19,6 +19,7 @@ export function runProgress(
   const { run, prefix = "" } = about;
   const progress = new Progress();
   const milestones = new Milestones();
+  const short = new ShortRounds();
   let measured: Evaluated | undefined;
   const line = (text: string) => {
     output.line(prefix + text);
@@ -30,12 +31,25 @@ export function runProgress(
       milestones.note(event);
       measured = event;
     }
-    const text = lineOf(event, { milestones, measured });
+    const text = short.repeats(event) ? undefined : lineOf(event, { milestones, measured });
     const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
     if (crowd) output.progress([{ rank: 0, text: `${prefix}${event.workers} workers connected` }]);
     else if (text !== undefined) line(text);
     if (event.event === "round") output.progress(progress.segments(event, prefix));
   };
+}
+
+/** Rounds one after another that close short for the same cause are told of once. */
+class ShortRounds {
+  #last: Extract<CoordinatorEvent, { event: "closedShort" }> | undefined;
+
+  repeats(event: CoordinatorEvent): boolean {
+    if (event.event !== "closedShort") return false;
+    const { asked, cause, round } = event;
+    const last = this.#last;
+    this.#last = event;
+    return last !== undefined && last.cause === cause && last.asked === asked && round <= last.round + 1;
+  }
 }
 
 type Evaluated = Extract<CoordinatorEvent, { event: "evaluated" }>;
@@ -69,6 +83,8 @@ function lineOf(event: CoordinatorEvent, { milestones, measured }: SoFar): strin
       return `waiting for workers: ${event.workers} of ${event.expected}`;
     case "reopened":
       return `round ${event.round} opens again (attempt ${event.attempt}): ${event.reason}`;
+    case "closedShort":
+      return `round ${event.round} closes with ${event.updates} of the ${event.asked} updates asked for: ${event.reason}`;
     case "refusedUpdate":
       return `update of ${event.worker} for round ${event.round} refused: ${event.reason}`;
     case "evaluated":

@@ -51,7 +51,7 @@ export function setCommand(finish: Finish): Command {
       `
   learningRate=0.01     of the server's optimiser, from the next version on
   quorum=0.8, 80%       updates that close a round, as a part of its cohort
-  quorum=3              the same as a number of updates
+  quorum=3              the same as a number of updates; if fewer can come, all of these close it, and a line says so
   deadlineMs=5000       how long a round may take; "adaptive" learns it
 ${where}
 
@@ -62,7 +62,10 @@ Examples:
     .action(async (prefix: string, changes: readonly string[], flags: SteerFlags) => {
       const body = parseChanges(changes);
       const { control, run } = findControl(prefix, flags);
-      show(await callRun(control, run, { method: "PATCH", body }), flags);
+      const report = await callRun(control, run, { method: "PATCH", body });
+      show(report, flags);
+      const note = "quorum" in body ? quorumNote(report) : undefined;
+      if (note !== undefined) createOutput(flags).line(note);
       finish(exitCodes.success);
     });
 }
@@ -116,6 +119,16 @@ export function reportLine({ run, name, phase, detail, version, workers, changes
     `${count(workers)} worker${workers === 1 ? "" : "s"}`,
     ...changed,
   ].join("  ");
+}
+
+/** Said where a quorum asks for more updates than can come now. */
+export function quorumNote({
+  changes: { quorum },
+  workers,
+}: Pick<RunReport, "changes" | "workers">): string | undefined {
+  if (quorum === undefined || !("count" in quorum) || quorum.count <= workers) return undefined;
+  const here = workers === 1 ? "is 1 worker" : `are ${count(workers)} workers`;
+  return `quorum=${quorum.count}: there ${here} now; until there are more, a round closes with the updates of all of its cohort, and says so`;
 }
 
 function changeText(value: unknown): string {

@@ -67,7 +67,8 @@ interface SharedKnobs {
   readonly combine?: JobCombine;
   /**
    * Updates that close a round, of those invited; default all of them. { count: n − k } of n workers has k backups: the round
-   * goes on with the fastest n − k (Chen et al. 2016).
+   * goes on with the fastest n − k (Chen et al. 2016). Where fewer can come, because fewer are there or some have left, all of these close it, and the
+   * coordinator says so (`closedShort`); a count above that of `cohort` is refused.
    */
   readonly quorum?: WorkerShare;
   /** Longest a round waits for its quorum, or in a buffered pace for one update, in ms; default adaptive(). */
