@@ -1,5 +1,6 @@
 /** What an execution engine provides. Backends are chosen by value: `setBackend(createWasmBackend())`. */
 import type { DType, TensorData } from "./dtype.ts";
+import { ShapeError } from "./errors.ts";
 import type { Program } from "./program.ts";
 
 export interface CompileOptions {
@@ -14,9 +15,23 @@ export interface CompileOptions {
 export interface Resident {
   /** A fresh copy; throws DonatedError once a later run has overwritten the place. */
   read(): TensorData;
+  /**
+   * As `read`, but into memory that is there: an array of the value's dtype and size, which may be part of a larger one.
+   *
+   * @throws {ShapeError} for an array of another type or length
+   */
+  readInto(out: TensorData): void;
 }
 
 export const isResident = (value: TensorData | Resident): value is Resident => !ArrayBuffer.isView(value);
+
+/** Copies elements into an array of their type and number. */
+export function copyInto(out: TensorData, elements: TensorData): void {
+  const [expected, got] = [elements, out].map(({ constructor, length }) => `${constructor.name} of ${length} elements`);
+  if (expected !== got)
+    throw new ShapeError(`read: expected a ${expected} to read into, got a ${got}; give one like it`);
+  out.set(elements);
+}
 
 /** A compiled Program. CPU backends answer synchronously. */
 export interface Executable {

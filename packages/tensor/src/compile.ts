@@ -115,15 +115,15 @@ function rescue(lent: ReadonlyMap<number, Tensor>, given: ReadonlySet<Tensor>): 
 const isLent = ({ node }: Tensor): boolean =>
   node.kind === "data" && isResident(node.value) && node.value !== givenAway;
 
+function tellGivenAway(): never {
+  throw new DonatedError(
+    "expected a tensor that is still yours, got one that was donated to a compiled step, which reuses its memory; " +
+      "use the step's result instead, or leave its position out of `donate`",
+  );
+}
+
 /** Stands for the value of a tensor that was donated. */
-const givenAway: Resident = {
-  read: () => {
-    throw new DonatedError(
-      "expected a tensor that is still yours, got one that was donated to a compiled step, which reuses its memory; " +
-        "use the step's result instead, or leave its position out of `donate`",
-    );
-  },
-};
+const givenAway: Resident = { read: tellGivenAway, readInto: tellGivenAway };
 
 /** Whether any leaf depends on an argument of a function that is being traced. */
 function isTraced(leaves: readonly Tensor[]): boolean {

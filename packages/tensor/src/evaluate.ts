@@ -1,6 +1,6 @@
 /** Computing what is asked for: the graph behind a tensor becomes a Program, runs, and is let go. */
 import type { Backend, Executable, Resident } from "./backend.ts";
-import { isResident } from "./backend.ts";
+import { copyInto, isResident } from "./backend.ts";
 import { currentBackend } from "./backends.ts";
 import type { TensorData } from "./dtype.ts";
 import { allocate, roundedTo } from "./dtype.ts";
@@ -36,16 +36,21 @@ export function realizeSync(...tensors: readonly Tensor[]): void {
   run.store(results);
 }
 
-/** The elements in row-major order: a fresh copy. */
-export async function data(x: Tensor): Promise<TensorData> {
+/**
+ * The elements in row-major order: a fresh copy, or `out` with them in it.
+ *
+ * @param out of the tensor's dtype and size
+ * @throws {ShapeError} when it is not
+ */
+export async function data(x: Tensor, out?: TensorData): Promise<TensorData> {
   await realize(x);
-  return copyOf(x);
+  return copyOf(x, out);
 }
 
 /** `data` at once, on a backend that answers synchronously. */
-export function dataSync(x: Tensor): TensorData {
+export function dataSync(x: Tensor, out?: TensorData): TensorData {
   realizeSync(x);
-  return copyOf(x);
+  return copyOf(x, out);
 }
 
 /** The number that a tensor of one element holds. */
@@ -62,14 +67,21 @@ export function itemSync(x: Tensor): number {
 
 /** The elements of a computed tensor; the array may be the tensor's own and is not to be changed. */
 export function elementsOf(x: Tensor): TensorData {
-  if (x.node.kind !== "data") throw new Error(`${typeText(x)} has not been computed`);
-  const { value } = x.node;
+  const value = valueOf(x);
   return isResident(value) ? value.read() : value;
 }
 
-function copyOf(x: Tensor): TensorData {
-  const elements = elementsOf(x);
-  return x.node.kind === "data" && elements === x.node.value ? elements.slice() : elements;
+function copyOf(x: Tensor, out?: TensorData): TensorData {
+  const value = valueOf(x);
+  if (!out) return isResident(value) ? value.read() : value.slice();
+  if (isResident(value)) value.readInto(out);
+  else copyInto(out, value);
+  return out;
+}
+
+function valueOf(x: Tensor): TensorData | Resident {
+  if (x.node.kind !== "data") throw new Error(`${typeText(x)} has not been computed`);
+  return x.node.value;
 }
 
 /** What it takes to compute those of the tensors that are not known yet. */

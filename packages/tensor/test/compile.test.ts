@@ -96,6 +96,7 @@ describe("donation", () => {
     expect(() => first.w.dataSync()).toThrow(gone);
     expect(() => second.w.dataSync()).toThrow(gone);
     expect(() => later.dataSync()).toThrow(gone);
+    expect(() => first.w.dataSync(new Float32Array(2))).toThrow(gone);
     expect(() => step(first, tensor([1, 1]))).toThrow(gone);
   });
 

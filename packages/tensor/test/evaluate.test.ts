@@ -115,6 +115,25 @@ describe("evaluation", () => {
     );
   });
 
+  it("reads into memory that is there, and leaves the tensor's own values alone", async () => {
+    const known = tensor([1, 2, 3]);
+    const room = new Float32Array(5).fill(9);
+    const part = room.subarray(1, 4);
+    expect(await known.data(part)).toBe(part);
+    expect([...room]).toEqual([9, 1, 2, 3, 9]);
+    part.fill(0);
+    expect([...known.dataSync()]).toEqual([1, 2, 3]);
+    expect([...known.mul(2).dataSync(part)], "what was not computed yet is").toEqual([2, 4, 6]);
+  });
+
+  it("refuses memory of another size or dtype, and says of which it must be", async () => {
+    const expected = "expected a Int32Array of 2 elements to read into, got a ";
+    const pair = tensor(Int32Array.of(1, 2));
+    expect(() => pair.dataSync(new Int32Array(3))).toThrow(`${expected}Int32Array of 3 elements; give one like it`);
+    await expect(pair.add(1).data(new Float32Array(2))).rejects.toThrow(`${expected}Float32Array of 2 elements`);
+    await expect(pair.data(new Int32Array(0))).rejects.toThrow(expect.objectContaining({ code: "shape" }));
+  });
+
   it("asks for one element where one number is read", () => {
     expect(() => tensor([1, 2]).itemSync()).toThrow("item: expected one element, got f32[2]");
   });

@@ -1,6 +1,6 @@
 /** A Program compiled for the engine: copies inputs in, runs the plan's steps, copies results out. */
 import type { Executable, Resident, TensorData } from "@weft/tensor";
-import { DonatedError, ShapeError, arrayOf, isResident } from "@weft/tensor";
+import { DonatedError, ShapeError, arrayOf, copyInto, isResident } from "@weft/tensor";
 import type { BoundSteps, Engine } from "./engine.ts";
 import type { PlacedValue, Plan, PlanOutput } from "./plan.ts";
 import { storedBytes } from "./plan.ts";
@@ -111,6 +111,11 @@ class WasmResident implements Resident {
   read(): TensorData {
     this.#assertKept();
     return typeof this.#state === "string" ? this.#engine.read(this.#place) : this.#state.slice();
+  }
+
+  readInto(out: TensorData): void {
+    const lies = this.isIn(this.#engine) && this.#place.dtype !== "f16";
+    copyInto(out, lies ? this.#engine.view(this.#place) : this.read());
   }
 
   overwrite(): void {

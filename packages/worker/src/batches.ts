@@ -21,13 +21,17 @@ export function parameterTensors(manifest: Manifest, flat: Float32Array): Tensor
   );
 }
 
-/** Reads tensors in manifest order into one flat vector. */
-export async function flatten(manifest: Manifest, tensors: readonly Tensor[]): Promise<Float32Array> {
-  const flat = new Float32Array(manifest.size);
-  for (const [i, { offset }] of manifest.entries.entries()) {
-    const values = await tensors[i]?.data();
-    if (values instanceof Float32Array) flat.set(values, offset);
-    else throw new Error(`parameter ${i} has no f32 value`);
+/** Reads tensors in manifest order into one flat vector: fresh memory, or what is given. */
+export async function flatten(
+  manifest: Manifest,
+  tensors: readonly Tensor[],
+  flat: Float32Array = new Float32Array(manifest.size),
+): Promise<Float32Array> {
+  const views = parameterViews(manifest, flat);
+  for (const [i, { name }] of manifest.entries.entries()) {
+    const parameter = tensors[i];
+    if (!parameter) throw new Error(`${manifest.entries.length} parameters, got ${tensors.length}`);
+    await parameter.data(views.get(name));
   }
   return flat;
 }
@@ -36,18 +40,12 @@ export async function flatten(manifest: Manifest, tensors: readonly Tensor[]): P
 export async function differences(
   manifest: Manifest,
   from: Float32Array,
-  {
-    parameters,
-    out = new Float32Array(manifest.size),
-  }: { parameters: readonly Tensor[]; out?: Float32Array | undefined },
+  { parameters, out }: { parameters: readonly Tensor[]; out?: Float32Array | undefined },
 ): Promise<Float32Array> {
-  for (const [i, { offset }] of manifest.entries.entries()) {
-    const values = await parameters[i]?.data();
-    if (!(values instanceof Float32Array)) throw new Error(`parameter ${i} has no f32 value`);
-    // A plain loop: `map` with a function takes twenty times as long over memory that threads share.
-    for (let j = 0; j < values.length; j++) out[offset + j] = from[offset + j]! - values[j]!;
-  }
-  return out;
+  const differences = await flatten(manifest, parameters, out);
+  // A plain loop: `map` with a function takes twenty times as long over memory that threads share.
+  for (let i = 0; i < differences.length; i++) differences[i] = from[i]! - differences[i]!;
+  return differences;
 }
 
 export interface BatchTensors {

@@ -111,7 +111,7 @@ export function createTraining(job: CheckedJob): StartTraining {
 /** In memory of its own: the next step overwrites that of the backend. */
 async function copyOf(value: Tensor): Promise<Tensor> {
   const { shape, dtype } = value;
-  return adopt((await value.data()).slice(), { shape, dtype });
+  return adopt(await value.data(), { shape, dtype });
 }
 
 /**

@@ -37,6 +37,20 @@ describe("a trainer", () => {
     expected.gradient.forEach((value, i) => expect(result.gradient[i]).toBeCloseTo(value, 4));
   });
 
+  test("writes the change into the memory it is given, in the bits it has in memory of its own", async () => {
+    const dataset = linearData(8);
+    const examples = { dataset, rows: rows(0, 1, 2, 3, 4, 5, 6, 7) };
+    const work: LocalWork = { epochs: 2, batchSize: 8, seed: 1, optimizer: { name: "sgd", learningRate: 0.05 } };
+    const own = await trainer().train(base, examples, work);
+    const room = new Float32Array(new SharedArrayBuffer(16)).fill(7);
+    const { change } = await trainer().train(base, examples, { ...work, room });
+    expect(change).toBe(room);
+    expect([...room]).toEqual([...own.change]);
+    await expect(trainer().train(base, examples, { ...work, room: new Float32Array(5) })).rejects.toThrow(
+      "the manifest describes 4 elements, got a vector of 5",
+    );
+  });
+
   test("trains locally as plain gradient descent does, and returns base − result", async () => {
     const work: LocalWork = { epochs: 2, batchSize: 20, seed: 1, optimizer: { name: "sgd", learningRate: 0.05 } };
     const job = linearJob({

@@ -1,6 +1,6 @@
 /** The reference backend, which defines what every primitive means: plain loops, one after another, no cleverness. */
 import type { Backend, CompileOptions, Executable, Resident } from "../backend.ts";
-import { isResident } from "../backend.ts";
+import { copyInto, isResident } from "../backend.ts";
 import type { TensorData } from "../dtype.ts";
 import { DonatedError } from "../errors.ts";
 import type { Program } from "../program.ts";
@@ -41,15 +41,23 @@ class ReferenceResident implements Resident {
   }
 
   read(): TensorData {
+    return this.#kept().slice();
+  }
+
+  readInto(out: TensorData): void {
+    copyInto(out, this.#kept());
+  }
+
+  overwrite(): void {
+    this.#value = undefined;
+  }
+
+  #kept(): TensorData {
     if (!this.#value) {
       throw new DonatedError(
         "expected a value that is still there, got one that a later run of the compiled step has overwritten; read it before, or do not donate it",
       );
     }
-    return this.#value.slice();
-  }
-
-  overwrite(): void {
-    this.#value = undefined;
+    return this.#value;
   }
 }
