@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { loopTurns } from "@weft/transport";
 import { encodeDelta, type VectorCodec } from "@weft/vector";
+import { letGo } from "../model/letGo.ts";
 
 /** A version encoded. */
 export interface EncodedVersion {
@@ -31,8 +32,8 @@ export type IsHeld = (hash: string, without?: string) => boolean;
 export interface VersionDeltas {
   /** How many versions back one may lie that is led on from: what is held of older ones is of no use. */
   readonly reach: number;
-  /** Keeps a version that is about to be followed by another. */
-  keep(version: EncodedVersion): void;
+  /** Keeps a version that is about to be followed by another. Returns one that is of no use for deltas any more, if bytes of it were kept. */
+  keep(version: EncodedVersion): EncodedVersion | undefined;
   /** Deltas to a version from the earlier ones that somebody holds, by the hash of the earlier one; others have their turn meanwhile. */
   deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>>;
 }
@@ -77,10 +78,12 @@ export class EarlierVersions implements VersionDeltas {
     this.reach = codec.spec.kind === "f32" ? 0 : Math.min(keptVersions, fitting);
   }
 
-  keep({ version, bytes, hash }: EncodedVersion): void {
-    if (this.reach === 0) return;
+  keep({ version, bytes, hash }: EncodedVersion): EncodedVersion | undefined {
+    if (this.reach === 0) return undefined;
     this.#names.note(hash, version);
-    this.#versions = [{ version, bytes, hash }, ...this.#versions].slice(0, this.reach);
+    const all = [{ version, bytes, hash }, ...this.#versions];
+    this.#versions = all.slice(0, this.reach);
+    return all[this.reach];
   }
 
   async deltasTo(to: EncodedVersion, isHeld: IsHeld): Promise<ReadonlyMap<string, Delta>> {
@@ -109,12 +112,27 @@ export async function shortDelta(
   const parts: Uint8Array[] = [];
   const hash = createHash("sha256");
   let bytes = 0;
-  for (const part of encodeDelta(codec, from, to)) {
-    bytes += part.length;
-    if (bytes > largestShare * instead) return undefined;
-    hash.update(part);
-    parts.push(part);
+  try {
+    for (const part of encodeDelta(codec, from, to)) {
+      parts.push(part);
+      bytes += part.length;
+      if (bytes > largestShare * instead) return undefined;
+      hash.update(part);
+      await loopTurns.next();
+    }
+    return { bytes: await joined(parts, bytes), hash: hash.digest("hex") };
+  } finally {
+    for (const part of parts) letGo(part);
+  }
+}
+
+async function joined(parts: readonly Uint8Array[], bytes: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
     await loopTurns.next();
   }
-  return { bytes: Buffer.concat(parts), hash: hash.digest("hex") };
+  return whole;
 }

@@ -42,7 +42,7 @@ export class FragmentDeltas implements VersionDeltas {
     this.#fragments = fragments;
   }
 
-  keep({ version, hash, bytes }: EncodedVersion): void {
+  keep({ version, hash, bytes }: EncodedVersion): undefined {
     this.#names.note(hash, version);
     const isOfUse = this.#codec.spec.kind !== "f32" && keptVersions * bytes.length <= keptBytes;
     const earlier = { version, hash, bytes: isOfUse ? bytes : undefined };
