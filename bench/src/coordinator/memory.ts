@@ -4,6 +4,7 @@
  * it computes at most in one turn of its event loop, from broadcast to commit: whoever else wants the cores is not counted, and
  * neither are turns in which the machine took memory back; those are told beside it.
  */
+import type { JobDocument } from "@weft/protocol";
 import { figure, startCrowd } from "../../../test/support/crowd/crowd.ts";
 import { killAllLines } from "../../../test/support/crowd/lineProcess.ts";
 import { type BenchOptions, type Figure, threeDigits } from "../figure.ts";
@@ -18,12 +19,29 @@ const servers = [
 /** What may be computed in one turn of an event loop. */
 const turnLimitMs = 20;
 
+/** What may make turns long, each in another way. */
+const loads = [
+  { name: "f32" },
+  { name: "int8 both ways", codec: { up: { kind: "int8" }, down: { kind: "int8" } } },
+  {
+    name: "a hundredth of the values up, int4 down",
+    codec: { up: { kind: "topK", fraction: 0.01 }, down: { kind: "int4" } },
+  },
+  { name: "median", round: { combine: { kind: "median" }, weighting: "uniform" } },
+] as const satisfies readonly Load[];
+
 /** Turns with fewer workers, in a minute. */
-export async function* coordinatorTurns({ rounds = 2 }: BenchOptions): AsyncIterable<Figure> {
+export async function* coordinatorTurns({ filter, rounds = 2 }: BenchOptions): AsyncIterable<Figure> {
   try {
     const workers = 10;
-    const { turnMs } = await measure({ size: (megabytes * 1e6) / 4, workers, rounds, server: servers[0].spec });
-    yield turnFigure(`coordinator-turns, 100 MB, ${workers} workers`, turnMs);
+    for (const { name: load, ...rules } of loads) {
+      const name = `coordinator-turns, 100 MB, ${workers} workers, ${load}`;
+      if (!name.includes(filter)) continue;
+      process.stderr.write(`  ${load}\n`);
+      const common = { size: (megabytes * 1e6) / 4, workers, rounds, server: servers[0].spec };
+      const { turnMs } = await measure({ ...common, ...rules });
+      yield turnFigure(name, turnMs);
+    }
   } finally {
     await killAllLines();
   }
@@ -54,7 +72,13 @@ export async function* coordinatorMemory({ filter, rounds = 2 }: BenchOptions): 
   }
 }
 
-interface Setting {
+interface Load {
+  readonly name: string;
+  readonly codec?: JobDocument["codec"];
+  readonly round?: Partial<JobDocument["round"]>;
+}
+
+interface Setting extends Omit<Load, "name"> {
   readonly size: number;
   readonly workers: number;
   readonly rounds: number;
@@ -73,10 +97,17 @@ const turnFigure = (name: string, turnMs: number): Figure => ({
  * The most memory, as the kernel counted it, and the most that was computed in a turn, of those beside which the machine's memory
  * was as it mostly is.
  */
-async function measure({ size, workers, rounds, server }: Setting): Promise<{ peakMB: number; turnMs: number }> {
-  const round = { server, deadlineMs: 1_800_000 };
-  const crowd = await startCrowd({ size, workers, rounds, round, gatherMs: 60_000 });
-  const processes = await Promise.all([0, 1].map(() => crowd.join(workers / 2)));
+async function measure({ size, workers, rounds, ...how }: Setting): Promise<{ peakMB: number; turnMs: number }> {
+  const round = { server: how.server, deadlineMs: 1_800_000, ...how.round };
+  const crowd = await startCrowd({
+    size,
+    workers,
+    rounds,
+    round,
+    gatherMs: 60_000,
+    ...(how.codec && { codec: how.codec }),
+  });
+  const processes = await Promise.all([0, 1].map(() => crowd.join(workers / 2, { codec: how.codec?.up })));
   const finished = await crowd.coordinator.until("finished");
   const lines = crowd.coordinator.of("round");
   const joining = Math.max(0, ...crowd.coordinator.of("joined").map((line) => figure(line, "turnCpuMostMs")));

@@ -2,6 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import { limitsFor, type Message, type MessageOf, protocolVersion } from "@weft/protocol";
 import { type Connection, connectWebSocket, type IncomingPayload } from "@weft/transport";
+import { codecKinds } from "@weft/vector";
 import { connectStalling } from "./stallingConnection.ts";
 
 export interface LightWorkerOptions {
@@ -9,8 +10,10 @@ export interface LightWorkerOptions {
   readonly name: string;
   /** Parameters of the model. */
   readonly size: number;
-  /** The update, encoded in f32; shared by as many workers as like. */
+  /** The update, encoded; shared by as many workers as like. */
   readonly update: Uint8Array;
+  /** Of the update, as `codecText` gives it; default f32. */
+  readonly codec?: string | undefined;
   /** How long an update takes to make; default 0. */
   readonly thinkMs?: number | undefined;
   /** Its payloads stop after so many bytes, while it goes on to live; default never. */
@@ -37,7 +40,7 @@ export async function runLightWorker(options: LightWorkerOptions): Promise<void>
     protocol: protocolVersion,
     software: "light",
     name,
-    capabilities: { device: "none", threads: 1, memoryBytes: 1e9, codecs: ["f32"] },
+    capabilities: { device: "none", threads: 1, memoryBytes: 1e9, codecs: [...codecKinds] },
   });
   await connection.closed;
 }
@@ -96,9 +99,10 @@ class LightWorker {
     }
     await setTimeout(this.#options.thinkMs ?? 0);
     const weight = order.kind === "gradient" ? order.examples.count : 1;
+    const { codec = "f32" } = this.#options;
     this.#options.onEvent?.({ event: "uploading", round });
     this.send(
-      { kind: "update", run, round, attempt, version, codec: "f32", weight, metrics: { loss: weight }, computeMs: 1 },
+      { kind: "update", run, round, attempt, version, codec, weight, metrics: { loss: weight }, computeMs: 1 },
       this.#options.update,
     );
   }
