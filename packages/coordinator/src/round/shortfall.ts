@@ -26,7 +26,8 @@ export function shortfallOf(
   if (options.nowMs >= deadlineAtMs && counted > updates) {
     return { ...short, cause: "deadline", reason: `its deadline of ${deadlineAtMs - openedMs} ms was over` };
   }
-  if (needed < asked) return { ...short, cause: "cohort", reason: `its cohort was of ${needed} ${needed === 1 ? "worker" : "workers"}` };
+  if (needed < asked)
+    return { ...short, cause: "cohort", reason: `its cohort was of ${needed} ${needed === 1 ? "worker" : "workers"}` };
   const gone = `${members.size - counted} of ${members.size} invited have left or brought no valid update`;
   return { ...short, cause: "departures", reason: gone };
 }
