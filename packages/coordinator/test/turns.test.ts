@@ -3,8 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJob, sharedParameters } from "@weft/protocol";
-import { createManifest } from "@weft/vector";
-import { afterAll, expect, it } from "vitest";
+import { setBackend } from "@weft/tensor";
+import { createReferenceBackend } from "@weft/tensor/reference";
+import { loopTurns } from "@weft/transport";
+import { blockElements, createManifest } from "@weft/vector";
+import { afterAll, afterEach, expect, it, vi } from "vitest";
 import { copyInTurns } from "../src/model/copyInTurns.ts";
 import { initialWeights } from "../src/model/initialWeights.ts";
 import { ServerModel } from "../src/model/serverModel.ts";
@@ -13,6 +16,7 @@ import { nodeDisk } from "../src/store/nodeDisk.ts";
 import { makeJob } from "./harness.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weft-turns-"));
+afterEach(() => setBackend(createReferenceBackend()));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Turns that others had of the event loop meanwhile. */
@@ -47,7 +51,28 @@ it("a version is read, checked and put in place a megabyte after another", async
   expect(model.weights).toEqual(weights);
 });
 
-it("initial weights are made some parameters after others, in the bits that all at once would have", async () => {
+it("a large model begins, steps and learns at another rate a block after another", async () => {
+  const blocks = 32;
+  const size = blocks * blockElements - 5;
+  const asked = vi.spyOn(loopTurns, "next");
+  const slicesOf = async (work: () => Promise<unknown>) => {
+    asked.mockClear();
+    await work();
+    return asked.mock.calls.length + 1;
+  };
+  let model: ServerModel | undefined;
+  const spec = { name: "adam", learningRate: 1 };
+  const begun = await slicesOf(async () => (model = await ServerModel.create(spec, new Float32Array(size))));
+  // The step of the last block, which is shorter, is compiled by itself.
+  expect(begun).toBe(blocks + 1);
+  expect(await slicesOf(() => model!.step((_, out) => void out.fill(1)))).toBe(blocks);
+  expect(await slicesOf(() => model!.setLearningRate(2))).toBeGreaterThanOrEqual(blocks + 1);
+  asked.mockRestore();
+  model!.dispose();
+});
+
+it("where there is no other thread to make them, initial weights are made some parameters after others, in the bits that all at once would have", async () => {
+  setBackend({ ...createReferenceBackend(), recipe: undefined });
   const shapes = [mebi / 4, mebi / 4, mebi / 4, mebi / 4, mebi / 2, 7];
   const parameters = shapes.map((elements, i) => ({ name: `p${i}`, shape: [elements], kind: "weight" as const }));
   const job = decodeJob(makeJob({ parameters }));
