@@ -33,6 +33,12 @@ export interface ConnectionStats {
   readonly roundTripMs: number | undefined;
 }
 
+export interface SendOptions {
+  readonly signal?: AbortSignal;
+  /** A chunk was handed over; so many bytes of the payload have been by now. */
+  readonly onProgress?: (sentBytes: number) => void;
+}
+
 /**
  * One live link to a peer. Messages arrive in the order sent; a message is delivered as soon as its header is there, its
  * payload streams after it, and later messages and heartbeats pass between its chunks.
@@ -45,7 +51,7 @@ export interface Connection {
    * Resolves when the last byte was handed over under flow control; rejects with ConnectionError if the link ends first.
    * A `signal` that fires before gives up the rest of the payload, at both ends; the link goes on.
    */
-  send(message: Message, payload?: OutgoingPayload, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  send(message: Message, payload?: OutgoingPayload, options?: SendOptions): Promise<void>;
   /** Exactly one listener; messages that came earlier are delivered to it first. */
   listen(listener: MessageListener): void;
   close(code: number, reason: string): void;

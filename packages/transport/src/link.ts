@@ -14,7 +14,7 @@ import {
 } from "@weft/protocol";
 import { closeText, type Carrier, type CarrierSink } from "./carrier.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import type { AcceptedConnection, CloseReason, ConnectionStats, IncomingPayload } from "./connection.ts";
+import type { AcceptedConnection, CloseReason, ConnectionStats, IncomingPayload, SendOptions } from "./connection.ts";
 import type { MessageListener, OutgoingPayload } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
 import { Heartbeat, type Watched } from "./heartbeat.ts";
@@ -22,8 +22,6 @@ import { Incoming } from "./incoming.ts";
 import { Outbox } from "./outbox.ts";
 import { type Account, accountOf, linkAccount, Tally } from "./tally.ts";
 import { RateLimit } from "./rateLimit.ts";
-
-type SendOptions = Parameters<AcceptedConnection["send"]>[2];
 
 /** Why a link was closed by this side. */
 export interface LinkFault extends CloseReason {
@@ -104,7 +102,7 @@ export class Link implements AcceptedConnection, CarrierSink, Watched {
       if (error instanceof ProtocolError) return Promise.reject(error);
       throw error;
     }
-    const sent = this.#outbox.send(message, payload, options?.signal);
+    const sent = this.#outbox.send(message, payload, options);
     this.#checkReader();
     return sent;
   }

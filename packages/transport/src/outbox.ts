@@ -5,7 +5,7 @@
 import { ProtocolError, chunkBytes, encodeHeader, initialCreditBytes, maxStreams } from "@weft/protocol";
 import type { LinkFrame, Message } from "@weft/protocol";
 import type { Carrier } from "./carrier.ts";
-import type { OutgoingPayload } from "./connection.ts";
+import type { OutgoingPayload, SendOptions } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
 import { type Account, accountOf, linkAccount, type Tally } from "./tally.ts";
 
@@ -15,6 +15,7 @@ const highWaterBytes = 1024 * 1024;
 interface Outgoing {
   readonly message: Message;
   readonly payload: PartReader | undefined;
+  readonly onProgress: ((sentBytes: number) => void) | undefined;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -60,7 +61,7 @@ export class Outbox {
     return this.#waiting.length;
   }
 
-  send(message: Message, payload: OutgoingPayload | undefined, signal: AbortSignal | undefined): Promise<void> {
+  send(message: Message, payload?: OutgoingPayload, { signal, onProgress }: SendOptions = {}): Promise<void> {
     // Most messages have no payload, and nothing to wait for.
     if (payload === undefined && this.#waiting.length === 0 && this.#ended === undefined && !this.#mustWait) {
       this.#tell(accountOf(message), message);
@@ -73,6 +74,7 @@ export class Outbox {
     const outgoing: Outgoing = {
       message,
       payload: payload === undefined ? undefined : new PartReader(payload),
+      onProgress,
       resolve: () => {
         resolve(undefined);
       },
@@ -171,6 +173,7 @@ export class Outbox {
       // Noted before it goes: a carrier that delivers at once calls back from within.
       this.#streams = stream.payload.left > 0 ? [...others, stream] : others;
       this.#send(stream.account, frame, ...parts);
+      stream.onProgress?.(stream.payload.offset);
       if (stream.payload.left === 0) {
         stream.resolve();
         this.#pumpMessages();

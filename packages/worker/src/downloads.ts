@@ -6,6 +6,7 @@ import type { IncomingPayload } from "@weft/transport";
 import { ConnectionError } from "@weft/transport";
 import { createDigest } from "#digest";
 import type { Digest } from "./digest/digest.ts";
+import type { OnTransfer } from "./transferProgress.ts";
 
 /** A job and a version; more would be left over from what nobody wants any more. */
 const keptParts = 2;
@@ -27,6 +28,11 @@ export class AlteredError extends Error {
 
 export class Downloads {
   readonly #parts = new Map<string, Part>();
+  readonly #onProgress: OnTransfer | undefined;
+
+  constructor(onProgress?: OnTransfer) {
+    this.#onProgress = onProgress;
+  }
 
   /** What broke off, for the coordinator to send the rest; readers of earlier connections stop. */
   held(): { readonly hash: string; readonly bytes: number }[] {
@@ -43,12 +49,14 @@ export class Downloads {
   async collect(hash: string, payload: IncomingPayload, offset = 0): Promise<Uint8Array> {
     const part = this.#open(hash, offset, offset + payload.bytes);
     const { turn } = part;
+    this.#onProgress?.(part.filled, part.bytes.length);
     try {
       for await (const chunk of payload.chunks()) {
         if (part.turn !== turn) throw new ConnectionError("closed", "a newer connection goes on with this payload");
         part.bytes.set(chunk, part.filled);
         part.digest.update(chunk);
         part.filled += chunk.length;
+        this.#onProgress?.(part.filled, part.bytes.length);
       }
     } catch (error) {
       if (error instanceof ConnectionError && error.code === "cancelled") this.#parts.delete(hash);

@@ -3,6 +3,13 @@
 export type WorkerEvent =
   | { readonly event: "connected"; readonly url: string; readonly worker: string; readonly run: string }
   | { readonly event: "prepared"; readonly job: string; readonly parameters: number; readonly ownExamples?: number }
+  /** So much of a large payload has come, or gone: a version of the model, or an update. */
+  | {
+      readonly event: "transfer";
+      readonly direction: "down" | "up";
+      readonly bytes: number;
+      readonly total: number;
+    }
   | {
       /** One order was carried out and its update sent. `loss` is the mean over its examples. */
       readonly event: "update";

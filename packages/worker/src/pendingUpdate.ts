@@ -6,6 +6,7 @@ import type { MessageOf } from "@weft/protocol";
 import type { Connection } from "@weft/transport";
 import type { EncodingRoom } from "./encodingRoom.ts";
 import type { UpdateName } from "./localState.ts";
+import type { OnTransfer } from "./transferProgress.ts";
 
 export interface Computed {
   /** The order that it answers. */
@@ -24,10 +25,12 @@ export class PendingUpdate {
   #held: MessageOf<"welcome">["transfer"];
   #settled = Promise.withResolvers<undefined>();
   readonly #room: EncodingRoom | undefined;
+  readonly #onProgress: OnTransfer;
 
   /** @param room is told when the memory of an update is free */
-  constructor(room?: EncodingRoom) {
+  constructor(room?: EncodingRoom, onProgress: OnTransfer = () => undefined) {
     this.#room = room;
+    this.#onProgress = onProgress;
   }
 
   /**
@@ -72,7 +75,12 @@ export class PendingUpdate {
     const sending = new AbortController();
     this.#sending = sending;
     const message = { ...computed.message, transfer: { id, offset } };
-    await connection.send(message, rest(computed.payload, offset), { signal: sending.signal });
+    const total = computed.payload.reduce((bytes, { length }) => bytes + length, 0);
+    const onProgress = (sentBytes: number) => {
+      this.#onProgress(offset + sentBytes, total);
+    };
+    onProgress(0);
+    await connection.send(message, rest(computed.payload, offset), { signal: sending.signal, onProgress });
   }
 
   /** The coordinator has answered: what is still being sent is not wanted any more. */

@@ -9,6 +9,7 @@ import type { WorkerIdentity, WorkerOptions } from "./options.ts";
 import { PendingUpdate } from "./pendingUpdate.ts";
 import { Session } from "./session.ts";
 import { StoredState } from "./storedState.ts";
+import { transferProgress } from "./transferProgress.ts";
 import { Versions } from "./versions.ts";
 
 export interface WorkerHandle {
@@ -57,11 +58,17 @@ class ReconnectingWorker {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    const downloads = new Downloads();
+    const telling = {
+      clock: this.#clock,
+      emit: (event: WorkerEvent) => {
+        this.#emit(event);
+      },
+    };
+    const downloads = new Downloads(transferProgress("down", telling));
     const versions = new Versions(downloads);
     const state = new LocalState();
     const encodings = new EncodingRoom(state);
-    const pending = new PendingUpdate(encodings);
+    const pending = new PendingUpdate(encodings, transferProgress("up", telling));
     const identity: WorkerIdentity = { state, downloads, versions, encodings, pending };
     this.#identity = identity;
     this.#stored = new StoredState(options.stateStore, {

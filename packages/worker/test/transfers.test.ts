@@ -68,6 +68,20 @@ async function breakUpload(first: Script): Promise<{ readonly id: string; readon
   return { id: message.transfer!.id, hash };
 }
 
+test("whoever shows a worker is told how far a large model and its update have come", async () => {
+  const script = scripted();
+  const { worker, events } = prepared([script]);
+  await beginWork(script);
+  await script.next("update");
+  const told = events.flatMap((event) => (event.event === "transfer" ? [event] : []));
+  for (const direction of ["down", "up"] as const) {
+    const own = told.filter((event) => event.direction === direction);
+    expect(own[0]).toEqual({ event: "transfer", direction, bytes: 0, total: baseBytes.length });
+    expect(own.at(-1)).toEqual({ event: "transfer", direction, bytes: baseBytes.length, total: baseBytes.length });
+  }
+  worker.stop("done");
+});
+
 describe("an update that breaks off", () => {
   test("answers no other order, though a coordinator that came back gives one under the same numbers", async () => {
     const [first, second] = [scripted({ reads: false }), scripted()];

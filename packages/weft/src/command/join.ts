@@ -11,7 +11,7 @@ import { stateFile } from "../run/stateFile.ts";
 import { caOption, readPem } from "./control.ts";
 import { UsageError } from "../errors.ts";
 import { exitCodes } from "./exitCodes.ts";
-import { count, figure } from "../terminal/format.ts";
+import { bytes, count, figure } from "../terminal/format.ts";
 import { collected, jsonOption, threadsOption, tokenOption, wholeNumber, workersOption } from "./options.ts";
 import type { Output } from "../terminal/output.ts";
 import { createOutput } from "../terminal/output.ts";
@@ -146,11 +146,16 @@ function show(event: WorkerEvent, name: string | undefined, output: Output): voi
     ]);
     return;
   }
+  if (event.event === "transfer") {
+    const way = event.direction === "down" ? "receiving the model" : "sending the update";
+    output.progress([{ rank: 0, text: `${prefix}${way}: ${bytes(event.bytes)} of ${bytes(event.total)}` }]);
+    return;
+  }
   const text = lineOf(event);
   if (text !== undefined) output.line(prefix + text);
 }
 
-function lineOf(event: Exclude<WorkerEvent, { event: "update" }>): string | undefined {
+function lineOf(event: Exclude<WorkerEvent, { event: "update" | "transfer" }>): string | undefined {
   switch (event.event) {
     case "connected":
       return `connected to ${event.url} as worker ${event.worker} of run ${event.run}`;

@@ -46,13 +46,14 @@ function show(event: WorkerEvent): void {
       figures.device.textContent = `${String(navigator.hardwareConcurrency)} cores, WebAssembly`;
       status.textContent = "waiting for work …";
       return;
+    case "transfer":
+      status.textContent = transferText(event);
+      return;
     case "update":
-      contributed++;
       examplesPerSecond = smooth(examplesPerSecond, (1000 * event.examples) / Math.max(1, event.computeMs));
       figures.speed.textContent = `${Math.round(examplesPerSecond).toLocaleString("en-US")} examples/s`;
       figures.loss.textContent = event.loss.toFixed(4);
-      figures.rounds.textContent = String(contributed);
-      status.textContent = `training, round ${event.round}`;
+      status.textContent = `round ${event.round} is done, waiting for the next …`;
       losses.push(event.loss);
       draw();
       return;
@@ -73,6 +74,9 @@ function show(event: WorkerEvent): void {
       status.textContent = event.reason;
       return;
     case "verdict":
+      if (event.accepted) figures.rounds.textContent = String(++contributed);
+      else status.textContent = `round ${event.round} did without this tab: ${event.reason}`;
+      return;
     case "evaluated":
     case "committed":
       return;
@@ -96,6 +100,15 @@ function endText(outcome: Extract<WorkerEvent, { event: "ended" }>["outcome"]): 
     case "unreachable":
       return outcome.reason;
   }
+}
+
+/** Large models take a while to come and go; between the two the tab computes. */
+function transferText({ direction, bytes, total }: Extract<WorkerEvent, { event: "transfer" }>): string {
+  const megabytes = (value: number) => (value / 1e6).toFixed(1);
+  if (bytes < total) {
+    return `${direction === "down" ? "receiving the model" : "sending the result"}: ${megabytes(bytes)} of ${megabytes(total)} MB`;
+  }
+  return direction === "down" ? "computing …" : "the result is sent, waiting for the next round …";
 }
 
 const smooth = (before: number, now: number) => (before === 0 ? now : 0.9 * before + 0.1 * now);
