@@ -1,6 +1,8 @@
 /** What bad input gets: one clear line that names what was expected, what came and what to do, and nothing lost. */
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Message } from "@weft/protocol";
 import { connectWebSocket } from "@weft/transport";
 import { describe, expect, test } from "vitest";
@@ -34,6 +36,22 @@ describe("the command line", () => {
     const { code, text } = await failure("train", "no/such/job.ts");
     expect(text).toMatch(/no\/such\/job\.ts: no such file/);
     expect(code).toBe(3);
+  });
+
+  test("a directory that is a file is named with its option", async () => {
+    const file = join(directory(), "file");
+    await writeFile(file, "");
+    for (const command of [["serve", "test/jobs/digits.ts"], ["runs"]]) {
+      const { code, text } = await failure(...command, "--runs", file);
+      expect(text).toMatch(/file.*not a directory that may be/);
+      expect([2, 7]).toContain(code);
+    }
+  });
+
+  test("a version asked for that is not kept is not taken for a question about weft's", async () => {
+    const { code, text } = await failure("eval", "abc123", "--version", "3", "--runs", directory());
+    expect(text).toMatch(/no run abc123/);
+    expect(code).toBe(7);
   });
 
   test("a job whose shapes do not fit says which", async () => {

@@ -83,8 +83,9 @@ test("SIGTERM stops a coordinator cleanly after its round, and the run can be re
   expect(stopped).toMatchObject({ reason: "stopped" });
 
   await worker.kill("SIGTERM");
-  const port = new URL(String(url)).port;
-  const resumed = new WeftProcess(["resume", String(run), "--runs", directory(), "--port", port, "--json"]);
+  // It listens where it did: workers look for it there.
+  const resumed = new WeftProcess(["resume", String(run), "--runs", directory(), "--json"]);
+  expect((await resumed.untilEvent("listening")).url).toBe(url);
   const again = joining(url);
   expect(await resumed.exited).toBe(0);
   expect(await again.exited).toBe(0);

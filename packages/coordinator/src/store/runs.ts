@@ -1,5 +1,5 @@
 /** Stored runs, as those who list, evaluate and export them see them; reading disturbs no run under way. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { RunError } from "../errors.ts";
 import { openDatabase, type RoundRecord, type RunDatabase, type RunStatus } from "./database.ts";
 import { at, databaseFile, jobFile } from "./layout.ts";
@@ -93,9 +93,17 @@ export function findRun(directory: string, prefix: string): string {
 
 function runIds(directory: string): string[] {
   if (!existsSync(directory)) return [];
-  return readdirSync(directory, { withFileTypes: true })
+  return entriesOf(directory)
     .filter((entry) => entry.isDirectory() && existsSync(at(at(directory, entry.name), databaseFile)))
     .map((entry) => entry.name);
+}
+
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (cause) {
+    throw new RunError(`${directory} is not a directory that may be read; give the one where runs are kept`, { cause });
+  }
 }
 
 function withRun<T>(directory: string, run: string, read: (database: RunDatabase, path: string) => T): T {

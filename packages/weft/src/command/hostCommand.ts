@@ -1,5 +1,4 @@
 /** What `train`, `serve` and `resume` have in common: host runs, show them, end them cleanly. */
-import { mkdir } from "node:fs/promises";
 import type { Changes, Coordinator, Host, Launch, Outcome } from "@weft/coordinator";
 import { createHost } from "@weft/coordinator";
 import type { Logger } from "pino";
@@ -14,10 +13,11 @@ import { exitCodes } from "./exitCodes.ts";
 import { count } from "../terminal/format.ts";
 import { loadJob } from "./loadJob.ts";
 import { createLog } from "./log.ts";
+import { makeDirectory } from "./makeDirectory.ts";
 import type { Listening } from "./options.ts";
 import type { Output } from "../terminal/output.ts";
 import { runProgress } from "./runProgress.ts";
-import { rememberSource, type RunSource } from "./runSource.ts";
+import { type Address, rememberSource, type RunSource } from "./runSource.ts";
 import { watchRuns, type Watching } from "./watch.ts";
 
 /** One run to host: a new one, or a stored one to go on with. */
@@ -40,7 +40,7 @@ export interface HostSettings {
 /** Runs to the end; the result is the exit code. */
 export async function hostCommand(settings: HostSettings, output: Output): Promise<number> {
   const jobs = await Promise.all(settings.jobs.map(async (run) => ({ run, job: await loadJob(run.jobPath) })));
-  await mkdir(settings.runs, { recursive: true });
+  await makeDirectory(settings.runs, "--runs");
   const facts: JoinPageFacts[] = [];
   const { options } = settings.listening;
   const log = createLog();
@@ -113,7 +113,7 @@ class RunsHere {
   async start({ run, job, changes }: Start): Promise<Coordinator> {
     const { host, settings, log, watch, facts } = this.#around;
     const { resume, expectedWorkers } = run;
-    const { runs, durability } = settings;
+    const { runs, durability = run.durability } = settings;
     const track = watch.track();
     const hosted = await hostRun(job, {
       ...{ host, expectedWorkers, log, runs, durability, decide: track?.decide },
@@ -139,7 +139,9 @@ class RunsHere {
     );
     if (directory === undefined) return;
     const { operatorToken, ca } = settings.listening;
-    await rememberSource(directory, run);
+    const { durability = run.durability } = settings;
+    const address = addressOf(host.url, settings.listening, run);
+    await rememberSource(directory, { ...run, address, ...(durability === undefined ? {} : { durability }) });
     await leaveControl(directory, {
       url: httpUrl(host.url),
       token: operatorToken,
@@ -242,6 +244,13 @@ function stopOnSignals(started: readonly Started[], output: Output) {
       process.off("SIGTERM", onSignal);
     },
   };
+}
+
+/** Where workers look for a run that goes on: the port that was taken, unless nobody but children of this process knew it. */
+function addressOf(url: string, { options }: Listening, { ownWorkers }: RunSettings): Address {
+  const { protocol, port } = new URL(url);
+  const taken = port === "" ? (protocol === "wss:" ? 443 : 80) : Number(port);
+  return { host: options.host ?? "127.0.0.1", port: ownWorkers > 0 && options.port === 0 ? 0 : taken };
 }
 
 /** Reasons that the job's own stop rule gives. */

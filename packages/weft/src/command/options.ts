@@ -5,14 +5,14 @@ import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { operatorTokenOption, readPem } from "./control.ts";
+import type { Address } from "./runSource.ts";
 
 export const runsOption = () => new Option("--runs <dir>", "where runs are kept").default("runs");
 export const jsonOption = () => new Option("--json", "one JSON object a line, for programs").default(false);
 export const tokenOption = () => new Option("--token <token>", "what workers must present").env("WEFT_TOKEN");
 const portOption = () =>
   new Option("--port <port>", "port to listen on; 0 takes a free one").argParser(wholeNumber(0, 65535));
-const hostOption = () =>
-  new Option("--host <address>", "address to listen on; beyond this machine it needs --token").default("127.0.0.1");
+const hostOption = () => new Option("--host <address>", "address to listen on; beyond this machine it needs --token");
 const openOption = () => new Option("--open", "accept any worker from other machines, without a token").default(false);
 export const workersOption = (description: string) =>
   new Option("--workers <count>", description).argParser(wholeNumber(1, 100_000));
@@ -21,12 +21,19 @@ export const processesOption = () =>
     wholeNumber(1, 10_000),
   );
 
-/** Options of every command that hosts a coordinator. */
-export function addHostOptions(command: Command, { defaultPort }: { defaultPort: number }): Command {
+const thisMachine = "127.0.0.1";
+
+/**
+ * Options of every command that hosts a coordinator.
+ *
+ * @param defaultPort "before": where the run was to be found when it was hosted last
+ */
+export function addHostOptions(command: Command, { defaultPort }: { defaultPort: number | "before" }): Command {
+  const isBefore = defaultPort === "before";
   return command
     .addOption(runsOption())
-    .addOption(portOption().default(defaultPort))
-    .addOption(hostOption())
+    .addOption(isBefore ? portOption().default(undefined, "as before") : portOption().default(defaultPort))
+    .addOption(isBefore ? hostOption().default(undefined, "as before") : hostOption().default(thisMachine))
     .addOption(tokenOption())
     .addOption(openOption())
     .addOption(operatorTokenOption("what may steer the runs (default: one is made)"))
@@ -37,7 +44,7 @@ export function addHostOptions(command: Command, { defaultPort }: { defaultPort:
     .addOption(
       new Option(
         "--durability <kind>",
-        "what a round survives: a killed process, or a power cut too (default: process)",
+        "what a round survives: a killed process, or a power cut too (default: process, or as before)",
       ) //
         .choices(["process", "power"]),
     )
@@ -48,8 +55,8 @@ export function addHostOptions(command: Command, { defaultPort }: { defaultPort:
 /** What `addHostOptions` parses to. */
 export interface HostFlags {
   readonly runs: string;
-  readonly host: string;
-  readonly port: number;
+  readonly host?: string;
+  readonly port?: number;
   readonly token?: string;
   readonly open: boolean;
   readonly operatorToken?: string;
@@ -87,9 +94,25 @@ export interface Listening {
   readonly ca: string | undefined;
 }
 
-/** @throws {UsageError} for a certificate without its key, or files that cannot be read */
-export function listening(flags: HostFlags): Listening {
-  const { host, port, token, open, viewerToken, tlsCert, tlsKey, allowOrigin, maxConnections } = flags;
+/** The port of a coordinator whose workers come from elsewhere. */
+export const usualPort = 7700;
+
+/**
+ * @param before where there is nothing else said of it
+ * @throws {UsageError} for a certificate without its key, or files that cannot be read
+ */
+export function listening(flags: HostFlags, before: Partial<Address> = {}): Listening {
+  const {
+    host = before.host ?? thisMachine,
+    port = before.port ?? usualPort,
+    token,
+    open,
+    viewerToken,
+    tlsCert,
+    tlsKey,
+    allowOrigin,
+    maxConnections,
+  } = flags;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new UsageError("--tls-cert and --tls-key belong together; give both, or neither");
   }

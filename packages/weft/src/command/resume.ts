@@ -23,13 +23,14 @@ export function resumeCommand(finish: Finish): Command {
     .argument("<run...>", "ids of runs, or enough of their beginnings to be unique")
     .option("--job <file>", "job file to take the data from (default: the one the run was started with)")
     .addOption(workersOption("workers expected (default: as before)"));
-  return addHostOptions(addWatchOptions(command), { defaultPort: 7700 })
+  return addHostOptions(addWatchOptions(command), { defaultPort: "before" })
     .addHelpText(
       "after",
       `
 A run started by "weft train" gets its own workers again; one started by
-"weft serve" waits for its workers, which come back by themselves. A run that
-a coordinator holds and has paused is unpaused.
+"weft serve" waits for its workers, which come back by themselves to where it
+listened before; tokens and certificates are to be given again. A run that a
+coordinator holds and has paused is unpaused.
 
 Examples:
   $ weft runs
@@ -46,7 +47,8 @@ Examples:
       }
       const jobs = await Promise.all(runs.map((run) => settingsOf(run, flags)));
       const { durability } = flags;
-      const settings = { runs: flags.runs, durability, listening: listening(flags), watching: flags, jobs };
+      const address = jobs.find((job) => job.address !== undefined)?.address;
+      const settings = { runs: flags.runs, durability, listening: listening(flags, address), watching: flags, jobs };
       finish(await hostCommand(settings, createOutput(flags)));
     });
 }

@@ -12,17 +12,28 @@ export interface RunSource {
   readonly ownWorkers: number;
   /** That host them. */
   readonly processes?: number;
+  /** Where workers found the coordinator, and look for it when it is gone. */
+  readonly address?: Address;
+  /** What its rounds survive. */
+  readonly durability?: "process" | "power";
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 const sourceFile = "source.json";
 
 export async function rememberSource(directory: string, source: RunSource): Promise<void> {
-  const { jobPath, expectedWorkers, ownWorkers, processes } = source;
+  const { jobPath, expectedWorkers, ownWorkers, processes, address, durability } = source;
   const remembered: RunSource = {
     jobPath: resolve(jobPath),
     expectedWorkers,
     ownWorkers,
     ...(processes === undefined ? {} : { processes }),
+    ...(address === undefined ? {} : { address }),
+    ...(durability === undefined ? {} : { durability }),
   };
   await writeFile(join(directory, sourceFile), `${JSON.stringify(remembered, null, 2)}\n`);
 }

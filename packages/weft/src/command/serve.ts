@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { hostCommand } from "./hostCommand.ts";
 import type { HostFlags } from "./options.ts";
-import { addHostOptions, listening, workersOption } from "./options.ts";
+import { addHostOptions, listening, usualPort, workersOption } from "./options.ts";
 import { createOutput } from "../terminal/output.ts";
 import { addWatchOptions, type Watching } from "./watch.ts";
 import type { Finish } from "./exitCodes.ts";
@@ -18,7 +18,7 @@ export function serveCommand(finish: Finish): Command {
     .argument("<job...>", "job files: modules whose default exports are made by defineJob")
     .addOption(workersOption("rounds start once so many workers are there, for each job").default(1))
     .option("--stay", "go on when all runs have ended: the HTTP API starts further ones");
-  return addHostOptions(addWatchOptions(command), { defaultPort: 7700 })
+  return addHostOptions(addWatchOptions(command), { defaultPort: usualPort })
     .addHelpText(
       "after",
       `

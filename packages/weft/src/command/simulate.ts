@@ -1,5 +1,5 @@
 /** `weft simulate`: a job with virtual workers, in virtual time, on this machine. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { usualMachines, type MachineModel, type SimulatedRound } from "@weft/simulator";
 import { Command, Option } from "commander";
@@ -14,6 +14,7 @@ import type { Finish } from "./exitCodes.ts";
 import { exitCodes } from "./exitCodes.ts";
 import { bytes, count, duration, metric as metricText } from "../terminal/format.ts";
 import { loadJob } from "./loadJob.ts";
+import { makeDirectory } from "./makeDirectory.ts";
 import { collected, jsonOption, threadsOption, wholeNumber, workersOption } from "./options.ts";
 import { createOutput, type Output } from "../terminal/output.ts";
 
@@ -102,7 +103,7 @@ async function simulateJobs(paths: readonly string[], flags: SimulateFlags): Pro
     jobs.map(({ definition }) => definition),
     flags.metric,
   );
-  if (flags.out !== undefined) await mkdir(flags.out, { recursive: true });
+  if (flags.out !== undefined) await makeDirectory(flags.out, "--out");
   const interruption = new AbortController();
   const onSignal = (name: NodeJS.Signals) => {
     if (interruption.signal.aborted) process.exit(exitCodes.interrupted);

@@ -37,6 +37,8 @@ export async function weftCommand(args: readonly string[]): Promise<number> {
     .description("Trains neural networks over WebSockets: on this machine, on many, and in browser tabs.")
     .version("0.1.0")
     .exitOverride()
+    // What follows a subcommand is its own: `weft eval RUN --version 3` names a version of the model.
+    .enablePositionalOptions()
     .addHelpText(
       "after",
       `
