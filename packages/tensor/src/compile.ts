@@ -78,7 +78,7 @@ function createStep(fn: (...args: never[]) => unknown, example: FlatTree, isDona
     if (computed instanceof Promise) {
       throw new TraceError("compile: the backend answers asynchronously; set one that computes synchronously");
     }
-    for (const tensor of given) tensor.node = { kind: "data", value: givenAway };
+    release(given);
     const outputs = types.map((type, i) => {
       const value = computed[i];
       if (!value) throw new Error(`the backend gave ${computed.length} results for ${types.length}`);
@@ -115,14 +115,22 @@ function rescue(lent: ReadonlyMap<number, Tensor>, given: ReadonlySet<Tensor>): 
 const isLent = ({ node }: Tensor): boolean =>
   node.kind === "data" && isResident(node.value) && node.value !== givenAway;
 
+/**
+ * Lets go of results of a compiled step that nobody will read again: otherwise its next run copies what it was not given back.
+ * Reading one throws a DonatedError from now on.
+ */
+export function release(tensors: Iterable<Tensor>): void {
+  for (const tensor of tensors) tensor.node = { kind: "data", value: givenAway };
+}
+
 function tellGivenAway(): never {
   throw new DonatedError(
-    "expected a tensor that is still yours, got one that was donated to a compiled step, which reuses its memory; " +
+    "expected a tensor that is still yours, got one that was released, or donated to a compiled step, which reuses its memory; " +
       "use the step's result instead, or leave its position out of `donate`",
   );
 }
 
-/** Stands for the value of a tensor that was donated. */
+/** Stands for the value of a tensor that was donated or released. */
 const givenAway: Resident = { read: tellGivenAway, readInto: tellGivenAway };
 
 /** Whether any leaf depends on an argument of a function that is being traced. */

@@ -41,7 +41,7 @@ export type { Index } from "./operations/slice.ts";
 export * from "./operations/sort.ts";
 export * from "./random.ts";
 export { realize, realizeSync } from "./evaluate.ts";
-export { compile } from "./compile.ts";
+export { compile, release } from "./compile.ts";
 export type { CompileStepOptions } from "./compile.ts";
 export { flatten as flattenTree, mapTree, structureText, unflatten as unflattenTree } from "./tree.ts";
 export type { FlatTree, Structure, Tree } from "./tree.ts";

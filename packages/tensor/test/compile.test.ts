@@ -1,6 +1,6 @@
 /** Compiled steps: traced once, run many times, donated memory. */
 import type { Tensor } from "@weft/tensor";
-import { compile, grad, setBackend, tensor } from "@weft/tensor";
+import { compile, grad, release, setBackend, tensor } from "@weft/tensor";
 import { createReferenceBackend } from "@weft/tensor/reference";
 import { describe, expect, it } from "vitest";
 
@@ -98,6 +98,16 @@ describe("donation", () => {
     expect(() => later.dataSync()).toThrow(gone);
     expect(() => first.w.dataSync(new Float32Array(2))).toThrow(gone);
     expect(() => step(first, tensor([1, 1]))).toThrow(gone);
+  });
+
+  it("does not save what was released, and says so of it", () => {
+    const step = compile(update, { donate: [0] });
+    const mine = step(start(), tensor([1, 1]));
+    release([mine.w]);
+    const yours = step({ w: tensor([9, 9]), m: tensor([0, 0]) }, tensor([2, 2]));
+    expect(values(yours.w)).toEqual([7, 7]);
+    expect(() => mine.w.dataSync()).toThrow("got one that was released, or donated");
+    expect(values(mine.m), "what was not is kept").toEqual([1, 1]);
   });
 
   it("keeps results that were not given back when the step runs for somebody else", () => {

@@ -33,6 +33,7 @@ export function createLocalTraining(job: CheckedJob): Trainer["train"] {
       await work.onStep?.();
     }
     const change = await model.change(base, work.room);
+    model.end();
     const weight = rows.length;
     const metrics = figuresOf(job, examples === weight ? totals : totals.map((sum) => (sum * weight) / examples));
     const optimizerState = async () => Promise.all((await model.optimizerState()).map(bitsOf));

@@ -4,7 +4,7 @@ import { withLearningRate } from "@weft/optim";
 import { createOptimizer } from "@weft/optim/createOptimizer";
 import type { JobRound } from "@weft/protocol";
 import type { Tensor } from "@weft/tensor";
-import { adopt, compile, scalar, typeText, where } from "@weft/tensor";
+import { adopt, compile, release, scalar, typeText, where } from "@weft/tensor";
 import { differences, flatten, keyTensor, parameterTensors, readScalars, tensorsOf } from "./batches.ts";
 import { JobRefusedError } from "./errors.ts";
 import type { GradientCorrection } from "./correction.ts";
@@ -26,6 +26,8 @@ export interface ModelInTraining {
   weights(): Promise<Float32Array>;
   /** What was trained away from a flat vector: `from` − the parameters, written to `out` if it is given. */
   change(from: Float32Array, out?: Float32Array): Promise<Float32Array>;
+  /** Lets go of the parameters, which nobody asks for any more; otherwise the next model's first step copies them. */
+  end(): void;
   /** A copy of the optimiser's state, as its `init` orders it. */
   optimizerState(): Promise<Tensor[]>;
   /** Goes on with a state that `optimizerState` gave, of this optimiser on these parameters. */
@@ -88,6 +90,7 @@ export function createTraining(job: CheckedJob): StartTraining {
       },
       weights: () => flatten(job.manifest, parameters),
       change: (from, out) => differences(job.manifest, from, { parameters, out }),
+      end: () => release(parameters),
       optimizerState: () => Promise.all(state.map(copyOf)),
       setOptimizerState(given) {
         const [got, expected] = [given, state].map((tensors) => tensors.map(typeText).join(" "));

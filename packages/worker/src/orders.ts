@@ -205,10 +205,15 @@ export class Orders {
   async #train(trainer: Trainer, work: Work, partition: Partition): Promise<Answer> {
     const { order } = work;
     if (order.kind === "evaluate") throw new Error("an order to evaluate asks for no update");
+    const { versions, state, encodings } = this.#context.identity;
+    const { job } = trainer;
+    // Trainers work one order at a time, and one that was superseded sends nothing: nobody else writes here until it goes out.
+    const room = order.kind === "local" && job.fragments.length === 1 ? encodings.change(job.manifest.size) : undefined;
     return answerOrder(trainer, order, {
       round: work.round,
-      base: await this.#context.identity.versions.of(work.version, work.versionHash),
-      state: this.#context.identity.state,
+      base: await versions.of(work.version, work.versionHash),
+      state,
+      room,
       examples: {
         served: (indices) => this.#served(trainer).rows(indices, (asked) => this.#fetch(asked)),
         share: () => this.#trainingShare(trainer, partition),

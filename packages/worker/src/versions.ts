@@ -78,8 +78,8 @@ export class Versions {
       const received = await this.#downloads.collect(payloadHash, payload, offset);
       const bytes =
         delta === undefined ? received : await this.#applied(received, { ...delta, to: { version, hash }, job, turns });
-      const values = await decodeInTurns(codec, bytes, turns);
       const hasDeltas = codec.spec.kind !== "f32" || job.fragments.length > 1;
+      const values = await decodeInTurns(codec, bytes, { turns, inPlace: !hasDeltas });
       return { hash, values, encoded: hasDeltas ? bytes : undefined };
     } catch (error) {
       if (!(error instanceof AlteredError)) throw error;
@@ -121,15 +121,22 @@ export interface Decoding {
   readonly turns: Turns;
 }
 
-/** As `decodeVector`, but sockets and timers get their turn meanwhile. */
-async function decodeInTurns(codec: VectorCodec, bytes: Uint8Array, turns: Turns): Promise<Float32Array> {
+/**
+ * As `decodeVector`, but sockets and timers get their turn meanwhile. With `inPlace` the bytes, in f32, become the values without
+ * a copy: every engine that Weft runs on is little-endian, as the wire is.
+ */
+async function decodeInTurns(
+  codec: VectorCodec,
+  bytes: Uint8Array,
+  { turns, inPlace }: { readonly turns: Turns; readonly inPlace: boolean },
+): Promise<Float32Array> {
   if (bytes.length !== codec.encodedBytes) {
     throw new OrderDeclinedError("base-length", `weights of ${codec.encodedBytes} bytes expected, got ${bytes.length}`);
   }
-  const values = new Float32Array(codec.size);
+  const values = inPlace ? new Float32Array(bytes.buffer, bytes.byteOffset, codec.size) : new Float32Array(codec.size);
   for (const [index, { start, end, offset, bytes: length }] of codec.segments.entries()) {
     const segment = values.subarray(start, end);
-    codec.decodeSegment(index, bytes.subarray(offset, offset + length), segment);
+    if (!inPlace) codec.decodeSegment(index, bytes.subarray(offset, offset + length), segment);
     if (!allFinite(segment)) {
       throw new OrderDeclinedError("non-finite", `weights ${start} to ${end - 1} hold NaN or infinity`);
     }

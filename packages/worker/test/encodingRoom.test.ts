@@ -108,3 +108,37 @@ test.each(["sign", "int8"] as const)(
     expect(lost.bytes).toEqual(bytes);
   },
 );
+
+test("what training changes lies in memory that was there, but never where an update may still be sent from", () => {
+  const room = new EncodingRoom(new LocalState());
+  const bytesOf = (values: Float32Array) => [new Uint8Array(values.buffer)];
+  const first = room.change(10);
+  expect(room.change(10), "nothing of it went out").toBe(first);
+  room.hold(bytesOf(first));
+  const second = room.change(10);
+  expect(second).not.toBe(first);
+  room.hold(bytesOf(second));
+  const third = room.change(10);
+  expect([first, second], "both may still be sent").not.toContain(third);
+  const other = bytesOf(second);
+  room.release(other);
+  expect(room.change(10)).not.toBe(first);
+  expect(room.change(11), "of another size").toHaveLength(11);
+});
+
+test("two changes serve all updates that are answered before the next, and given up ones are left to the socket", () => {
+  const room = new EncodingRoom(new LocalState());
+  const changes = [1, 2, 3, 4, 5, 6].map(() => {
+    const change = room.change(10);
+    const payload = [new Uint8Array(change.buffer)];
+    room.hold(payload);
+    room.release(payload);
+    return change;
+  });
+  expect(new Set(changes).size).toBeLessThanOrEqual(2);
+  const lost = room.change(10);
+  const payload = [new Uint8Array(lost.buffer)];
+  room.hold(payload);
+  room.abandon(payload);
+  expect([room.change(10), room.change(10), room.change(10)]).not.toContain(lost);
+});
