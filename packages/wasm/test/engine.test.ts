@@ -1,5 +1,5 @@
 /** The backend's memory and kernels: who may use which bytes, and for how long. */
-import type { Tensor } from "@weft/tensor";
+import type { Resident, Tensor } from "@weft/tensor";
 import { checkpoint, schedule, trace } from "@weft/tensor";
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -52,7 +52,7 @@ it("a value left in place survives the disposal of its executable", () => {
   const type = { shape: [3], dtype: "f32" } as const;
   const program = trace((x) => x.add(1), [type]);
   const executable = backend.compile(program, { aliases: new Map([[0, 0]]) });
-  const [kept] = executable.run([new Float32Array([1, 2, 3])]) as [{ read(): Float32Array }];
+  const [kept] = executable.run([new Float32Array([1, 2, 3])]) as [Resident];
   executable.dispose();
   const other = backend.compile(program, { aliases: new Map([[0, 0]]) });
   void other.run([new Float32Array([7, 7, 7])]);
