@@ -110,6 +110,14 @@ describe("the end says what an accuracy took", () => {
     ]);
   });
 
+  test("and of a run that was over when it was resumed claims no training that it did not see", () => {
+    const { written, stream: to } = stream({});
+    const show = runProgress(createOutput({ json: false, stream: to }));
+    show({ event: "recovered", run: "r", version: 9, checkpoint: 9, warnings: [] });
+    show({ ...finished, metrics: { accuracy: 0.5 } });
+    expect(written.join("")).toMatch(/after 9 rounds: accuracy 50\.0 %/);
+  });
+
   test("but nothing of levels that were reached before a restart", () => {
     const recovered = { event: "recovered", run: "r", version: 5, checkpoint: 5, warnings: [] } as const;
     expect(reached([recovered, evaluated(6, 0.96), evaluated(7, 0.98)])).toEqual([

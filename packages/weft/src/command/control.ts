@@ -69,6 +69,11 @@ export function findControl(run: string, flags: ControlFlags): { readonly contro
   }
   const { summary, directory } = openRun(flags.runs, run);
   const control = controlOf(directory);
+  if (summary.status === "finished") {
+    throw new RunError(
+      `run ${summary.run} is finished: there is nothing left to steer; measure it with: weft eval ${run}`,
+    );
+  }
   if (summary.status !== "running" || control === undefined) {
     throw new RunError(
       `run ${summary.run} is ${summary.status}: no coordinator holds it; go on with: weft resume ${run}`,

@@ -21,17 +21,21 @@ export function runProgress(
   const milestones = new Milestones();
   const short = new ShortRounds();
   let measured: Evaluated | undefined;
+  let recovered: number | undefined;
   const line = (text: string) => {
     output.line(prefix + text);
   };
   return (event) => {
     output.event(run === undefined ? event : { run, ...event });
-    if (event.event === "recovered") milestones.resumed();
+    if (event.event === "recovered") {
+      milestones.resumed();
+      recovered = event.version;
+    }
     if (event.event === "evaluated") {
       milestones.note(event);
       measured = event;
     }
-    const text = short.repeats(event) ? undefined : lineOf(event, { milestones, measured });
+    const text = short.repeats(event) ? undefined : lineOf(event, { milestones, measured, recovered });
     const crowd = event.event === "workerJoined" && event.workers > namedWorkers;
     if (crowd) output.progress([{ rank: 0, text: `${prefix}${event.workers} workers connected` }]);
     else if (text !== undefined) line(text);
@@ -58,6 +62,8 @@ interface SoFar {
   readonly milestones: Milestones;
   /** The last evaluation. */
   readonly measured: Evaluated | undefined;
+  /** The version that a stored run went on from. */
+  readonly recovered: number | undefined;
 }
 
 /** On what a version's metrics were measured: without an evaluation they are those of the round that made it. */
@@ -65,7 +71,7 @@ const measuredOn = ({ workers }: Pick<Evaluated, "workers">): string =>
   workers === undefined ? "test" : `on ${count(workers)} workers`;
 
 /** Lines that stay on the screen; rounds are the live line's. */
-function lineOf(event: CoordinatorEvent, { milestones, measured }: SoFar): string | undefined {
+function lineOf(event: CoordinatorEvent, { milestones, measured, recovered }: SoFar): string | undefined {
   switch (event.event) {
     case "listening":
       return `listening on ${event.url} · run ${event.run}`;
@@ -105,9 +111,11 @@ function lineOf(event: CoordinatorEvent, { milestones, measured }: SoFar): strin
     case "checkpointPostponed":
       return `version ${event.version} is not written whole yet: ${event.reason}`;
     case "finished": {
-      const on = measured?.version === event.version ? measuredOn(measured) : "training";
+      const isMeasured = measured?.version === event.version;
+      // A run that ended before it was resumed does not say on what its metrics were measured.
+      const on = isMeasured ? `${measuredOn(measured)} ` : recovered === event.version ? "" : "training ";
       return [
-        `finished (${event.reason}) after ${count(event.rounds)} rounds: ${on} ${metricsText(event.metrics)}`,
+        `finished (${event.reason}) after ${count(event.rounds)} rounds: ${on}${metricsText(event.metrics)}`,
         event.path,
       ]
         .filter((part) => part !== undefined)

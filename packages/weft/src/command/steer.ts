@@ -51,7 +51,8 @@ export function setCommand(finish: Finish): Command {
       `
   learningRate=0.01     of the server's optimiser, from the next version on
   quorum=0.8, 80%       updates that close a round, as a part of its cohort
-  quorum=3              the same as a number of updates; if fewer can come, all of these close it, and a line says so
+  quorum=3              the same as a number of updates; if fewer can come, all
+                        of these close it, and a line says so
   deadlineMs=5000       how long a round may take; "adaptive" learns it
 ${where}
 

@@ -13,7 +13,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 3rem auto
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; }
 button { font: inherit; padding: .6rem 1.4rem; border: 0; border-radius: .4rem; background: var(--accent); color: light-dark(#fff, #10241c); cursor: pointer; }
 button:disabled { opacity: .6; cursor: default; }
-#status { margin-left: 1rem; }
+#go { display: flex; align-items: center; gap: 1rem; }
+button { flex: none; }
 dl { display: grid; grid-template-columns: repeat(2, 1fr); gap: 1px; background: var(--line); border: 1px solid var(--line); border-radius: .4rem; overflow: hidden; margin: 1.5rem 0; }
 dl div { background: light-dark(#fff, #16191d); padding: .6rem .9rem; }
 dt { font-size: .8rem; opacity: .7; }
@@ -39,7 +40,7 @@ export function joinHtml(jobs: readonly JoinPageFacts[]): string {
 <p>Press the button and this tab computes training steps for a neural network of
 ${sizes.join(" or ")} and sends the results to this site. It uses your
 processor while the tab is open, and stops when you press Stop or close it.</p>
-<p><button id="start">Start computing</button><span id="status" role="status">not started</span></p>
+<p id="go"><button id="start">Start computing</button><span id="status" role="status">not started</span></p>
 <dl>
 <div><dt>Device</dt><dd id="device">–</dd></div>
 <div><dt>Speed</dt><dd id="speed">–</dd></div>
