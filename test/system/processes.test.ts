@@ -85,7 +85,7 @@ test("SIGTERM stops a coordinator cleanly after its round, and the run can be re
   await worker.kill("SIGTERM");
   // It listens where it did: workers look for it there.
   const resumed = new WeftProcess(["resume", String(run), "--runs", directory(), "--json"]);
-  expect((await resumed.untilEvent("listening")).url).toBe(url);
+  expect((await resumed.untilEvent("listening"))["url"]).toBe(url);
   const again = joining(url);
   expect(await resumed.exited).toBe(0);
   expect(await again.exited).toBe(0);
