@@ -10,6 +10,9 @@ export interface Line {
 
 const node = fileURLToPath(new URL("../../../node_modules/.bin/node", import.meta.url));
 
+/** From source, or with WEFT_BUILT set what it was compiled to, as users have it. */
+const conditions = process.env["WEFT_BUILT"] === undefined ? ["--conditions=weft-source"] : [];
+
 export class LineProcess {
   readonly child: ChildProcess;
   readonly lines: Line[] = [];
@@ -26,7 +29,7 @@ export class LineProcess {
       // As the coordinator's README advises where memory counts.
       "--max-semi-space-size=4",
       "--heap-growing-percent=40",
-      "--conditions=weft-source",
+      ...conditions,
       "--import",
       import.meta.resolve("tsx"),
       path,
